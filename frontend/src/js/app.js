@@ -1,0 +1,11 @@
+// Enhancements of pages that already work without a script. Nothing here decides anything: limits,
+// prices and expiries are enforced by the server.
+import "./htmx.js";
+import "./copy.js";
+import "./countdown.js";
+import "./dialogs.js";
+import "./live.js";
+import "./localtime.js";
+import "./menus.js";
+
+document.documentElement.classList.add("js");
