@@ -1,0 +1,120 @@
+"""What every test may use: the running services, the sandbox's controls, the chain."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.core.management import call_command
+from django.db.backends.postgresql.operations import DatabaseOperations
+
+from agora.runtime import Services, probes
+from tests import plugin
+
+if TYPE_CHECKING:
+    from pytest_django.plugin import DjangoDbBlocker
+
+    from agora.sandbox.client import SandboxControl
+
+
+@pytest.fixture(scope="session")
+def services() -> Services:
+    """PostgreSQL, Valkey and the chain, running; `env` is what a subprocess needs to reach them."""
+    plugin.SERVICES.start("postgres", "valkey", "anvil")
+    return plugin.SERVICES
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _services_for_all(services: Services) -> None:
+    """Every test may use database, cache and queue without asking."""
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """No test sees another's rate limits, quotes or queued messages."""
+    yield
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(services: Services, django_db_setup: None) -> None:
+    """The test database; processes that a test starts find it too."""
+    name = settings.DATABASES["default"]["NAME"]
+    url = services.env["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+    os.environ["DATABASE_URL"] = services.env["DATABASE_URL"] = url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_passes_append_only_triggers() -> Iterator[None]:
+    """Let the clean-up after transactional tests empty tables that refuse TRUNCATE otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        flush = DatabaseOperations.execute_sql_flush
+
+        def as_replica(self: DatabaseOperations, sql_list: list[str]) -> None:
+            flush(self, ["SET LOCAL session_replication_role = replica;", *sql_list])
+
+        patch.setattr(DatabaseOperations, "execute_sql_flush", as_replica)
+        yield
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(services: Services) -> str:
+    """The vendors' sandbox, running; its base URL."""
+    services.start("sandbox")
+    return services.sandbox_url
+
+
+@pytest.fixture
+def sandbox(sandbox_server: str) -> Iterator["SandboxControl"]:
+    """Controls of the vendors' sandbox; faults and market are as usual again after the test."""
+    from agora.sandbox.client import SandboxControl
+
+    control = SandboxControl(sandbox_server)
+    yield control
+    control.clear_faults()
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The local chain as a test drives it."""
+
+    url: str
+    contract: str
+
+    def rpc(self, method: str, *params: object) -> object:
+        return probes.rpc(self.url, method, *params)
+
+    def mine(self, blocks: int = 1) -> None:
+        self.rpc("anvil_mine", hex(blocks))
+
+    @property
+    def height(self) -> int:
+        return int(str(self.rpc("eth_blockNumber")), 16)
+
+
+@pytest.fixture(scope="session")
+def _contract(
+    services: Services,
+    sandbox_server: str,
+    django_db_setup: None,
+    django_db_blocker: "DjangoDbBlocker",
+) -> str:
+    """The token contract, deployed once; settings and later subprocesses know its address."""
+    output = StringIO()
+    with django_db_blocker.unblock():
+        call_command("deploy_contract", "--json", stdout=output)
+    address = str(json.loads(output.getvalue().splitlines()[-1])["address"])
+    settings.CONTRACT_ADDRESS = address
+    os.environ["CONTRACT_ADDRESS"] = services.env["CONTRACT_ADDRESS"] = address
+    return address
+
+
+@pytest.fixture
+def chain(services: Services, _contract: str) -> Chain:
+    """The local chain with the token contract on it."""
+    return Chain(url=services.env["CHAIN_RPC_URL"], contract=_contract)
