@@ -17,9 +17,8 @@ from agora.runtime import Services, probes
 from tests import plugin
 
 if TYPE_CHECKING:
-    from pytest_django.plugin import DjangoDbBlocker
-
     from agora.sandbox.client import SandboxControl
+    from pytest_django.plugin import DjangoDbBlocker
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,9 @@ def listens(port: int) -> bool:
 
 def valkey_answers(port: int, *, password: str) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
+        with socket.create_connection(
+            ("127.0.0.1", port), timeout=_PATIENCE
+        ) as connection:
             connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
             answer = b""
             while answer.count(b"\r\n") < 2:
@@ -35,11 +37,11 @@ def valkey_answers(port: int, *, password: str) -> bool:
 def rpc(url: str, method: str, *params: object) -> object | None:
     """The result of one JSON-RPC call; None when the node is away or refuses."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(
         url, data=body.encode(), headers={"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_PATIENCE) as response:
             result: object = json.load(response).get("result")
     except (OSError, ValueError):
         return None
@@ -48,7 +50,7 @@ def rpc(url: str, method: str, *params: object) -> object | None:
 
 def http_ok(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=_PATIENCE) as response:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=_PATIENCE) as response:
             return bool(response.status == 200)
     except (OSError, urllib.error.HTTPError):
         return False

@@ -32,8 +32,12 @@ class Part:
     command: Sequence[str]
     ready: Callable[[], bool]
     env: Mapping[str, str] = field(default_factory=dict)
-    clean_env: bool = False  # start from an empty environment instead of the runtime's own
-    privileges: Sequence[str] = ()  # further arguments of setpriv, for PostgreSQL under root
+    clean_env: bool = (
+        False  # start from an empty environment instead of the runtime's own
+    )
+    privileges: Sequence[
+        str
+    ] = ()  # further arguments of setpriv, for PostgreSQL under root
     stop_signal: signal.Signals = signal.SIGTERM
     ready_limit: float = 60.0
     stop_limit: float = 15.0
@@ -45,9 +49,13 @@ class Process:
     def __init__(self, part: Part, *, log: Path) -> None:
         self.part = part
         self.log = log
-        inherited = {"PATH": os.environ.get("PATH", os.defpath)} if part.clean_env else os.environ
+        inherited = (
+            {"PATH": os.environ.get("PATH", os.defpath)}
+            if part.clean_env
+            else os.environ
+        )
         with log.open("wb") as output:
-            self._popen = subprocess.Popen(  # noqa: S603
+            self._popen = subprocess.Popen(
                 [*_tie_to_parent(part), *part.command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -97,7 +105,10 @@ class Supervisor:
         process = Process(part, log=self.folder.root / "logs" / f"{part.name}.log")
         self.processes.append(process)
         self.folder.write_running(
-            {p.part.name: {"pid": str(p.pid), "identity": identity(p.pid)} for p in self.processes}
+            {
+                p.part.name: {"pid": str(p.pid), "identity": identity(p.pid)}
+                for p in self.processes
+            }
         )
         return process
 
@@ -117,7 +128,11 @@ class Supervisor:
         for process in self.processes:
             code = process.exit_code()
             if code is not None:
-                how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+                how = (
+                    f"was killed by signal {-code}"
+                    if code < 0
+                    else f"ended with code {code}"
+                )
                 raise PartFailed(
                     f"{process.part.name} {how}. Its last lines ({process.log}):\n"
                     f"{process.last_lines()}"
@@ -152,8 +167,10 @@ class Supervisor:
 
 def run_to_end(part: Part, *, log: Path, input_text: str = "") -> None:
     """Run a short command of a part to its end; raises PartFailed with its output."""
-    inherited = {"PATH": os.environ.get("PATH", os.defpath)} if part.clean_env else os.environ
-    done = subprocess.run(  # noqa: S603
+    inherited = (
+        {"PATH": os.environ.get("PATH", os.defpath)} if part.clean_env else os.environ
+    )
+    done = subprocess.run(
         [*_tie_to_parent(part), *part.command],
         input=input_text,
         text=True,
@@ -185,8 +202,8 @@ def identity(pid: int) -> str:
             return ""
         # Field 3 is the state (a zombie is gone for us), field 22 the start in clock ticks.
         return "" if fields[0] in "ZX" else fields[19]
-    seen = subprocess.run(  # noqa: S603
-        ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
+    seen = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)],
         capture_output=True,
         text=True,
         check=False,

@@ -42,7 +42,7 @@ class Services:
         parts: Collection[str] = ALL_PARTS,
         environ: Mapping[str, str] | None = None,
         durable: bool = True,
-        block_seconds: float = 1.0,
+        block_seconds: float | None = None,
         sandbox_flags: Collection[str] = (),
     ) -> None:
         self.folder = Folder(data)
@@ -60,7 +60,10 @@ class Services:
             durable=durable,
         )
         self.anvil = Anvil(
-            self.folder, port=ports["anvil"], block_seconds=block_seconds, durable=durable
+            self.folder,
+            port=ports["anvil"],
+            block_seconds=block_seconds,
+            durable=durable,
         )
         self.sandbox_url = f"http://127.0.0.1:{ports['sandbox']}"
         self._durable = durable
@@ -96,7 +99,6 @@ class Services:
         if "sandbox" in wanted:  # the slowest to start, so it goes first
             begun.append(self.supervisor.spawn(self._sandbox()))
         if "anvil" in wanted:
-            self.anvil.prepare()
             begun.append(self.supervisor.spawn(self.anvil.part()))
         if "valkey" in wanted:
             begun.append(self.supervisor.spawn(self._valkey()))
@@ -109,6 +111,8 @@ class Services:
 
     def stop(self) -> None:
         self.supervisor.stop()
+        if "anvil" in self.started and self._durable:
+            self.anvil.keep_state()
         self.folder.release()
 
     def _compose_env(self) -> dict[str, str]:
@@ -132,7 +136,9 @@ class Services:
                 ours[f"{name}_FILE"] = str(self.folder.secret(name, make))
         real = {"ALPACA": "ALPACA_BASE_URL", "FIREBLOCKS": "FIREBLOCKS_BASE_URL"}
         for vendor, address in real.items():
-            if address in self.given:  # the sandbox's keys are no use to the vendor itself
+            if (
+                address in self.given
+            ):  # the sandbox's keys are no use to the vendor itself
                 ours = {n: v for n, v in ours.items() if not n.startswith(f"{vendor}_")}
         if "CHAIN_RPC_URL" in self.given:
             del ours["CHAIN_ID"]
@@ -177,7 +183,9 @@ class Services:
             command=command,
             ready=lambda: probes.http_ok(f"{self.sandbox_url}/control/faults"),
             env={
-                "PYTHONPATH": os.pathsep.join([str(_PROJECT), os.environ.get("PYTHONPATH", "")]),
+                "PYTHONPATH": os.pathsep.join(
+                    [str(_PROJECT), os.environ.get("PYTHONPATH", "")]
+                ),
                 "PYTHONUNBUFFERED": "1",
                 **{name: self.env[name] for name in names if name in self.env},
             },
