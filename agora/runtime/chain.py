@@ -20,9 +20,7 @@ def anvil_binary() -> Path:
         return found[0]
     installed = shutil.which("anvil")
     if installed is None:
-        raise PartFailed(
-            "anvil is not installed. Run `make setup` (it needs node 20 or newer)."
-        )
+        raise PartFailed("anvil is not installed. Run `make setup` (it needs node 20 or newer).")
     return Path(installed)
 
 
@@ -54,10 +52,7 @@ class Anvil:
         """Keep the newest whole state: anvil writes its file in place, and may die half-way."""
         if not self.live.exists():
             return
-        if (
-            self.good.exists()
-            and self.good.stat().st_mtime >= self.live.stat().st_mtime
-        ):
+        if self.good.exists() and self.good.stat().st_mtime >= self.live.stat().st_mtime:
             return
         text = self.live.read_text()
         try:
@@ -82,11 +77,7 @@ class Anvil:
 
     def part(self) -> Part:
         self.keep_state()
-        pace = (
-            []
-            if self.block_seconds is None
-            else ["--block-time", str(self.block_seconds)]
-        )
+        pace = [] if self.block_seconds is None else ["--block-time", str(self.block_seconds)]
         state = ["--dump-state", str(self.live), "--state-interval", "2"]
         if self.good.exists():
             state += ["--load-state", str(self.good)]

@@ -54,9 +54,7 @@ class Folder:
             write_private(path, make())
         return path
 
-    def ports(
-        self, names: Iterable[str], *, preferred: Mapping[str, int]
-    ) -> dict[str, int]:
+    def ports(self, names: Iterable[str], *, preferred: Mapping[str, int]) -> dict[str, int]:
         """A free loopback port for each name, the same as last time wherever that one is free."""
         path = self.root / "ports.json"
         kept: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}

@@ -12,9 +12,7 @@ from agora.runtime.folder import Folder
 # Setting → maker. Each is handed over as SETTING_FILE, so no value appears in a process list.
 MAKERS = {
     "SECRET_KEY": lambda: secrets.token_urlsafe(50),
-    "FIELD_KEYS": lambda: (
-        "local1:" + base64.b64encode(secrets.token_bytes(32)).decode()
-    ),
+    "FIELD_KEYS": lambda: "local1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
     "BLIND_INDEX_KEY": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
     "TOKEN_PEPPER": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
     "FIREBLOCKS_PRIVATE_KEY": lambda: _new_rsa_key(),
@@ -23,9 +21,7 @@ MAKERS = {
 
 def public_key_file(folder: Folder, private: Path) -> Path:
     """The public half of a PEM key, for the sandbox to verify our requests with."""
-    return folder.secret(
-        "fireblocks.public.pem", lambda: _public_half(private.read_bytes())
-    )
+    return folder.secret("fireblocks.public.pem", lambda: _public_half(private.read_bytes()))
 
 
 def _new_rsa_key() -> str:
@@ -41,8 +37,6 @@ def _public_half(private: bytes) -> str:
     key = serialization.load_pem_private_key(private, password=None)
     return (
         key.public_key()
-        .public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         .decode()
     )

@@ -36,9 +36,7 @@ class Postgres:
     others when the data folder lies below one (as in root's home).
     """
 
-    def __init__(
-        self, folder: Folder, *, port: int, password: Path, durable: bool
-    ) -> None:
+    def __init__(self, folder: Folder, *, port: int, password: Path, durable: bool) -> None:
         self.folder = folder
         self.port = port
         self.password = password
@@ -47,9 +45,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        return (
-            f"postgres://agora:{self.password.read_text()}@127.0.0.1:{self.port}/agora"
-        )
+        return f"postgres://agora:{self.password.read_text()}@127.0.0.1:{self.port}/agora"
 
     def prepare(self) -> None:
         """Create the cluster and its database at the first start."""
@@ -108,11 +104,7 @@ class Postgres:
             command=[
                 str(BINARIES / "postgres"),
                 *("-D", str(self.cluster)),
-                *(
-                    text
-                    for name, value in settings.items()
-                    for text in ("-c", f"{name}={value}")
-                ),
+                *(text for name, value in settings.items() for text in ("-c", f"{name}={value}")),
             ],
             ready=self._ready,
             env={"LC_ALL": "C"},
@@ -130,11 +122,7 @@ class Postgres:
             lines = (self.cluster / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return (
-            len(lines) >= 8
-            and lines[7].strip() == "ready"
-            and lines[3] == str(self.port)
-        )
+        return len(lines) >= 8 and lines[7].strip() == "ready" and lines[3] == str(self.port)
 
     def _tool(self, *command: str) -> Part:
         return Part(

@@ -18,9 +18,7 @@ def listens(port: int) -> bool:
 
 def valkey_answers(port: int, *, password: str) -> bool:
     try:
-        with socket.create_connection(
-            ("127.0.0.1", port), timeout=_PATIENCE
-        ) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
             connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
             answer = b""
             while answer.count(b"\r\n") < 2:

@@ -32,12 +32,8 @@ class Part:
     command: Sequence[str]
     ready: Callable[[], bool]
     env: Mapping[str, str] = field(default_factory=dict)
-    clean_env: bool = (
-        False  # start from an empty environment instead of the runtime's own
-    )
-    privileges: Sequence[
-        str
-    ] = ()  # further arguments of setpriv, for PostgreSQL under root
+    clean_env: bool = False  # start from an empty environment instead of the runtime's own
+    privileges: Sequence[str] = ()  # further arguments of setpriv, for PostgreSQL under root
     stop_signal: signal.Signals = signal.SIGTERM
     ready_limit: float = 60.0
     stop_limit: float = 15.0
@@ -48,12 +44,7 @@ class Process:
 
     def __init__(self, part: Part, *, log: Path) -> None:
         self.part = part
-        self.log = log
-        inherited = (
-            {"PATH": os.environ.get("PATH", os.defpath)}
-            if part.clean_env
-            else os.environ
-        )
+        inherited = {"PATH": os.environ.get("PATH", os.defpath)} if part.clean_env else os.environ
         with log.open("wb") as output:
             self._popen = subprocess.Popen(
                 [*_tie_to_parent(part), *part.command],
@@ -72,10 +63,6 @@ class Process:
     def exit_code(self) -> int | None:
         return self._popen.poll()
 
-    def last_lines(self, count: int = 15) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()
-        return "\n".join(f"    {line}" for line in lines[-count:])
-
     def ask_to_stop(self) -> None:
         if self.exit_code() is None:
             self._popen.send_signal(self.part.stop_signal)
@@ -89,37 +76,37 @@ class Process:
 
 
 class Supervisor:
-    """Starts parts in one data folder and stops them in the reverse order."""
+    """Starts parts in one data folder; what was started together is stopped together, last first."""
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
-        self.processes: list[Process] = []
+        self._batches: list[list[Process]] = []
+
+    @property
+    def processes(self) -> list[Process]:
+        return [process for batch in self._batches for process in batch]
 
     def start(self, *parts: Part) -> None:
         """Start the parts together and wait for all; raises PartFailed."""
-        begun = [self.spawn(part) for part in parts]
-        for process in begun:
-            self.wait_ready(process)
+        self.begin(*parts)
+        for part in parts:
+            self.wait_ready(part)
 
-    def spawn(self, part: Part) -> Process:
-        process = Process(part, log=self.folder.root / "logs" / f"{part.name}.log")
-        self.processes.append(process)
-        self.folder.write_running(
-            {
-                p.part.name: {"pid": str(p.pid), "identity": identity(p.pid)}
-                for p in self.processes
-            }
-        )
-        return process
+    def begin(self, *parts: Part) -> None:
+        """Start the parts without waiting for them."""
+        batch: list[Process] = []
+        self._batches.append(batch)
+        for part in parts:
+            batch.append(Process(part, log=self.folder.root / "logs" / f"{part.name}.log"))
+            self._remember()
 
-    def wait_ready(self, process: Process) -> None:
-        deadline = time.monotonic() + process.part.ready_limit
-        while not process.part.ready():
+    def wait_ready(self, part: Part) -> None:
+        deadline = time.monotonic() + part.ready_limit
+        while not part.ready():
             self.check()
             if time.monotonic() > deadline:
                 raise PartFailed(
-                    f"{process.part.name} was not ready within {process.part.ready_limit:.0f} s. "
-                    f"Its last lines ({process.log}):\n{process.last_lines()}"
+                    f"{part.name} was not ready within {part.ready_limit:.0f} s.{self._tail(part)}"
                 )
             time.sleep(_TICK)
 
@@ -128,22 +115,30 @@ class Supervisor:
         for process in self.processes:
             code = process.exit_code()
             if code is not None:
-                how = (
-                    f"was killed by signal {-code}"
-                    if code < 0
-                    else f"ended with code {code}"
-                )
-                raise PartFailed(
-                    f"{process.part.name} {how}. Its last lines ({process.log}):\n"
-                    f"{process.last_lines()}"
-                )
+                how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+                raise PartFailed(f"{process.part.name} {how}.{self._tail(process.part)}")
 
     def stop(self) -> None:
-        while self.processes:
-            process = self.processes.pop()
-            process.ask_to_stop()
-            process.wait_stopped(time.monotonic() + process.part.stop_limit)
-        self.folder.write_running({})
+        while self._batches:
+            batch = self._batches[-1]
+            for process in batch:
+                process.ask_to_stop()
+            for process in batch:
+                process.wait_stopped(time.monotonic() + process.part.stop_limit)
+            self._batches.pop()
+        self._remember()
+
+    def _remember(self) -> None:
+        self.folder.write_running(
+            {p.part.name: {"pid": str(p.pid), "identity": identity(p.pid)} for p in self.processes}
+        )
+
+    def _tail(self, part: Part) -> str:
+        log = self.folder.root / "logs" / f"{part.name}.log"
+        lines = log.read_text(errors="replace").splitlines()[-15:]
+        if not lines:
+            return f" It wrote nothing to {log}."
+        return "\n".join([f" The end of {log}:", *(f"    {line}" for line in lines)])
 
     def stop_orphans(self, *, limit: float = 10.0) -> list[str]:
         """Stop what a killed runtime left behind in this folder; returns the parts' names."""
@@ -167,9 +162,7 @@ class Supervisor:
 
 def run_to_end(part: Part, *, log: Path, input_text: str = "") -> None:
     """Run a short command of a part to its end; raises PartFailed with its output."""
-    inherited = (
-        {"PATH": os.environ.get("PATH", os.defpath)} if part.clean_env else os.environ
-    )
+    inherited = {"PATH": os.environ.get("PATH", os.defpath)} if part.clean_env else os.environ
     done = subprocess.run(
         [*_tie_to_parent(part), *part.command],
         input=input_text,

@@ -95,19 +95,23 @@ class Services:
         """
         orphans = [] if self.supervisor.processes else self.supervisor.stop_orphans()
         wanted = self.started.intersection(names or ALL_PARTS)
-        begun = []
-        if "sandbox" in wanted:  # the slowest to start, so it goes first
-            begun.append(self.supervisor.spawn(self._sandbox()))
-        if "anvil" in wanted:
-            begun.append(self.supervisor.spawn(self.anvil.part()))
-        if "valkey" in wanted:
-            begun.append(self.supervisor.spawn(self._valkey()))
         if "postgres" in wanted:
             self.postgres.prepare()
-            begun.append(self.supervisor.spawn(self.postgres.part()))
-        for process in begun:
-            self.supervisor.wait_ready(process)
+        makers = {
+            "sandbox": self._sandbox,  # the slowest to start, so it goes first
+            "postgres": self.postgres.part,
+            "valkey": self._valkey,
+            "anvil": self.anvil.part,
+        }
+        self.supervisor.start(*(make() for name, make in makers.items() if name in wanted))
         return orphans
+
+    def tick(self) -> None:
+        """What the chain needs about once a second: its next block, a copy of its state."""
+        if "anvil" in self.started:
+            self.anvil.tick()
+            if self._durable:
+                self.anvil.keep_state()
 
     def stop(self) -> None:
         self.supervisor.stop()
@@ -136,9 +140,7 @@ class Services:
                 ours[f"{name}_FILE"] = str(self.folder.secret(name, make))
         real = {"ALPACA": "ALPACA_BASE_URL", "FIREBLOCKS": "FIREBLOCKS_BASE_URL"}
         for vendor, address in real.items():
-            if (
-                address in self.given
-            ):  # the sandbox's keys are no use to the vendor itself
+            if address in self.given:  # the sandbox's keys are no use to the vendor itself
                 ours = {n: v for n, v in ours.items() if not n.startswith(f"{vendor}_")}
         if "CHAIN_RPC_URL" in self.given:
             del ours["CHAIN_ID"]
@@ -183,9 +185,7 @@ class Services:
             command=command,
             ready=lambda: probes.http_ok(f"{self.sandbox_url}/control/faults"),
             env={
-                "PYTHONPATH": os.pathsep.join(
-                    [str(_PROJECT), os.environ.get("PYTHONPATH", "")]
-                ),
+                "PYTHONPATH": os.pathsep.join([str(_PROJECT), os.environ.get("PYTHONPATH", "")]),
                 "PYTHONUNBUFFERED": "1",
                 **{name: self.env[name] for name in names if name in self.env},
             },

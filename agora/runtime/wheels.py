@@ -8,7 +8,5 @@ def folder(package: str) -> Path:
     """The installed folder of a package; raises ModuleNotFoundError with what to do."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            f"{package} is not installed. Run `make setup`.", name=package
-        )
+        raise ModuleNotFoundError(f"{package} is not installed. Run `make setup`.", name=package)
     return Path(spec.submodule_search_locations[0])

@@ -1,0 +1,203 @@
+"""The whole product on this machine, from one command (`manage.py demo`)."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, TextIO
+
+from agora.runtime import parts
+from agora.runtime.folder import FolderInUse, port_is_free, write_private
+from agora.runtime.invented import any_address, any_cpf
+from agora.runtime.logs import Follower
+from agora.runtime.once import LegFailed, Program
+from agora.runtime.processes import PartFailed
+from agora.runtime.services import Services
+
+PROJECT = Path(__file__).resolve().parents[2]
+WEB_PORT = 8000
+ORDER_LIMIT = 90.0  # seconds for one order; it takes a few
+_LOOK_EVERY = 0.25  # seconds between two looks at the parts
+_CHAIN_EVERY = 1.0  # seconds between two empty blocks
+_END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# What the demo sets on top of the services' addresses, unless the environment says otherwise.
+_SETTINGS = {
+    "DEBUG": "false",
+    "ALLOWED_HOSTS": "localhost,127.0.0.1",
+    "ACCOUNT_EMAIL_VERIFICATION": "optional",
+    "EMAIL_URL": "consolemail://",
+    "MINT_CONFIRMATIONS": "2",
+}
+
+
+class Stopped(Exception):
+    """Ctrl-C, or a signal that asks the demo to end."""
+
+
+class Demo:
+    """One run of the demo; `run` returns the exit code of the command."""
+
+    def __init__(self, *, data: Path, port: int | None, once: bool, out: TextIO) -> None:
+        self.data = data.resolve()
+        self.wanted_port = port
+        self.once = once
+        self.out = out
+        self.began = time.monotonic()
+        self.follower = Follower(self.data / "logs", out=out)
+        self.password = ""
+        self.env: dict[str, str] = {}
+        self._next_block = 0.0
+
+    def run(self) -> int:
+        for number in _END_SIGNALS:
+            signal.signal(number, _stop)
+        try:
+            services = Services(data=self.data, environ=os.environ)
+        except FolderInUse as error:
+            self._say(f"✗ {error}")
+            return 2
+        try:
+            return self._run(services)
+        except Stopped:
+            self._say("\nStopping …")
+            return 0
+        except (PartFailed, LegFailed) as error:
+            self._say(f"\n✗ {error}")
+            return 1
+        finally:
+            # A second Ctrl-C must not leave parts behind; each has a limit to end by itself.
+            for number in _END_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            services.stop()
+            (self.data / "runtime.env").unlink(missing_ok=True)
+            self.follower.close()
+
+    def _run(self, services: Services) -> int:
+        port = self._web_port(services)
+        self._say(f"Starting in {self.data} …")
+        orphans = services.start()
+        if orphans:
+            self._say(f"Stopped what a killed runtime had left behind: {', '.join(orphans)}.")
+        self.password = services.folder.secret("demo.password", _password).read_text()
+        self.env = self._compose_env(services, port=port)
+        prepared = self._prepare()
+        self.env["CONTRACT_ADDRESS"] = str(prepared["contract"]["address"])
+        self._write_env()
+        services.supervisor.start(
+            parts.web(env=self.env, port=port),
+            parts.worker(env=self.env, folder=services.folder),
+            parts.beat(env=self.env),
+        )
+        self._say(f"Ready after {time.monotonic() - self.began:.1f} s.")
+        if self.once:
+            return self._buy_once(services, port=port, email=prepared["accounts"]["once"])
+        self._greet(port=port, accounts=prepared["accounts"])
+        return self._watch(services)
+
+    def _web_port(self, services: Services) -> int:
+        if self.wanted_port is None:
+            return services.folder.ports(["web"], preferred={"web": WEB_PORT})["web"]
+        if not port_is_free(self.wanted_port):
+            raise PartFailed(f"Port {self.wanted_port} is in use. Choose another with --port.")
+        return self.wanted_port
+
+    def _compose_env(self, services: Services, *, port: int) -> dict[str, str]:
+        ours = {
+            **_SETTINGS,
+            "SITE_URL": f"http://localhost:{port}",
+            "STATIC_ROOT": str(self.data / "staticfiles"),
+            "PROMETHEUS_MULTIPROC_DIR": str(parts.metrics_folder(services.folder)),
+        }
+        given = {name: os.environ[name] for name in ours if os.environ.get(name)}
+        return {**services.env, **ours, **given, "PYTHONUNBUFFERED": "1"}
+
+    def _write_env(self) -> None:
+        """Let commands in another terminal, such as `manage.py doctor`, reach this demo."""
+        lines = (f"{name}={value}\n" for name, value in sorted(self.env.items()))
+        write_private(self.data / "runtime.env", "".join(lines))
+
+    def _prepare(self) -> dict[str, Any]:
+        command = [sys.executable, "-m", "agora.runtime.prepare"]
+        done = subprocess.run(
+            [*command, *(["--once"] if self.once else [])],
+            env={**os.environ, **self.env, "AGORA_DEMO_PASSWORD": self.password},
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise PartFailed(f"Preparing the database and the contract failed:\n{done.stderr}")
+        prepared: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return prepared
+
+    def _buy_once(self, services: Services, *, port: int, email: str) -> int:
+        self._say(f"\nOne order, as a program of {email} places it:")
+        person: dict[str, object] = {
+            "full_name": "Once Demo",
+            "country": "BR",
+            "tax_id": any_cpf(),
+            "wallet_address": any_address(),
+            "consent": True,
+        }
+        program = Program(
+            url=f"http://127.0.0.1:{port}",
+            out=self.out,
+            meanwhile=lambda: self._look_after(services),
+        )
+        program.buy(email=email, password=self.password, person=person, limit=ORDER_LIMIT)
+        self._say(f"\nDone in {time.monotonic() - self.began:.1f} s.")
+        return 0
+
+    def _watch(self, services: Services) -> NoReturn:
+        """Show the logs until a signal comes or a part ends; raises Stopped or PartFailed."""
+        self.follower.follow(["web", "worker", "beat", "sandbox"])
+        while True:
+            self.follower.print_new()
+            self._look_after(services)
+            time.sleep(_LOOK_EVERY)
+
+    def _look_after(self, services: Services) -> None:
+        """What the parts need all the time; raises PartFailed when one has ended."""
+        services.supervisor.check()
+        if time.monotonic() >= self._next_block:
+            services.tick()
+            self._next_block = time.monotonic() + _CHAIN_EVERY
+
+    def _greet(self, *, port: int, accounts: Mapping[str, str]) -> None:
+        site = f"http://localhost:{port}"
+        self._say(
+            f"""
+  Agora runs.   {site}
+
+  Buyer         {accounts["buyer"]}      password  {self.password}
+  Officer       {accounts["officer"]}  password  {self.password}
+
+  Try next
+    {site}/account/signup/   sign up, onboard, buy 0.5 AAPL and watch it minted
+    {site}/buy/              the same as the buyer above
+    {site}/admin/            orders, custody, mints and the audit trail as the officer
+    {site}/api/docs/         the API, with a token of {site}/account/tokens/
+    python manage.py doctor  in another terminal: is everything as it should be?
+
+  Data, secrets and logs are in {self.data}. Ctrl-C stops everything.
+"""
+        )
+
+    def _say(self, text: str) -> None:
+        print(text, file=self.out, flush=True)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise Stopped
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(9)

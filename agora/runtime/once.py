@@ -1,0 +1,128 @@
+"""One real order, driven over HTTP as a user's program would, with the evidence of every leg."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TextIO
+
+QUANTITY = "0.5"
+_FINAL = {"MINT_CONFIRMED", "REJECTED", "CANCELLED", "FAILED"}
+_POLL = 0.2  # seconds between two looks at the order, as a patient client would
+
+
+class LegFailed(Exception):
+    """A leg of the order did not come through; the text names it."""
+
+
+class Program:
+    """A user's program: an access token, JSON over HTTP, and nothing of Agora's own code."""
+
+    def __init__(self, *, url: str, out: TextIO, meanwhile: Callable[[], None]) -> None:
+        self.url = url
+        self.out = out
+        self.meanwhile = meanwhile
+        self.token = ""
+        self._leg = ""
+        self._began = 0.0
+
+    def buy(
+        self, *, email: str, password: str, person: dict[str, object], limit: float
+    ) -> dict[str, Any]:
+        """Sign in, onboard, place one order, follow it to the minted tokens; raises LegFailed."""
+        self._begin("Access token")
+        issued = self.call(
+            "POST",
+            "/token/issue",
+            {"email": email, "password": password, "name": "demo", "scopes": ["read", "trade"]},
+        )
+        self.token = str(issued["token"])
+        self._done(f"prefix {issued['prefix']}, user {issued['user_id']}")
+        self._begin("Onboarding")
+        onboarded = self.call("POST", "/users/onboard", {"email": email, **person}, key=True)
+        self._done(f"status {onboarded['status']}, wallet {onboarded['wallet_address']}")
+        self._begin("Order")
+        placed = self.call("POST", "/orders", {"symbol": "AAPL", "quantity": QUANTITY}, key=True)
+        self._done(
+            f"id {placed['id']}, {placed['quantity']} AAPL at {placed['limit_price']} at most"
+        )
+        order = self._follow(str(placed["id"]), limit=limit)
+        self._balance(str(issued["user_id"]), order)
+        return order
+
+    def call(
+        self, method: str, path: str, body: object = None, *, key: bool = False
+    ) -> dict[str, Any]:
+        """One API call; raises LegFailed with the server's own explanation."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if key:
+            headers["Idempotency-Key"] = str(uuid.uuid4())
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.url}/api/v1{path}", data=data, headers=headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                answer: dict[str, Any] = json.load(response)
+        except urllib.error.HTTPError as error:
+            text = error.read().decode(errors="replace")
+            raise LegFailed(f"{self._leg}: {method} {path} gave {error.code}: {text}") from error
+        except (OSError, ValueError) as error:
+            raise LegFailed(f"{self._leg}: {method} {path} failed: {error}") from error
+        return answer
+
+    def _follow(self, order_id: str, *, limit: float) -> dict[str, Any]:
+        deadline = time.monotonic() + limit
+        shown: set[str] = set()
+        while True:
+            self._begin("Following the order")
+            order = self.call("GET", f"/orders/{order_id}")
+            for step in order["timeline"]:
+                if step["state"] == "done" and step["key"] not in shown:
+                    shown.add(step["key"])
+                    self._show(step)
+            if order["state"] in _FINAL:
+                break
+            if time.monotonic() > deadline:
+                raise LegFailed(
+                    f"{_open_leg(order)}: not done after {limit:.0f} s, the order is in state "
+                    f"{order['state']}."
+                )
+            self.meanwhile()
+            time.sleep(_POLL)
+        if order["state"] != "MINT_CONFIRMED":
+            raise LegFailed(f"{_open_leg(order)}: ended in {order['state']} ({order['reason']}).")
+        return order
+
+    def _balance(self, user_id: str, order: dict[str, Any]) -> None:
+        self._begin("Balance on the chain")
+        balance = self.call("GET", f"/users/{user_id}/balance")
+        self._done(", ".join(f"{name} {value}" for name, value in balance.items()))
+        filled = Decimal(order["filled_quantity"])
+        if Decimal(balance["units"]) != filled * 10**18:
+            raise LegFailed(f"{self._leg}: {balance['units']} units, but {filled} shares bought.")
+
+    def _begin(self, leg: str) -> None:
+        self._leg = leg
+        self._began = time.monotonic()
+
+    def _done(self, evidence: str) -> None:
+        self._line(self._leg, time.monotonic() - self._began, evidence)
+
+    def _show(self, step: dict[str, Any]) -> None:
+        facts = ", ".join(f"{item['label']} {item['value']}" for item in step["evidence"])
+        self._line(step["title"], step["seconds"], facts or step["note"])
+
+    def _line(self, leg: str, seconds: float | None, evidence: str) -> None:
+        took = "       " if seconds is None else f"{seconds:5.2f} s"
+        print(f"  ✓ {leg:<22} {took}  {evidence}", file=self.out, flush=True)
+
+
+def _open_leg(order: dict[str, Any]) -> str:
+    unfinished: Callable[[dict[str, Any]], bool] = lambda step: step["state"] != "done"
+    return next((str(s["title"]) for s in order["timeline"] if unfinished(s)), "Order")

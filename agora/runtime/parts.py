@@ -1,0 +1,62 @@
+"""Agora's own processes: web, worker and beat."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from agora.runtime import probes
+from agora.runtime.folder import Folder
+from agora.runtime.processes import Part
+
+
+def web(*, env: Mapping[str, str], port: int) -> Part:
+    """gunicorn with threads; the application is loaded once and shared by its processes."""
+    return Part(
+        name="web",
+        command=[
+            *(sys.executable, "-m", "gunicorn", "agora.wsgi:application"),
+            *("--bind", f"127.0.0.1:{port}", "--preload"),
+            *("--worker-class", "gthread", "--workers", "2", "--threads", "4"),
+            *("--graceful-timeout", "5", "--timeout", "60"),
+        ],
+        env=env,
+        ready=lambda: probes.http_ok(f"http://127.0.0.1:{port}/livez"),
+    )
+
+
+def worker(*, env: Mapping[str, str], folder: Folder) -> Part:
+    """One Celery worker; it leads the orders from state to state."""
+    ready = folder.root / "worker.ready"
+    ready.unlink(missing_ok=True)
+    return Part(
+        name="worker",
+        command=[
+            *(sys.executable, "-m", "celery", "--app", "agora", "worker"),
+            *("--concurrency", "2", "--prefetch-multiplier", "1", "--loglevel", "WARNING"),
+            *("--without-gossip", "--without-mingle", "--include", "agora.runtime.ready"),
+        ],
+        env={**env, "AGORA_READY_FILE": str(ready)},
+        ready=ready.exists,
+    )
+
+
+def beat(*, env: Mapping[str, str]) -> Part:
+    """The clock that starts the sweeps. It has nothing to answer, so it counts as ready at once."""
+    return Part(
+        name="beat",
+        command=[
+            *(sys.executable, "-m", "celery", "--app", "agora", "beat"),
+            *("--loglevel", "WARNING", "--pidfile", ""),
+        ],
+        env=env,
+        ready=lambda: True,
+    )
+
+
+def metrics_folder(folder: Folder) -> Path:
+    """Where the processes of this run meet their counters; those of the last run are dropped."""
+    path = folder.root / "metrics"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    return path

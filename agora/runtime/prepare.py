@@ -1,0 +1,57 @@
+"""Makes the demo's database, contract and accounts ready: `python -m agora.runtime.prepare`.
+
+One process for all of it, because loading Django is what takes the time. Its last line of output
+is JSON: the contract's address and the accounts. Everything here may be repeated.
+"""
+
+import json
+import os
+import secrets
+import sys
+from io import StringIO
+from typing import Any
+
+import django
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agora.settings")
+    django.setup()
+    # Imported here, because models exist only after the set-up.
+    from agora.runtime import demo_accounts
+
+    password = os.environ["AGORA_DEMO_PASSWORD"]
+    once = "--once" in sys.argv[1:]
+    _migrate()
+    contract = _contract()
+    accounts = demo_accounts.ensure(password=password)
+    if once:
+        accounts["once"] = demo_accounts.add_person(
+            email=f"once-{secrets.token_hex(4)}@{demo_accounts.DOMAIN}", password=password
+        )
+    print(json.dumps({"contract": contract, "accounts": accounts}))
+    return 0
+
+
+def _migrate() -> None:
+    from django.core.management import call_command
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    # The command itself takes a second even when there is nothing to do.
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+def _contract() -> dict[str, Any]:
+    from django.core.management import call_command
+
+    output = StringIO()
+    call_command("deploy_contract", "--json", stdout=output)
+    deployed: dict[str, Any] = json.loads(output.getvalue().splitlines()[-1])
+    return deployed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
