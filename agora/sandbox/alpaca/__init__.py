@@ -1,0 +1,1 @@
+"""Alpaca paper trading v2 and market data v2."""

@@ -1,0 +1,1 @@
+"""Fireblocks v1: vault accounts, balances, TRANSFER and RAW transactions."""
