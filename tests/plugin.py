@@ -51,3 +51,18 @@ os.environ.update(
 def pytest_unconfigure() -> None:
     SERVICES.stop()
     shutil.rmtree(DATA, ignore_errors=True)
+
+
+@pytest.hookimpl
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many cases broke something on purpose: the proof that they were not skipped."""
+    outcomes = {
+        outcome: sum(
+            report.when == "call" and "tests/faults/" in report.nodeid
+            for report in terminalreporter.getreports(outcome)
+        )
+        for outcome in ("passed", "failed")
+    }
+    if any(outcomes.values()):
+        told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        terminalreporter.write_line(f"Fault cases: {told}")
