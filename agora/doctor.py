@@ -1,0 +1,213 @@
+"""Looks at an installation part by part: does it answer, and is it the one that is meant?
+
+Every check ends in plain words and, where it failed, in what to do. No secret is ever told.
+"""
+
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from redis import Redis, RedisError
+
+from agora.lib import crypto
+from agora.lib.outcome import OutsideError
+from custody import vault
+from tokens import chain
+from trading import broker
+
+OLDEST_POSTGRES = 150000
+MOST_SKEW = 2.0  # seconds; vendors refuse requests signed much further away from their time
+LEAST_GAS_WEI = 10**15  # 0.001 ETH, some dozen mints on an L2
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+_TEST_HOSTS = {
+    "Alpaca": "paper-api.alpaca.markets",
+    "Fireblocks": "sandbox-api.fireblocks.io",
+}
+
+
+_FAILURES = (
+    OutsideError,
+    DatabaseError,
+    RedisError,
+    ImproperlyConfigured,
+    crypto.Undecryptable,
+    OSError,
+    ValueError,
+)
+
+
+class Trouble(Exception):
+    """What is wrong and, as the second argument, what to do about it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Run all checks, one after the other; each stands on its own."""
+    for name, check, remedy in _CHECKS:
+        yield _examine(name, check, remedy)
+
+
+def _examine(name: str, check: Callable[[], str], remedy: str) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except Trouble as trouble:
+        return Finding(name, False, str(trouble.args[0]), str(trouble.args[1]))
+    except _FAILURES as error:
+        first_line = (str(error).splitlines() or [""])[0]
+        return Finding(name, False, f"{type(error).__name__}: {first_line}", remedy)
+
+
+def _settings() -> str:
+    wrong = [message for message in checks.run_checks() if message.is_serious()]
+    if wrong:
+        raise Trouble(f"{wrong[0].msg} ({wrong[0].id})", wrong[0].hint or "Correct the setting.")
+    needed = ("ALPACA_API_KEY", "ALPACA_API_SECRET", "FIREBLOCKS_API_KEY", "FIREBLOCKS_PRIVATE_KEY")
+    unset = [name for name in needed if not getattr(settings, name)]
+    if unset:
+        raise Trouble(f"Not set: {', '.join(unset)}", "Set them, or NAME_FILE to a file's path.")
+    return f"complete; DEBUG is {'on' if settings.DEBUG else 'off'}, site {settings.SITE_URL}"
+
+
+def _field_keys() -> str:
+    place = {"table": "doctor", "column": "probe", "row": uuid.uuid4()}
+    if crypto.decrypt(crypto.encrypt("probe", **place), **place) != "probe":
+        raise Trouble("A field did not decrypt to what was encrypted.", "Check FIELD_KEYS.")
+    return "a field encrypts and decrypts"
+
+
+def _database() -> str:
+    connection.ensure_connection()
+    version = connection.cursor().connection.info.server_version
+    if version < OLDEST_POSTGRES:
+        raise Trouble(f"PostgreSQL {version // 10000} is too old.", "Use PostgreSQL 15 or newer.")
+    return f"PostgreSQL {version // 10000}.{version % 10000}"
+
+
+def _migrations() -> str:
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if missing:
+        raise Trouble(f"{len(missing)} not applied, first {missing[0][0]}.", "manage.py migrate")
+    return f"all {len(executor.loader.applied_migrations or {})} applied"
+
+
+def _redis() -> str:
+    with Redis.from_url(
+        settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, decode_responses=True
+    ) as client:
+        client.ping()
+        information = client.info("server")
+        waiting = client.llen("celery")
+    version = information.get("valkey_version") or information["redis_version"]
+    return f"{information.get('server_name', 'redis')} {version}, {waiting} tasks waiting"
+
+
+def _chain_id() -> str:
+    found = chain.chain_id()
+    if found != settings.CHAIN_ID:
+        raise Trouble(
+            f"The node serves chain {found}, the setting CHAIN_ID says {settings.CHAIN_ID}.",
+            "Correct CHAIN_RPC_URL or CHAIN_ID: a mint must never go to another chain.",
+        )
+    return f"chain {found}, block {chain.block_number()}"
+
+
+def _contract() -> str:
+    if not chain.has_code():
+        raise Trouble(
+            f"No contract stands at {settings.CONTRACT_ADDRESS}.",
+            "Correct CONTRACT_ADDRESS, or run manage.py deploy_contract.",
+        )
+    return f"code at {settings.CONTRACT_ADDRESS}"
+
+
+def _minter() -> str:
+    address = vault.minter_address()
+    if not chain.is_minter(address):
+        raise Trouble(f"{address} lacks MINTER_ROLE.", "Grant it the role as the contract's admin.")
+    wei = chain.balance_wei(address)
+    if wei < LEAST_GAS_WEI:
+        raise Trouble(f"{address} has only {wei} wei for gas.", "Send it at least 0.001 ETH.")
+    return f"{address} may mint and has {wei / 10**18:.4f} ETH for gas"
+
+
+def _alpaca() -> str:
+    status = broker.account_status()
+    if status != "ACTIVE":
+        raise Trouble(f"The account is {status or 'unknown'}.", "Ask Alpaca, or use another key.")
+    return f"account {status}, {_kind_of_host('Alpaca', settings.ALPACA_BASE_URL)}"
+
+
+def _fireblocks() -> str:
+    address = vault.minter_address()
+    kind = _kind_of_host("Fireblocks", settings.FIREBLOCKS_BASE_URL)
+    return f"vault account {settings.FIREBLOCKS_MINTER_VAULT} is {address}, {kind}"
+
+
+def _kind_of_host(vendor: str, url: str) -> str:
+    """Which side a vendor's address is on; raises Trouble for a live one."""
+    host = urlsplit(url).hostname or ""
+    if host in _LOCAL:
+        return "Agora's own sandbox"
+    if host == _TEST_HOSTS[vendor]:
+        return f"the vendor's test side ({host})"
+    raise Trouble(
+        f"{host} is not {vendor}'s test side: real money would move.",
+        f"Use https://{_TEST_HOSTS[vendor]} until Agora is released for live trading.",
+    )
+
+
+def _clock_of_database() -> str:
+    with connection.cursor() as cursor:
+        before = timezone.now()
+        cursor.execute("SELECT clock_timestamp()")
+        told: datetime = cursor.fetchone()[0]
+    return _skew(before, told, timezone.now())
+
+
+def _clock_of_alpaca() -> str:
+    before = timezone.now()
+    told = broker.clock().now
+    return _skew(before, told, timezone.now())
+
+
+def _skew(before: datetime, told: datetime, after: datetime) -> str:
+    """The distance of a clock that was read between two looks at ours."""
+    behind = max((before - told).total_seconds(), (told - after).total_seconds(), 0.0)
+    if behind > MOST_SKEW:
+        raise Trouble(f"{behind:.1f} s apart on {socket.gethostname()}.", "Synchronise the clock.")
+    return f"{behind:.1f} s apart"
+
+
+_CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
+    ("settings", _settings, "Correct the settings (docs/settings.md)."),
+    ("field keys", _field_keys, "Check FIELD_KEYS: id:base64 of 32 bytes."),
+    ("database", _database, "Start PostgreSQL, or correct DATABASE_URL."),
+    ("migrations", _migrations, "manage.py migrate"),
+    ("broker", _redis, "Start Valkey or Redis, or correct REDIS_URL."),
+    ("chain", _chain_id, "Correct CHAIN_RPC_URL, or start the node."),
+    ("contract", _contract, "Correct CONTRACT_ADDRESS, or run manage.py deploy_contract."),
+    ("minter", _minter, "Correct FIREBLOCKS_MINTER_VAULT."),
+    ("Alpaca", _alpaca, "Check ALPACA_BASE_URL, ALPACA_API_KEY and ALPACA_API_SECRET."),
+    ("Fireblocks", _fireblocks, "Check FIREBLOCKS_BASE_URL, _API_KEY and _PRIVATE_KEY."),
+    ("clock, database", _clock_of_database, "Synchronise the clocks."),
+    ("clock, Alpaca", _clock_of_alpaca, "Check ALPACA_BASE_URL, then the clock."),
+)
