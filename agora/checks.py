@@ -1,0 +1,51 @@
+"""System checks on settings that contradict each other or are unsafe in production."""
+
+from urllib.parse import urlparse
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags
+from django.core.checks import register as register_check
+
+from agora.lib.crypto import _ring
+
+
+def register() -> None:
+    """Add Agora's checks to `manage.py check`."""
+    register_check(check_field_keys, Tags.security)
+    register_check(check_production, Tags.security, deploy=True)
+
+
+def check_field_keys(**_: object) -> list[CheckMessage]:
+    """FIELD_KEYS must be readable before the first row is written with them."""
+    try:
+        _ring(settings.FIELD_KEYS)
+    except Exception as error:
+        return [Error(str(error), id="agora.E001")]
+    return []
+
+
+def check_production(**_: object) -> list[CheckMessage]:
+    """What a real deployment must not have."""
+    found: list[CheckMessage] = []
+    if settings.FAILPOINTS_DIR:
+        found.append(
+            Error(
+                "FAILPOINTS_DIR is set: anyone who can write there kills workers.", id="agora.E002"
+            )
+        )
+    for name in ("ALPACA_BASE_URL", "ALPACA_DATA_URL", "FIREBLOCKS_BASE_URL"):
+        url = urlparse(getattr(settings, name))
+        if url.scheme != "https":
+            found.append(Error(f"{name} is not https.", id="agora.E003"))
+    if settings.ALPACA_BASE_URL.rstrip("/") == "https://api.alpaca.markets":
+        found.append(
+            Error(
+                "ALPACA_BASE_URL is the live broker; Agora is for paper accounts.", id="agora.E004"
+            )
+        )
+    if not settings.CONTRACT_ADDRESS:
+        found.append(
+            checks.Warning("CONTRACT_ADDRESS is not set: nothing can be minted.", id="agora.W001")
+        )
+    return found

@@ -1,0 +1,374 @@
+"""Settings of Agora: environment only, loud on wrong values (docs/settings.md lists them).
+
+Every secret X may also come from a file named by X_FILE, as container platforms mount them. A local
+runtime leaves its values in DATA_DIR/runtime.env, so that commands in a second terminal reach it.
+"""
+
+import secrets
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
+if (DATA_DIR / "runtime.env").is_file():
+    environ.Env.read_env(DATA_DIR / "runtime.env")
+
+# The demo only supervises other processes, which get their own secrets from it.
+_SUPERVISES_ONLY = len(sys.argv) > 1 and sys.argv[1] in {"demo", "failpoints", "compilemessages"}
+
+
+def required(name: str, *, stand_in: str = "") -> str:
+    """A text that must be set; a supervising process gets a stand-in that opens nothing."""
+    value: str = env.str(name, default="").strip()
+    if value:
+        return value
+    if _SUPERVISES_ONLY:
+        return stand_in or secrets.token_hex(32)
+    raise ImproperlyConfigured(f"{name} is not set. See docs/settings.md, or run `make demo`.")
+
+
+def one_of(name: str, *, allowed: set[str], default: str) -> str:
+    value: str = env.str(name, default=default)
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {sorted(allowed)}.")
+    return value
+
+
+def whole(name: str, *, default: int, least: int = 0) -> int:
+    value: int = env.int(name, default=default)
+    if value < least:
+        raise ImproperlyConfigured(f"{name} is {value}; it must be at least {least}.")
+    return value
+
+
+def seconds(name: str, *, default: float) -> float:
+    value: float = env.float(name, default=default)
+    if value <= 0:
+        raise ImproperlyConfigured(f"{name} is {value}; it must be a number of seconds above 0.")
+    return value
+
+
+# --- Core -----------------------------------------------------------------------------------
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = required("SECRET_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SITE_URL = env.str("SITE_URL", default="http://localhost:8000").rstrip("/")
+SITE_IS_HTTPS = SITE_URL.startswith("https://")
+ROOT_URLCONF = "agora.urls"
+WSGI_APPLICATION = "agora.wsgi.application"
+ASGI_APPLICATION = "agora.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "unfold.contrib.import_export",
+    "agora.apps.AgoraAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.forms",
+    "allauth",
+    "allauth.account",
+    "django_celery_beat",
+    "django_cotton.apps.SimpleAppConfig",
+    "django_htmx",
+    "import_export",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "agora.apps.AgoraConfig",
+    "agora.lib",
+    "accounts",
+    "kyc",
+    "custody",
+    "tokens",
+    "trading",
+    "copytrade",
+    "compliance",
+]
+
+MIDDLEWARE = [
+    "agora.middleware.operations",
+    "agora.middleware.request_context",
+    "django.middleware.security.SecurityMiddleware",
+    "agora.csp.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    [
+                        "django_cotton.cotton_loader.Loader",
+                        "django.template.loaders.filesystem.Loader",
+                        "django.template.loaders.app_directories.Loader",
+                    ],
+                )
+            ],
+            "builtins": ["django_cotton.templatetags.cotton"],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "agora.lib.pages.page_context",
+            ],
+        },
+    }
+]
+
+FORM_RENDERER = "agora.lib.pages.PageRenderer"
+
+# --- Database and Redis ---------------------------------------------------------------------
+DATABASES = {
+    "default": {
+        **env.db_url("DATABASE_URL", default="postgres://agora@127.0.0.1:5432/agora"),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DATABASES["default"].setdefault("OPTIONS", {}).update(
+    connect_timeout=3,
+    options="-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c lock_timeout=5000",
+)
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "agora",
+        "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+    }
+}
+
+# --- People ---------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "home"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_EMAIL_VERIFICATION = one_of(
+    "ACCOUNT_EMAIL_VERIFICATION", allowed={"mandatory", "optional", "none"}, default="mandatory"
+)
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Agora] "
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SITE_IS_HTTPS else "http"
+ACCOUNT_SESSION_REMEMBER = True
+ALLAUTH_TRUSTED_PROXY_COUNT = whole("TRUSTED_PROXY_COUNT", default=0)
+
+# --- Sessions, cookies, transport -----------------------------------------------------------
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 60 * 60 * 12
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE_IS_HTTPS
+SESSION_COOKIE_NAME = "__Host-agora_session" if SITE_IS_HTTPS else "agora_session"
+CSRF_COOKIE_NAME = "__Host-agora_csrf" if SITE_IS_HTTPS else "agora_csrf"
+CSRF_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT = SITE_IS_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if SITE_IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SITE_IS_HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SITE_IS_HTTPS else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+
+# --- Language and time ----------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("pt-br", _("Portuguese")), ("es", _("Spanish"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- Static files ---------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_ROOT.is_dir()
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+# --- E-mail ---------------------------------------------------------------------------------
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Agora <no-reply@localhost>")
+
+# --- Secrets for fields and tokens ----------------------------------------------------------
+FIELD_KEYS = required("FIELD_KEYS", stand_in="none:" + "A" * 43 + "=")
+BLIND_INDEX_KEY = required("BLIND_INDEX_KEY")
+TOKEN_PEPPER = required("TOKEN_PEPPER")
+
+# --- Vendors --------------------------------------------------------------------------------
+ALPACA_BASE_URL = env.str("ALPACA_BASE_URL", default="https://paper-api.alpaca.markets")
+ALPACA_DATA_URL = env.str("ALPACA_DATA_URL", default="https://data.alpaca.markets")
+ALPACA_API_KEY = env.str("ALPACA_API_KEY", default="")
+ALPACA_API_SECRET = env.str("ALPACA_API_SECRET", default="")
+FIREBLOCKS_BASE_URL = env.str("FIREBLOCKS_BASE_URL", default="https://sandbox-api.fireblocks.io/v1")
+FIREBLOCKS_API_KEY = env.str("FIREBLOCKS_API_KEY", default="")
+FIREBLOCKS_PRIVATE_KEY = env.str("FIREBLOCKS_PRIVATE_KEY", default="", multiline=True)
+FIREBLOCKS_RECEIPT_SOURCE_VAULT = env.str("FIREBLOCKS_RECEIPT_SOURCE_VAULT", default="0")
+FIREBLOCKS_CUSTODY_VAULT = env.str("FIREBLOCKS_CUSTODY_VAULT", default="1")
+FIREBLOCKS_MINTER_VAULT = env.str("FIREBLOCKS_MINTER_VAULT", default="2")
+FIREBLOCKS_RECEIPT_ASSET = env.str("FIREBLOCKS_RECEIPT_ASSET", default="AAPL_RECEIPT")
+FIREBLOCKS_GAS_ASSET = env.str("FIREBLOCKS_GAS_ASSET", default="BASECHAIN_ETH_TEST5")
+VENDOR_CONNECT_TIMEOUT = seconds("VENDOR_CONNECT_TIMEOUT", default=3)
+VENDOR_READ_TIMEOUT = seconds("VENDOR_READ_TIMEOUT", default=10)
+
+# --- Chain ----------------------------------------------------------------------------------
+CHAIN_RPC_URL = env.str("CHAIN_RPC_URL", default="http://127.0.0.1:8545")
+CHAIN_ID = whole("CHAIN_ID", default=31337, least=1)
+CHAIN_NAME = env.str("CHAIN_NAME", default="") or _("Local test chain")
+CHAIN_EXPLORER_URL = env.str("CHAIN_EXPLORER_URL", default="").rstrip("/")
+CONTRACT_ADDRESS = env.str("CONTRACT_ADDRESS", default="")
+CHAIN_DEPLOYER_KEY = env.str("CHAIN_DEPLOYER_KEY", default="")
+MINT_CONFIRMATIONS = whole("MINT_CONFIRMATIONS", default=12, least=1)
+MINT_STUCK_SECONDS = seconds("MINT_STUCK_SECONDS", default=120)
+
+# --- Trading rules --------------------------------------------------------------------------
+QUOTE_SECONDS = whole("QUOTE_SECONDS", default=60, least=5)
+QUOTE_CACHE_SECONDS = whole("QUOTE_CACHE_SECONDS", default=3, least=1)
+MARKET_DATA_MAX_AGE_SECONDS = whole("MARKET_DATA_MAX_AGE_SECONDS", default=900, least=1)
+PRICE_COLLAR_BPS = whole("PRICE_COLLAR_BPS", default=100)
+
+# --- Durable work ---------------------------------------------------------------------------
+WORK_LEASE_SECONDS = seconds("WORK_LEASE_SECONDS", default=30)
+WORK_MAX_ATTEMPTS = whole("WORK_MAX_ATTEMPTS", default=20, least=1)
+WORK_BACKOFF_SECONDS = seconds("WORK_BACKOFF_SECONDS", default=1)
+WORK_BACKOFF_MAX_SECONDS = seconds("WORK_BACKOFF_MAX_SECONDS", default=300)
+UNKNOWN_GRACE_SECONDS = seconds("UNKNOWN_GRACE_SECONDS", default=5)
+POLL_SECONDS = seconds("POLL_SECONDS", default=1)
+SWEEP_SECONDS = seconds("SWEEP_SECONDS", default=3)
+FAILPOINTS_DIR = env.str("FAILPOINTS_DIR", default="")
+
+# --- Celery: the settings of research on lost tasks; correctness rests on the rows ----------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 120,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULE = {
+    "sweep orders": {
+        "task": "trading.tasks.sweep_orders",
+        "schedule": timedelta(seconds=SWEEP_SECONDS),
+    },
+    "seal the audit trail": {
+        "task": "compliance.tasks.seal_audit",
+        "schedule": timedelta(seconds=2),
+    },
+    "refresh the quote": {
+        "task": "trading.tasks.refresh_quote",
+        "schedule": timedelta(seconds=5),
+    },
+    "forget idempotency keys": {
+        "task": "agora.lib.tasks.forget_idempotency_keys",
+        "schedule": timedelta(hours=1),
+    },
+    "sweep reserve reports": {
+        "task": "compliance.tasks.sweep_reserve_reports",
+        "schedule": timedelta(seconds=15),
+    },
+}
+
+# --- API ------------------------------------------------------------------------------------
+# Requests a minute: by user, or by network address before there is one. 0 switches a rate off.
+API_RATES = {
+    "read": whole("API_RATE_READ", default=600),
+    "trade": whole("API_RATE_TRADE", default=120),
+    "onboard": whole("API_RATE_ONBOARD", default=10),
+    "token": whole("API_RATE_TOKEN", default=10),
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "agora.lib.problems.ProblemRenderer",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "agora.lib.problems.handle",
+    "NUM_PROXIES": ALLAUTH_TRUSTED_PROXY_COUNT,
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Agora API",
+    "DESCRIPTION": (
+        "Buy a share, have it held in custody, and its token minted. Money and quantities are "
+        "JSON strings, times are UTC. Refusals are RFC 9457 problem documents."
+    ),
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": [],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "agora.lib.openapi.add_problems",
+    ],
+}
+
+# --- Logs and metrics -----------------------------------------------------------------------
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+LOG_LEVEL = one_of("LOG_LEVEL", allowed={"DEBUG", "INFO", "WARNING", "ERROR"}, default="INFO")
+LOGGING_CONFIG = "agora.logging.configure"
+LOGGING = LOG_LEVEL

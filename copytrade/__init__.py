@@ -1,0 +1,1 @@
+"""Copy trading: strategies, subscriptions, replication, ledger and risk limits."""
