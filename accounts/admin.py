@@ -1,0 +1,49 @@
+"""People in the admin: read-only; tokens show their prefix, never a digest."""
+
+from django.contrib import admin
+from django.contrib.auth.models import Group
+
+from accounts.models import ApiToken, User, Wallet
+from agora.lib.admin import ReadOnlyAdmin
+
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(ReadOnlyAdmin):
+    list_display = ["email", "is_active", "is_staff", "is_demo", "date_joined", "last_login"]
+    list_filter = ["is_active", "is_staff", "is_demo", "date_joined"]
+    search_fields = ["email", "=id"]
+    ordering = ["-date_joined"]
+    fields = [
+        "id",
+        "email",
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        "is_demo",
+        "date_joined",
+        "last_login",
+    ]
+
+
+@admin.register(Wallet)
+class WalletAdmin(ReadOnlyAdmin):
+    list_display = ["address", "user", "created_at", "verified_at"]
+    list_select_related = ["user"]
+    search_fields = ["address", "user__email"]
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin):
+    list_display = [
+        "prefix",
+        "name",
+        "user",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+    ]
+    list_select_related = ["user"]
+    search_fields = ["prefix", "name", "user__email"]
