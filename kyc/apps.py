@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class KycConfig(AppConfig):
+    name = "kyc"
+    verbose_name = _("Know your customer")
+    default_auto_field = "django.db.models.BigAutoField"

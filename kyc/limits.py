@@ -1,0 +1,81 @@
+"""The daily limit: reserved by one conditional UPDATE, settled to the real fill, released (RAT-002).
+
+Exact under any number of concurrent orders: the database decides in one statement whether the
+reservation still fits. Reading first and writing then would let through what does not.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+from django.db.models import Case, DecimalField, F, Q, Value, When
+from django.db.models.functions import Greatest
+
+from accounts.models import User
+from kyc.models import ZONES, Application, DailyLimit
+
+_USD = DecimalField(max_digits=12, decimal_places=2)
+
+
+@dataclass(frozen=True)
+class LimitStatus:
+    """A person's limit today, in USD; `resets_at` is midnight in `zone`."""
+
+    limit_usd: Decimal
+    used_usd: Decimal
+    resets_at: datetime
+    zone: str
+
+    @property
+    def left_usd(self) -> Decimal:
+        return max(self.limit_usd - self.used_usd, Decimal(0))
+
+
+def local_day(*, country: str, now: datetime) -> date:
+    """The calendar day in the person's country."""
+    return now.astimezone(ZONES[country]).date()
+
+
+def limit_status(*, user: User, now: datetime) -> LimitStatus | None:
+    """The person's limit now; None before onboarding."""
+    limit = DailyLimit.objects.select_related("application").filter(application__user=user).first()
+    if limit is None:
+        return None
+    zone = ZONES[limit.application.country]
+    today = now.astimezone(zone).date()
+    midnight = datetime.combine(today + timedelta(days=1), time(), tzinfo=zone)
+    return LimitStatus(
+        limit_usd=limit.limit_usd,
+        used_usd=limit.used_usd if limit.day == today else Decimal("0.00"),
+        resets_at=midnight,
+        zone=str(zone),
+    )
+
+
+def reserve(*, application: Application, amount_usd: Decimal, now: datetime) -> date | None:
+    """Take `amount_usd` from today's limit; the day it counts for, or None when it does not fit.
+
+    Call it inside the transaction that stores the order: the row stays locked until its end.
+    """
+    today = local_day(country=application.country, now=now)
+    spent_today = Case(
+        When(day=today, then=F("used_usd")), default=Value(Decimal(0)), output_field=_USD
+    )
+    fits = DailyLimit.objects.annotate(spent=spent_today).filter(
+        # A counter that already stands on a later day is never turned back by a slow clock.
+        Q(day__lte=today),
+        application=application,
+        limit_usd__gte=F("spent") + amount_usd,
+    )
+    changed = fits.update(used_usd=spent_today + amount_usd, day=today)
+    return today if changed else None
+
+
+def settle(*, user: User, day: date, reserved: Decimal, spent: Decimal) -> None:
+    """Replace a reservation by what was really spent (0: release all of it).
+
+    Only the day it was taken from is touched: once the counter has moved on, nothing is owed to it.
+    """
+    DailyLimit.objects.filter(application__user=user, day=day).update(
+        used_usd=Greatest(F("used_usd") - reserved + spent, Value(Decimal(0)), output_field=_USD)
+    )

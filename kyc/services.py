@@ -1,0 +1,150 @@
+"""Writes about what a person has shown."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from accounts.services import clean_address, set_wallet
+from agora.lib import crypto
+from compliance import audit
+from kyc.consent import CONSENT_VERSION, consent_hash
+from kyc.limits import local_day
+from kyc.models import Application, DailyLimit, Tier
+from kyc.taxid import InvalidTaxId, clean_tax_id
+
+Messages = dict[str, list["str | Promise"]]
+AUTOMATIC_TIER = 1
+
+
+class OnboardingError(Exception):
+    """The submission was refused and nothing is stored; `errors` maps fields to messages."""
+
+    def __init__(self, errors: Mapping[str, list["str | Promise"]]) -> None:
+        super().__init__("; ".join(f"{k}: {v[0]}" for k, v in errors.items()))
+        self.errors = dict(errors)
+
+
+def onboard(
+    *,
+    user: User,
+    full_name: str,
+    country: str,
+    tax_id: str,
+    wallet_address: str,
+    consent: bool,
+    now: datetime,
+) -> Application:
+    """Store a KYC-light application and approve it for tier 1 (RAT-001).
+
+    All or nothing: application, wallet, counter and audit rows in one transaction. Raises
+    OnboardingError with a message for each wrong field.
+    """
+    errors, name, tax_digits, address = _check(full_name, country, tax_id, wallet_address, consent)
+    if Application.objects.filter(user=user).exists():
+        errors = {"__all__": [_("This account is already onboarded.")]}
+    if errors:
+        raise OnboardingError(errors)
+    index = crypto.blind_index(f"{country}:{tax_digits}", purpose="tax id")
+    if Application.objects.filter(tax_id_index=index).exists():
+        raise _tax_id_taken()
+    try:
+        with transaction.atomic():
+            set_wallet(user=user, address=address, now=now)
+            application = _store(user, country, name, tax_digits, index, now)
+            _approve_automatically(application, now)
+    except ValidationError as error:
+        raise OnboardingError({"wallet_address": list(error.messages)}) from error
+    except IntegrityError as error:  # the same person or tax id a moment earlier, elsewhere
+        raise _tax_id_taken() from error
+    return application
+
+
+def _check(
+    full_name: str, country: str, tax_id: str, wallet_address: str, consent: bool
+) -> tuple[Messages, str, str, str]:
+    errors: Messages = {}
+    name = " ".join(full_name.split())
+    tax_digits = address = ""
+    if not 3 <= len(name) <= 120 or not any(c.isalpha() for c in name) or not name.isprintable():
+        errors["full_name"] = [_("Enter your full name as on your document, 3 to 120 characters.")]
+    if country not in Application.Country.values:
+        errors["country"] = [_("Choose Brazil or Paraguay.")]
+    else:
+        try:
+            tax_digits = clean_tax_id(country=country, text=tax_id)
+        except InvalidTaxId as error:
+            errors["tax_id"] = [error.reason]
+    try:
+        address = clean_address(wallet_address)
+    except ValidationError as error:
+        errors["wallet_address"] = list(error.messages)
+    if consent is not True:
+        errors["consent"] = [_("Please read the consent and agree to it to continue.")]
+    return errors, name, tax_digits, address
+
+
+def _tax_id_taken() -> OnboardingError:
+    return OnboardingError(
+        {"tax_id": [_("An account with this tax id exists already. Sign in to that account.")]}
+    )
+
+
+def _store(
+    user: User, country: str, name: str, tax_digits: str, index: bytes, now: datetime
+) -> Application:
+    application = Application(
+        id=uuid.uuid4(),
+        user=user,
+        country=country,
+        tax_id_index=index,
+        tier_id=AUTOMATIC_TIER,
+        consent_version=CONSENT_VERSION,
+        consent_hash=consent_hash(),
+        consented_at=now,
+        submitted_at=now,
+    )
+    application.full_name_encrypted = application.seal(column="full_name", text=name)
+    application.tax_id_encrypted = application.seal(column="tax_id", text=tax_digits)
+    application.save(force_insert=True)
+    _record(application, "kyc.submitted", audit.actor_of(user), now)
+    return application
+
+
+def _approve_automatically(application: Application, now: datetime) -> None:
+    tier = Tier.objects.get(pk=application.tier_id)
+    application.status = Application.Status.APPROVED
+    application.decided_at = now
+    application.decided_by = audit.system("kyc")
+    application.save(update_fields=["status", "decided_at", "decided_by"])
+    DailyLimit.objects.create(
+        application=application,
+        limit_usd=tier.daily_limit_usd,
+        day=local_day(country=application.country, now=now),
+        used_usd=Decimal(0),
+    )
+    _record(application, "kyc.approved", audit.system("kyc"), now)
+
+
+def _record(application: Application, action: str, actor: str, now: datetime) -> None:
+    audit.record(
+        actor=actor,
+        action=action,
+        object_type="kyc_application",
+        object_id=str(application.pk),
+        evidence={
+            "user": str(application.user_id),
+            "country": application.country,
+            "tier": application.tier_id,
+            "status": application.status,
+            "consent_version": application.consent_version,
+            "consent_hash": application.consent_hash,
+        },
+        now=now,
+    )
