@@ -1,0 +1,316 @@
+"""The EVM chain through web3.py (RAT-008): reading, building, broadcasting. Every call has a timeout."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+from django.conf import settings
+from eth_account import Account
+from eth_account.typed_transactions import TypedTransaction
+from eth_typing import ChecksumAddress, HexStr
+from hexbytes import HexBytes
+from web3 import HTTPProvider, Web3
+from web3.exceptions import (
+    BadResponseFormat,
+    ContractLogicError,
+    TransactionNotFound,
+    Web3Exception,
+    Web3RPCError,
+)
+from web3.logs import DISCARD
+
+from agora.lib.outcome import Rejected, Temporary, Unknown
+
+T = TypeVar("T")
+_ARTIFACT = settings.BASE_DIR / "contracts" / "artifacts" / "RATMintingContract.json"
+# A first mint costs about 100,000 gas; the estimate gets this margin.
+_GAS_MARGIN = 1.25
+_local = threading.local()
+
+
+@dataclass(frozen=True)
+class Minted:
+    """A mint found on the chain: the event with our id, and where it stands."""
+
+    tx_hash: str
+    block_number: int
+    block_hash: str
+    to_address: str
+    units: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A mined transaction; `succeeded` False: it reverted."""
+
+    tx_hash: str
+    block_number: int
+    block_hash: str
+    succeeded: bool
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A signed transaction, ready to be stored and then broadcast."""
+
+    raw: str
+    tx_hash: str
+    sender: str
+
+
+@lru_cache(maxsize=1)
+def _abi(path: Path = _ARTIFACT) -> Any:
+    return json.loads(path.read_text())["abi"]
+
+
+def _web3() -> Web3:
+    """One connection a thread, with the settings' timeouts and without hidden retries."""
+    if not hasattr(_local, "web3"):
+        timeout = (settings.VENDOR_CONNECT_TIMEOUT, settings.VENDOR_READ_TIMEOUT)
+        _local.web3 = Web3(
+            HTTPProvider(
+                settings.CHAIN_RPC_URL,
+                request_kwargs={"timeout": timeout},
+                exception_retry_configuration=None,
+            )
+        )
+    web3: Web3 = _local.web3
+    return web3
+
+
+def contract_address() -> ChecksumAddress:
+    """The token's address of the settings; raises Rejected while none is set."""
+    if not settings.CONTRACT_ADDRESS:
+        raise Rejected("CONTRACT_ADDRESS is not set: deploy the contract first.", code="setting")
+    return Web3.to_checksum_address(settings.CONTRACT_ADDRESS)
+
+
+def _contract() -> Any:
+    return _web3().eth.contract(address=contract_address(), abi=_abi())
+
+
+def _read(call: Callable[[], T]) -> T:
+    """Run a read; any failure to answer is Temporary."""
+    try:
+        return call()
+    except (requests.RequestException, Web3RPCError, BadResponseFormat, ValueError) as error:
+        raise Temporary(f"The chain did not answer: {type(error).__name__}") from error
+    except Web3Exception as error:
+        raise Temporary(f"The chain answered oddly: {type(error).__name__}") from error
+
+
+def id_hash(broker_trade_id: str) -> bytes:
+    """keccak256 of a broker trade id, as the contract stores it."""
+    return bytes(Web3.keccak(text=broker_trade_id))
+
+
+def chain_id() -> int:
+    return _read(lambda: _web3().eth.chain_id)
+
+
+def block_number() -> int:
+    return _read(lambda: _web3().eth.block_number)
+
+
+def block_hash(number: int) -> str:
+    """Hash of the canonical block of this height now; "" when there is none."""
+    found: Any = _read(
+        lambda: _web3().provider.make_request(  # a missing block is null, no error
+            "eth_getBlockByNumber",
+            [hex(number), False],  # type: ignore[arg-type]
+        )["result"]
+    )
+    return str(found["hash"]) if found else ""
+
+
+def mined_nonce(sender: str) -> int:
+    """How many transactions of the sender are mined: the lowest nonce that is still free."""
+    return _read(lambda: _web3().eth.get_transaction_count(_address(sender), "latest"))
+
+
+def balance_wei(address: str) -> int:
+    return _read(lambda: _web3().eth.get_balance(_address(address)))
+
+
+def has_code() -> bool:
+    """Whether a contract stands at the settings' address."""
+    return len(_read(lambda: _web3().eth.get_code(contract_address()))) > 0
+
+
+def is_minter(address: str) -> bool:
+    """Whether the address has MINTER_ROLE."""
+    contract = _contract()
+    return bool(
+        _read(
+            lambda: contract.functions.hasRole(
+                contract.functions.MINTER_ROLE().call(), _address(address)
+            ).call()
+        )
+    )
+
+
+def token_balance(address: str, *, block: int) -> int:
+    """AAPL-RAT of an address in base units at a block."""
+    return int(
+        _read(
+            lambda: _contract().functions.balanceOf(_address(address)).call(block_identifier=block)
+        )
+    )
+
+
+def total_supply(*, block: int) -> int:
+    """All AAPL-RAT in base units at a block."""
+    return int(_read(lambda: _contract().functions.totalSupply().call(block_identifier=block)))
+
+
+def minted_units(broker_trade_id: str, *, block: int | None = None) -> int:
+    """Units that the contract has minted for a broker trade id, up to a block; 0: none yet."""
+    call = _contract().functions.mintedFor(id_hash(broker_trade_id))
+    return int(_read(lambda: call.call(block_identifier="latest" if block is None else block)))
+
+
+def find_mint(broker_trade_id: str, *, from_block: int = 0) -> Minted | None:
+    """The Minted event of a broker trade id, wherever it came from; None when there is none."""
+    logs = _read(
+        lambda: (
+            _contract()
+            .events.Minted()
+            .get_logs(argument_filters={"idHash": id_hash(broker_trade_id)}, from_block=from_block)
+        )
+    )
+    return _minted_of(logs[0]) if logs else None
+
+
+def mint_in(tx_hash: str, *, broker_trade_id: str) -> Minted | None:
+    """The Minted event of a broker trade id in one mined transaction; None when it has none."""
+
+    def read() -> Any:
+        receipt = _web3().eth.get_transaction_receipt(HexStr(tx_hash))
+        return _contract().events.Minted().process_receipt(receipt, errors=DISCARD)
+
+    for event in _read(read):
+        if bytes(event["args"]["idHash"]) == id_hash(broker_trade_id):
+            return _minted_of(event)
+    return None
+
+
+def _minted_of(event: Any) -> Minted:
+    return Minted(
+        tx_hash=HexBytes(event["transactionHash"]).to_0x_hex(),
+        block_number=int(event["blockNumber"]),
+        block_hash=HexBytes(event["blockHash"]).to_0x_hex(),
+        to_address=str(event["args"]["to"]),
+        units=int(event["args"]["amount"]),
+    )
+
+
+def build_mint(*, to_address: str, units: int, broker_trade_id: str, sender: str) -> dict[str, Any]:
+    """An unsigned EIP-1559 mint transaction as a JSON-ready dictionary, without its nonce yet.
+
+    Fees: twice the base fee plus the node's tip. Raises Rejected when the contract would revert (a
+    used id included: look for the mint before giving up), Temporary when the node is away.
+    """
+    call = _contract().functions.mint(_address(to_address), units, broker_trade_id)
+
+    def read() -> dict[str, Any]:
+        web3 = _web3()
+        base_fee = int(web3.eth.get_block("latest")["baseFeePerGas"])
+        tip = int(web3.eth.max_priority_fee)
+        gas = int(call.estimate_gas({"from": _address(sender)}) * _GAS_MARGIN)
+        return {
+            "type": 2,
+            "chainId": settings.CHAIN_ID,
+            "to": contract_address(),
+            "value": 0,
+            "data": call._encode_transaction_data(),
+            "gas": gas,
+            "maxPriorityFeePerGas": tip,
+            "maxFeePerGas": 2 * base_fee + tip,
+        }
+
+    try:
+        return _read_or_revert(read)
+    except ContractLogicError as error:
+        raise Rejected(f"The contract refuses the mint: {error}", code="revert") from error
+
+
+def _read_or_revert(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except ContractLogicError:
+        raise
+    except (requests.RequestException, Web3Exception, ValueError) as error:
+        raise Temporary(f"The chain did not answer: {type(error).__name__}") from error
+
+
+def bumped(unsigned: dict[str, Any]) -> dict[str, Any]:
+    """The same transaction with both fees raised by an eighth or to today's, whichever is more.
+
+    Nodes ask at least 10 % more on both fields before they replace a pooled transaction (geth).
+    """
+
+    def read() -> tuple[int, int]:
+        base_fee = int(_web3().eth.get_block("latest")["baseFeePerGas"])
+        return base_fee, int(_web3().eth.max_priority_fee)
+
+    base_fee, tip = _read(read)
+    new_tip = max(tip, -(-int(unsigned["maxPriorityFeePerGas"]) * 9 // 8))
+    new_fee = max(2 * base_fee + new_tip, -(-int(unsigned["maxFeePerGas"]) * 9 // 8))
+    return {**unsigned, "maxPriorityFeePerGas": new_tip, "maxFeePerGas": new_fee}
+
+
+def signing_digest(unsigned: dict[str, Any]) -> bytes:
+    """The hash that the minter's key has to sign (EIP-1559)."""
+    return bytes(TypedTransaction.from_dict(unsigned).hash())
+
+
+def with_signature(unsigned: dict[str, Any], *, r: int, s: int, v: int) -> Signed:
+    """Join transaction and signature; `sender` is recovered from them, never assumed."""
+    signed = TypedTransaction.from_dict({**unsigned, "r": r, "s": s, "v": v})
+    raw = HexBytes(signed.encode())
+    sender = Account.recover_transaction(raw)
+    return Signed(raw=raw.to_0x_hex(), tx_hash=Web3.keccak(raw).to_0x_hex(), sender=sender)
+
+
+def broadcast(raw_transaction: str) -> None:
+    """Hand a signed transaction to the node. Doing so again is harmless: it has one nonce.
+
+    Raises Rejected when the node refuses it for good, Unknown when its answer is lost. "Already
+    known" and "nonce too low" are no refusal: the transaction, or one of its nonce, is in.
+    """
+    try:
+        _web3().eth.send_raw_transaction(HexStr(raw_transaction))
+    except Web3RPCError as error:
+        text = str(error).lower()
+        if "already known" in text or "nonce too low" in text or "already imported" in text:
+            return
+        if "underpriced" in text or "insufficient funds" in text:
+            raise Temporary(f"The node does not take it now: {text[:200]}") from error
+        raise Rejected(f"The node refuses it: {text[:200]}", code="rpc") from error
+    except (requests.RequestException, Web3Exception, ValueError) as error:
+        raise Unknown(f"The node's answer was lost: {type(error).__name__}") from error
+
+
+def receipt(tx_hash: str) -> Receipt | None:
+    """The receipt of a mined transaction; None while it is not mined (or was reorganised away)."""
+    try:
+        found = _web3().eth.get_transaction_receipt(HexStr(tx_hash))
+    except TransactionNotFound:
+        return None
+    except (requests.RequestException, Web3Exception, ValueError) as error:
+        raise Temporary(f"The chain did not answer: {type(error).__name__}") from error
+    return Receipt(
+        tx_hash=HexBytes(found["transactionHash"]).to_0x_hex(),
+        block_number=int(found["blockNumber"]),
+        block_hash=HexBytes(found["blockHash"]).to_0x_hex(),
+        succeeded=int(found["status"]) == 1,
+    )
+
+
+def _address(text: str) -> ChecksumAddress:
+    return Web3.to_checksum_address(text)

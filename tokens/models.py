@@ -1,0 +1,107 @@
+"""The ERC-20 on the chain: mint transactions, their signed attempts, and nonces."""
+
+import uuid
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class MintTx(models.Model):
+    """The mint for one filled order (RAT-008); `broker_trade_id` makes it unique on the chain too.
+
+    `reference` is the order's id, carried as a plain value: tokens stand below trading.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "PENDING", _("Pending")
+        CONFIRMED = "CONFIRMED", _("Confirmed")
+        FAILED = "FAILED", _("Failed")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    reference = models.UUIDField(_("order"), unique=True)
+    broker_trade_id = models.CharField(_("broker trade id"), max_length=64, unique=True)
+    to_address = models.CharField(_("to"), max_length=42)
+    units = models.DecimalField(_("base units"), max_digits=78, decimal_places=0)
+    state = models.CharField(
+        _("state"), max_length=10, choices=State, default=State.PENDING, db_index=True
+    )
+    chain_id = models.BigIntegerField(_("chain"))
+    contract = models.CharField(_("contract"), max_length=42)
+    sender = models.CharField(_("minter"), max_length=42, blank=True)
+    nonce = models.BigIntegerField(_("nonce"), null=True, blank=True)
+    tx_hash = models.CharField(_("transaction"), max_length=66, null=True, blank=True, unique=True)
+    block_number = models.BigIntegerField(_("block"), null=True, blank=True)
+    block_hash = models.CharField(_("block hash"), max_length=66, blank=True)
+    created_at = models.DateTimeField(_("created"))
+    confirmed_at = models.DateTimeField(_("confirmed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("mint transaction")
+        verbose_name_plural = _("mint transactions")
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["chain_id", "sender", "nonce"], name="tokens_minttx_one_per_nonce"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(units__gt=0), name="tokens_minttx_units_positive"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="CONFIRMED")
+                | models.Q(tx_hash__isnull=False, block_number__isnull=False),
+                name="tokens_minttx_confirmed_has_evidence",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.units} → {self.to_address} {self.state}"
+
+
+class MintAttempt(models.Model):
+    """One transaction for a mint: signed and stored before it is broadcast.
+
+    A stuck one is replaced by a next attempt with the same nonce and higher fees; every hash is
+    kept, because the mined one may be an older one.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    mint = models.ForeignKey(MintTx, on_delete=models.PROTECT, related_name="attempts")
+    number = models.PositiveSmallIntegerField(_("number"))
+    external_tx_id = models.CharField(_("external id"), max_length=40, unique=True)
+    signing_tx_id = models.CharField(_("signing transaction"), max_length=64, blank=True)
+    unsigned = models.JSONField(_("unsigned transaction"))
+    signing_sent_at = models.DateTimeField(_("signing asked"), null=True, blank=True)
+    raw_transaction = models.TextField(_("signed transaction"), blank=True)
+    tx_hash = models.CharField(_("hash"), max_length=66, unique=True, null=True, blank=True)
+    created_at = models.DateTimeField(_("created"))
+    broadcast_at = models.DateTimeField(_("broadcast"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("mint attempt")
+        verbose_name_plural = _("mint attempts")
+        ordering = ["mint", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["mint", "number"], name="tokens_mintattempt_number")
+        ]
+
+    def __str__(self) -> str:
+        return self.tx_hash or f"#{self.number}"
+
+
+class NonceCounter(models.Model):
+    """The next nonce of a sender on a chain: taken under a row lock, without gaps, never twice."""
+
+    id = models.BigAutoField(primary_key=True)
+    chain_id = models.BigIntegerField()
+    sender = models.CharField(max_length=42)
+    next_nonce = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["chain_id", "sender"], name="tokens_noncecounter_sender"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sender} on {self.chain_id}: {self.next_nonce}"
