@@ -1,0 +1,287 @@
+"""The mint leg: build, have signed, store, broadcast, and wait until the block is deep (RAT-008)."""
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import structlog
+from django.conf import settings
+
+from agora.lib.failpoints import failpoint
+from agora.lib.money import token_units
+from agora.lib.outcome import Rejected, Temporary
+from custody import vault
+from custody.vault import VaultTransaction
+from tokens import chain
+from tokens import services as tokens
+from tokens.chain import Minted, Receipt
+from tokens.models import MintAttempt, MintTx
+from trading.models import Order
+from trading.settlement.moves import NeedsAttention, OrderLease, move, stay
+from trading.states import State
+
+log = structlog.get_logger(__name__)
+_MAX_SIGNING_ATTEMPTS = 3
+_MAX_REPLACEMENTS = 10
+
+
+def prepare(lease: OrderLease, now: datetime) -> None:
+    """CUSTODY_CONFIRMED → MINTING: fix receiver, units and nonce before anything is signed."""
+    order = lease.row
+    trade_id = _trade_id(order)
+    units = token_units(order.filled_quantity)
+    sender = _minter()
+    chain_nonce = chain.mined_nonce(sender)
+    unsigned = _build(order, units=units, sender=sender)
+
+    def store() -> None:
+        mint = tokens.open_mint(
+            reference=order.pk,
+            broker_trade_id=trade_id,
+            to_address=order.wallet_address,
+            units=units,
+            contract=chain.contract_address(),
+            sender=sender,
+            nonce=tokens.take_nonce(sender=sender, chain_nonce=chain_nonce),
+            now=now,
+        )
+        tokens.add_attempt(mint=mint, unsigned=unsigned, now=now)
+        lease.write(mint=mint)
+
+    move(
+        lease,
+        to=State.MINTING,
+        action="order.minting",
+        evidence={"units": str(units), "to": order.wallet_address, "broker_trade_id": trade_id},
+        now=now,
+        mark="order.mint_prepare",
+        also=store,
+    )
+
+
+def _trade_id(order: Order) -> str:
+    """The id that the contract lets mint once: the broker's order id."""
+    if order.broker_order_id is None:
+        raise NeedsAttention("The order has no broker order id.")
+    return order.broker_order_id
+
+
+@lru_cache(maxsize=1)
+def _minter() -> str:
+    """The minter's address, asked from the custodian once a process: a vault's key never changes."""
+    return vault.minter_address()
+
+
+def _build(order: Order, *, units: int, sender: str) -> dict[str, object]:
+    try:
+        return chain.build_mint(
+            to_address=order.wallet_address,
+            units=units,
+            broker_trade_id=_trade_id(order),
+            sender=sender,
+        )
+    except Rejected as error:
+        if error.code == "revert" and chain.minted_units(_trade_id(order)):
+            raise NeedsAttention(
+                "The contract has minted for this broker order already."
+            ) from error
+        # A paused contract, a role not granted yet: ours to mend, then it goes on by itself.
+        raise Temporary(error.message) from error
+
+
+def mint(lease: OrderLease, now: datetime) -> None:
+    """MINTING → MINT_CONFIRMED: sign, broadcast, then watch every attempt until one is deep."""
+    order = lease.row
+    if order.mint is None:
+        raise NeedsAttention("The order has no mint transaction.")
+    attempts = list(order.mint.attempts.order_by("-number"))
+    newest = attempts[0]
+    if not newest.raw_transaction:
+        _sign(lease, order.mint, newest, now)
+    elif newest.broadcast_at is None:
+        _broadcast(lease, order.mint, newest, now)
+    else:
+        _watch(lease, order.mint, attempts, now)
+
+
+def _sign(lease: OrderLease, mint_tx: MintTx, attempt: MintAttempt, now: datetime) -> None:
+    digest = chain.signing_digest(attempt.unsigned)
+    if not attempt.signing_tx_id:
+        _ask_signature(lease, attempt, digest, now)
+        return
+    seen = vault.get_transaction(tx_id=attempt.signing_tx_id)
+    if seen.is_completed:
+        _store_signature(lease, mint_tx, attempt, seen, now)
+    elif seen.is_failed:
+        _sign_again(lease, mint_tx, attempt, seen, now)
+    else:
+        stay(lease, again_at=now + timedelta(seconds=settings.POLL_SECONDS), now=now)
+
+
+def _ask_signature(lease: OrderLease, attempt: MintAttempt, digest: bytes, now: datetime) -> None:
+    key = attempt.external_tx_id
+
+    def find() -> str | None:
+        found = vault.find_transaction(external_tx_id=key)
+        return found.id if found else None
+
+    attempt.signing_tx_id = lease.ask_once(
+        mark="order.sign",
+        find=find,
+        send=lambda: vault.ask_signature(external_tx_id=key, digest=digest),
+        now=now,
+    )
+    stay(
+        lease,
+        again_at=now,
+        now=now,
+        also=lambda: attempt.save(update_fields=["signing_tx_id"]),
+    )
+
+
+def _store_signature(
+    lease: OrderLease,
+    mint_tx: MintTx,
+    attempt: MintAttempt,
+    seen: VaultTransaction,
+    now: datetime,
+) -> None:
+    if seen.signature is None:
+        raise Temporary("The custodian completed the signature but does not show it yet.")
+    raw = seen.signature
+    signed = chain.with_signature(attempt.unsigned, r=raw.r, s=raw.s, v=raw.v)
+    if signed.sender != mint_tx.sender:
+        raise NeedsAttention(f"Signed by {signed.sender}, not by the minter {mint_tx.sender}.")
+    stay(
+        lease,
+        again_at=now,
+        now=now,
+        also=lambda: tokens.store_signed(mint=mint_tx, attempt=attempt, signed=signed, now=now),
+    )
+
+
+def _sign_again(
+    lease: OrderLease,
+    mint_tx: MintTx,
+    attempt: MintAttempt,
+    seen: VaultTransaction,
+    now: datetime,
+) -> None:
+    """Ask once more under a new key with the same nonce: a failed request has no signature."""
+    if attempt.number >= _MAX_SIGNING_ATTEMPTS:
+        raise NeedsAttention(f"The custodian does not sign: {seen.status} {seen.sub_status}.")
+    stay(
+        lease,
+        again_at=now + timedelta(seconds=settings.POLL_SECONDS),
+        now=now,
+        action="order.signing_failed",
+        evidence={"status": seen.status, "sub_status": seen.sub_status},
+        also=lambda: _add_attempt(mint_tx, attempt.unsigned, now),
+    )
+
+
+def _add_attempt(mint_tx: MintTx, unsigned: dict[str, object], now: datetime) -> None:
+    tokens.add_attempt(mint=mint_tx, unsigned=unsigned, now=now)
+
+
+def _broadcast(lease: OrderLease, mint_tx: MintTx, attempt: MintAttempt, now: datetime) -> None:
+    # The nonce makes a second broadcast harmless, so it needs neither intent nor look-up.
+    failpoint("order.broadcast.before_call", key=lease.row.pk)
+    chain.broadcast(attempt.raw_transaction)
+    failpoint("order.broadcast.after_call", key=lease.row.pk)
+    log.info("Mint Tx Sent", tx_hash=attempt.tx_hash, nonce=mint_tx.nonce)
+    stay(
+        lease,
+        again_at=now,
+        now=now,
+        action="order.mint_sent",
+        evidence={"tx_hash": attempt.tx_hash, "attempt": attempt.number},
+        also=lambda: tokens.note_broadcast(mint=mint_tx, attempt=attempt, now=now),
+    )
+
+
+def _watch(lease: OrderLease, mint_tx: MintTx, attempts: list[MintAttempt], now: datetime) -> None:
+    """Look at every hash tried: the mined one may be an older one."""
+    again_at = now + timedelta(seconds=settings.POLL_SECONDS)
+    receipt = _mined(attempts)
+    if receipt is None:
+        _push(lease, mint_tx, attempts[0], now)
+        return
+    if not receipt.succeeded:
+        raise NeedsAttention(f"The mint {receipt.tx_hash} was mined but reverted.")
+    depth = chain.block_number() - receipt.block_number + 1
+    if chain.block_hash(receipt.block_number) != receipt.block_hash:
+        raise Temporary("The block of the mint is not canonical now.")
+    if depth < settings.MINT_CONFIRMATIONS:
+        seen_now = mint_tx.block_hash != receipt.block_hash
+        stay(
+            lease,
+            again_at=again_at,
+            now=now,
+            action="order.mint_mined" if seen_now else "",
+            evidence={"tx_hash": receipt.tx_hash, "block": receipt.block_number},
+            also=lambda: tokens.note_mined(mint=mint_tx, receipt=receipt, now=now),
+        )
+        return
+    _confirm(lease, mint_tx, receipt, now)
+
+
+def _mined(attempts: list[MintAttempt]) -> Receipt | None:
+    for attempt in attempts:
+        receipt = chain.receipt(attempt.tx_hash) if attempt.tx_hash else None
+        if receipt is not None:
+            return receipt
+    return None
+
+
+def _push(lease: OrderLease, mint_tx: MintTx, newest: MintAttempt, now: datetime) -> None:
+    """Not mined: hand it in again (a node may have dropped it), and replace it once it is stuck."""
+    if mint_tx.nonce is not None and chain.mined_nonce(mint_tx.sender) > mint_tx.nonce:
+        raise NeedsAttention(f"Nonce {mint_tx.nonce} was used by another transaction.")
+    again_at = now + timedelta(seconds=settings.POLL_SECONDS)
+    waiting = now - (newest.broadcast_at or now)
+    if waiting < timedelta(seconds=settings.MINT_STUCK_SECONDS):
+        chain.broadcast(newest.raw_transaction)
+        stay(
+            lease,
+            again_at=again_at,
+            now=now,
+            also=lambda: tokens.note_reorganised(mint=mint_tx, now=now),
+        )
+        return
+    if newest.number >= _MAX_REPLACEMENTS:
+        raise NeedsAttention("The mint stays unmined after many replacements.")
+    replacement = chain.bumped(newest.unsigned)
+    stay(
+        lease,
+        again_at=now,
+        now=now,
+        action="order.mint_replaced",
+        evidence={"replaces": newest.tx_hash, "max_fee": str(replacement["maxFeePerGas"])},
+        also=lambda: _add_attempt(mint_tx, replacement, now),
+    )
+
+
+def _confirm(lease: OrderLease, mint_tx: MintTx, receipt: Receipt, now: datetime) -> None:
+    minted = chain.mint_in(receipt.tx_hash, broker_trade_id=mint_tx.broker_trade_id)
+    if minted is None or not _as_asked(mint_tx, minted):
+        raise NeedsAttention(f"{receipt.tx_hash} does not mint what was asked.")
+    evidence = {
+        "tx_hash": minted.tx_hash,
+        "block": minted.block_number,
+        "block_hash": minted.block_hash,
+        "units": str(minted.units),
+    }
+    log.info("Mint Confirmed", **evidence)
+    move(
+        lease,
+        to=State.MINT_CONFIRMED,
+        action="order.mint_confirmed",
+        evidence=evidence,
+        now=now,
+        mark="order.mint_confirm",
+        also=lambda: tokens.confirm(mint=mint_tx, minted=minted, now=now),
+    )
+
+
+def _as_asked(mint_tx: MintTx, minted: Minted) -> bool:
+    return minted.to_address == mint_tx.to_address and minted.units == int(mint_tx.units)

@@ -1,0 +1,45 @@
+"""Celery's way in to settlement. A task carries an order's id and nothing else."""
+
+import uuid
+from datetime import timedelta
+
+import structlog
+from celery import shared_task
+from django.utils import timezone
+
+from agora.lib import work
+from trading import quotes, settlement
+from trading.models import Order
+from trading.services import SETTLE_TASK
+
+log = structlog.get_logger(__name__)
+_SWEEP_LIMIT = 500
+# Celery holds a delayed nudge in a worker's memory; a longer wait is left to the sweep.
+_LONGEST_DELAY = timedelta(seconds=30)
+
+
+@shared_task(name=SETTLE_TASK)
+def settle_order(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
+    """Do one step of an order and nudge the next one."""
+    order = settlement.advance(order_id=uuid.UUID(id), now=timezone.now())
+    if order is None or order.next_attempt_at is None:
+        return
+    wait = max(order.next_attempt_at - timezone.now(), timedelta())
+    if wait <= _LONGEST_DELAY:
+        work.nudge(SETTLE_TASK, pk=order.pk, delay=wait.total_seconds())
+
+
+@shared_task(name="trading.tasks.sweep_orders", expires=30)
+def sweep_orders() -> None:
+    """Nudge every order that is due: what a lost task, a dead worker or a flushed broker left."""
+    for pk in work.due_ids(Order, limit=_SWEEP_LIMIT):
+        work.nudge(SETTLE_TASK, pk=pk)
+
+
+@shared_task(name="trading.tasks.refresh_quote", expires=5)
+def refresh_quote() -> None:
+    """Keep the cached quote warm, so that no web request waits for the broker."""
+    try:
+        quotes.refresh_quote(now=timezone.now())
+    except quotes.QuoteUnavailable as error:
+        log.warning("quote.unavailable", error=str(error))
