@@ -1,0 +1,99 @@
+"""The audit trail and proof of reserve in the admin: read-only; a report is asked for by a button."""
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
+
+from agora.lib.admin import ReadOnlyAdmin
+from compliance import audit, reserves
+from compliance.models import AuditRow, ReserveReport
+
+
+@admin.register(AuditRow)
+class AuditRowAdmin(ReadOnlyAdmin):
+    list_display = ["at", "actor", "action", "object_type", "object_id", "position"]
+    list_filter = ["action", "object_type", "at"]
+    list_select_related = ["seal"]
+    search_fields = ["=uid", "actor", "action", "=object_id"]
+    date_hierarchy = "at"
+    ordering = ["-id"]
+    fields = [
+        "uid",
+        "at",
+        "actor",
+        "action",
+        "object_type",
+        "object_id",
+        "evidence",
+        "digest",
+        "position",
+    ]
+    readonly_fields = fields
+
+    @admin.display(description=_("position in the chain"))
+    def position(self, row: AuditRow) -> str:
+        seal = getattr(row, "seal", None)
+        return str(seal.position) if seal else str(_("not sealed yet"))
+
+    @admin.display(description=_("row hash"))
+    def digest(self, row: AuditRow) -> str:
+        return bytes(row.row_hash).hex()
+
+
+@admin.register(ReserveReport)
+class ReserveReportAdmin(ReadOnlyAdmin):
+    """Shares by source: minted, custody, vault, broker, in flight, and their difference."""
+
+    list_display = [
+        "requested_at", "state", "minted", "custody", "vault", "broker", "in_flight", "difference",
+        "block_number",
+    ]  # fmt: skip
+    list_filter = ["state", "requested_at"]
+    fields = [
+        "symbol", "state", "requested_by", "requested_at", "built_at", "block_number", "block_hash",
+        "minted", "minted_records", "custody", "vault", "broker", "in_flight", "in_flight_orders",
+        "difference", "last_error",
+    ]  # fmt: skip
+    readonly_fields = fields
+    actions_list = ["build_report"]
+
+    @action(description=_("Build proof of reserve"), url_path="build", permissions=["view"])
+    def build_report(self, request: HttpRequest) -> HttpResponse:
+        reserves.request_report(actor=audit.actor_of(request.user), now=timezone.now())
+        messages.info(request, _("The report is being built. Reload this page in a few seconds."))
+        return redirect("admin:compliance_reservereport_changelist")
+
+    @admin.display(description=_("minted (total supply)"))
+    def minted(self, report: ReserveReport) -> str:
+        return _figure(report, "total_supply")
+
+    @admin.display(description=_("minted (our records)"))
+    def minted_records(self, report: ReserveReport) -> str:
+        return _figure(report, "minted_records")
+
+    @admin.display(description=_("custody (our records)"))
+    def custody(self, report: ReserveReport) -> str:
+        return _figure(report, "custody_records")
+
+    @admin.display(description=_("vault (custodian)"))
+    def vault(self, report: ReserveReport) -> str:
+        return _figure(report, "vault_balance")
+
+    @admin.display(description=_("broker position"))
+    def broker(self, report: ReserveReport) -> str:
+        return _figure(report, "broker_position")
+
+    @admin.display(description=_("in flight"))
+    def in_flight(self, report: ReserveReport) -> str:
+        return _figure(report, "in_flight")
+
+    @admin.display(description=_("orders in flight"))
+    def in_flight_orders(self, report: ReserveReport) -> str:
+        return ", ".join(report.figures.get("in_flight_orders", [])) or "–"
+
+
+def _figure(report: ReserveReport, name: str) -> str:
+    return str(report.figures.get(name, "–"))
