@@ -1,0 +1,127 @@
+"""Money, quantities and moments as text in the reader's language.
+
+Django's own Spanish groups thousands by a space, which is wrong in Paraguay, so numbers go through
+Babel with the locale of the country that a language stands for.
+"""
+
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_datetime
+from babel.numbers import format_currency, format_decimal
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext
+
+LOCALES = {"en": "en_US", "pt-br": "pt_BR", "es": "es_PY"}
+DASH = "\N{EM DASH}"
+HOUR, MINUTE = 3600, 60
+
+
+def reader_locale() -> Locale:
+    """The Babel locale of the active language; English where none is active."""
+    return Locale.parse(LOCALES.get((get_language() or "en").lower(), "en_US"))
+
+
+def _decimal(value: object) -> Decimal | None:
+    if value is None or value == "":
+        return None
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None
+
+
+def usd(value: object, decimals: int | str = 2) -> str:
+    """A value in US dollars with its symbol, rounded half to even to ``decimals`` places."""
+    amount = _decimal(value)
+    if amount is None:
+        return DASH
+    locale, places = reader_locale(), int(decimals)
+    amount = amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+    pattern = str(locale.currency_formats["standard"].pattern).replace("0.00", "0." + "0" * places)
+    return format_currency(amount, "USD", format=pattern, locale=locale, currency_digits=False)
+
+
+def quantity(value: object) -> str:
+    """A number of shares or tokens: every digit that counts, at most 18 after the point."""
+    amount = _decimal(value)
+    if amount is None:
+        return DASH
+    return format_decimal(amount.normalize(), format="#,##0.##################", locale=reader_locale())
+
+
+def plain(value: object) -> str:
+    """A decimal as it is typed into a form: a point, no grouping, no trailing zeros."""
+    amount = _decimal(value)
+    if amount is None:
+        return ""
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent_of(part: object, whole: object) -> int:
+    """How many whole percent ``part`` is of ``whole``, from 0 to 100."""
+    first, second = _decimal(part), _decimal(whole)
+    if first is None or not second:
+        return 0
+    return max(0, min(100, int(first * 100 / second)))
+
+
+def moment(value: datetime | None, precision: str = "minutes") -> str | SafeString:
+    """A moment as a ``<time>`` in UTC, which the page's script turns into the reader's own clock."""
+    if value is None:
+        return DASH
+    at = value.astimezone(UTC)
+    pattern = "d MMM y, HH:mm:ss" if precision == "seconds" else "d MMM y, HH:mm"
+    return format_html(
+        '<time datetime="{}" data-local="{}">{} UTC</time>',
+        at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        precision,
+        format_datetime(at, pattern, locale=reader_locale()),
+    )
+
+
+def in_zone(value: datetime | None, zone: str) -> str:
+    """A moment in a named time zone, with the zone said: for limits, which reset by that clock."""
+    if value is None:
+        return DASH
+    local = value.astimezone(ZoneInfo(zone))
+    text = format_datetime(local, "d MMM, HH:mm", locale=reader_locale())
+    return f"{text} ({zone.replace('_', ' ')})"
+
+
+def duration(value: float | None) -> str:
+    """A number of seconds in words that fit a line: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if value is None:
+        return DASH
+    if value < 10:
+        return gettext("%(seconds)s s") % {
+            "seconds": format_decimal(round(Decimal(str(value)), 1), locale=reader_locale())
+        }
+    whole = round(value)
+    if whole < MINUTE:
+        return gettext("%(seconds)s s") % {"seconds": whole}
+    if whole < HOUR:
+        return gettext("%(minutes)s min %(seconds)s s") % {
+            "minutes": whole // MINUTE,
+            "seconds": whole % MINUTE,
+        }
+    return gettext("%(hours)s h %(minutes)s min") % {
+        "hours": whole // HOUR,
+        "minutes": whole % HOUR // MINUTE,
+    }
+
+
+def seconds_left(value: datetime) -> int:
+    """Whole seconds from now until a moment; 0 once it has passed."""
+    return max(0, int((value - timezone.now()).total_seconds()))
+
+
+def middle_cut(value: object, keep: int = 8) -> str:
+    """A long id with its middle left out, for narrow places; the full one is always copyable."""
+    text = str(value or "")
+    return text if len(text) <= 2 * keep + 1 else f"{text[:keep]}\N{HORIZONTAL ELLIPSIS}{text[-keep:]}"

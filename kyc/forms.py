@@ -1,0 +1,65 @@
+"""The onboarding form: shape only; what is right or wrong is decided by kyc.services."""
+
+from django import forms
+from django.utils.functional import lazy
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from kyc.models import Application
+from kyc.services import OnboardingError
+
+format_html_lazy = lazy(format_html, SafeString)
+# Style sheets show the words of the chosen country; without a choice both are named.
+BY_COUNTRY = (
+    '<span class="for-any">{}</span><span class="for-br">{}</span><span class="for-py">{}</span>'
+)
+
+
+class OnboardingForm(forms.Form):
+    """Name, country, tax id, wallet and consent of one person."""
+
+    full_name = forms.CharField(
+        label=_("Full name"),
+        help_text=_("As on your identity document."),
+        max_length=120,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    country = forms.ChoiceField(
+        label=_("Country"), choices=Application.Country.choices, widget=forms.RadioSelect
+    )
+    tax_id = forms.CharField(
+        label=format_html_lazy(
+            BY_COUNTRY, _("Tax id: CPF (Brazil) or RUC (Paraguay)"), "CPF", "RUC"
+        ),
+        help_text=format_html_lazy(
+            BY_COUNTRY,
+            _("With or without dots and hyphens."),
+            _("11 digits, with or without dots and hyphen."),
+            _("Number and check digit, for example 1234567-8."),
+        ),
+        max_length=24,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "text"}),
+    )
+    wallet_address = forms.CharField(
+        label=_("Wallet address"),
+        help_text=_(
+            "0x and 40 characters, copied from your wallet. Your tokens are minted to this address: "
+            "use one that only you control."
+        ),
+        max_length=60,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+    consent = forms.BooleanField(
+        label=_("I have read the text above and agree to it."), required=False
+    )
+
+    def take_errors(self, error: OnboardingError) -> None:
+        """Show the service's messages at their fields."""
+        for field, messages in error.errors.items():
+            self.add_error(
+                field if field in self.fields else None,
+                forms.ValidationError([forms.ValidationError(str(text)) for text in messages]),
+            )
