@@ -67,12 +67,14 @@ def examine() -> Iterator[Finding]:
 
 def _examine(name: str, check: Callable[[], str], remedy: str) -> Finding:
     try:
-        return Finding(name, True, check())
+        return Finding(name, ok=True, detail=check())
     except Trouble as trouble:
-        return Finding(name, False, str(trouble.args[0]), str(trouble.args[1]))
+        return Finding(name, ok=False, detail=str(trouble.args[0]), remedy=str(trouble.args[1]))
     except _FAILURES as error:
         first_line = (str(error).splitlines() or [""])[0]
-        return Finding(name, False, f"{type(error).__name__}: {first_line}", remedy)
+        return Finding(
+            name, ok=False, detail=f"{type(error).__name__}: {first_line}", remedy=remedy
+        )
 
 
 def _settings() -> str:

@@ -17,8 +17,9 @@ from agora.runtime import Services, probes
 from tests import plugin
 
 if TYPE_CHECKING:
-    from agora.sandbox.client import SandboxControl
     from pytest_django.plugin import DjangoDbBlocker
+
+    from agora.sandbox.client import SandboxControl
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +56,8 @@ def _flush_passes_append_only_triggers() -> Iterator[None]:
         flush = DatabaseOperations.execute_sql_flush
 
         def as_replica(self: DatabaseOperations, sql_list: list[str]) -> None:
-            flush(self, ["SET LOCAL session_replication_role = replica;", *sql_list])
+            tier = "INSERT INTO kyc_tier (number, daily_limit_usd) VALUES (1, 1000)"
+            flush(self, ["SET LOCAL session_replication_role = replica;", *sql_list, tier])
 
         patch.setattr(DatabaseOperations, "execute_sql_flush", as_replica)
         yield

@@ -9,7 +9,7 @@ from stdnum.br import cpf
 def any_cpf() -> str:
     """A CPF with a right checksum, of nobody in particular."""
     digits = f"{random.SystemRandom().randrange(10_000_000, 999_999_999):09d}"
-    return digits + str(cpf.calc_check_digits(digits))
+    return next(number for check in range(100) if cpf.is_valid(number := f"{digits}{check:02d}"))
 
 
 def any_address() -> str:

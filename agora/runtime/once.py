@@ -124,5 +124,6 @@ class Program:
 
 
 def _open_leg(order: dict[str, Any]) -> str:
-    unfinished: Callable[[dict[str, Any]], bool] = lambda step: step["state"] != "done"
-    return next((str(s["title"]) for s in order["timeline"] if unfinished(s)), "Order")
+    """The leg that an order stands at."""
+    open_ones = (step for step in order["timeline"] if step["state"] != "done")
+    return str(next(open_ones, {"title": "Order"})["title"])

@@ -9,6 +9,13 @@ from agora.runtime import probes
 from agora.runtime.folder import Folder
 from agora.runtime.processes import Part
 
+_CALM = {
+    # Known and harmless here: static files are served from their sources, root runs a local demo.
+    "PYTHONWARNINGS": "ignore:No directory at,ignore:You're running the worker with superuser",
+    # manage.py doctor and `make check` run Django's checks; here they would only cost a start.
+    "SKIP_CHECKS": "1",
+}
+
 
 def web(*, env: Mapping[str, str], port: int) -> Part:
     """gunicorn with threads; the application is loaded once and shared by its processes."""
@@ -18,9 +25,9 @@ def web(*, env: Mapping[str, str], port: int) -> Part:
             *(sys.executable, "-m", "gunicorn", "agora.wsgi:application"),
             *("--bind", f"127.0.0.1:{port}", "--preload"),
             *("--worker-class", "gthread", "--workers", "2", "--threads", "4"),
-            *("--graceful-timeout", "5", "--timeout", "60"),
+            *("--graceful-timeout", "5", "--timeout", "60", "--no-control-socket"),
         ],
-        env=env,
+        env={**env, **_CALM},
         ready=lambda: probes.http_ok(f"http://127.0.0.1:{port}/livez"),
     )
 
@@ -32,11 +39,11 @@ def worker(*, env: Mapping[str, str], folder: Folder) -> Part:
     return Part(
         name="worker",
         command=[
-            *(sys.executable, "-m", "celery", "--app", "agora", "worker"),
+            *(sys.executable, "-m", "celery", "--quiet", "--app", "agora", "worker"),
             *("--concurrency", "2", "--prefetch-multiplier", "1", "--loglevel", "WARNING"),
             *("--without-gossip", "--without-mingle", "--include", "agora.runtime.ready"),
         ],
-        env={**env, "AGORA_READY_FILE": str(ready)},
+        env={**env, **_CALM, "AGORA_READY_FILE": str(ready)},
         ready=ready.exists,
     )
 
@@ -46,10 +53,10 @@ def beat(*, env: Mapping[str, str]) -> Part:
     return Part(
         name="beat",
         command=[
-            *(sys.executable, "-m", "celery", "--app", "agora", "beat"),
+            *(sys.executable, "-m", "celery", "--quiet", "--app", "agora", "beat"),
             *("--loglevel", "WARNING", "--pidfile", ""),
         ],
-        env=env,
+        env={**env, **_CALM},
         ready=lambda: True,
     )
 

@@ -5,6 +5,7 @@ dies (`setpriv --pdeathsig`). Besides, their ids stand in the data folder, so th
 stops whatever a killed runtime left behind.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -180,10 +181,8 @@ def run_to_end(part: Part, *, log: Path, input_text: str = "") -> None:
 
 def signal_group(pid: int, number: signal.Signals) -> None:
     """Signal a part together with its own children (each part leads a session)."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def identity(pid: int) -> str:
