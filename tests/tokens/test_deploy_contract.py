@@ -20,6 +20,8 @@ from pytest_django import Settings
 
 from agora.runtime import probes
 from agora.runtime.chain import anvil_binary
+from custody import vault
+from tests.conftest import Chain as RunningChain
 from tokens import deploy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +129,16 @@ def test_deploys_the_committed_build_with_the_minter(node: Node) -> None:
     chain = chain_of(node)
     assert chain.has_minter(address=report["address"], minter=MINTER)
     assert not chain.has_minter(address=report["address"], minter=report["admin"])
+
+
+def test_the_minter_is_the_vaults_address_by_default(
+    chain: RunningChain, settings: Settings
+) -> None:
+    settings.CONTRACT_ADDRESS = chain.contract
+    report = run("--check")
+    assert report["address"] == chain.contract
+    assert report["minter"] == deploy.address_of(vault.minter_address())
+    assert int(str(chain.rpc("eth_getBalance", report["minter"], "latest")), 16) > 0
 
 
 def test_a_second_run_finds_the_first_and_sends_nothing(node: Node, settings: Settings) -> None:
