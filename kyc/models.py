@@ -80,8 +80,8 @@ class Application(models.Model):
         """Ciphertext of a personal value, bound to this row and column."""
         return crypto.encrypt(text, table="kyc_application", column=column, row=self.pk)
 
-    def _unseal(self, column: str, sealed: bytes) -> str:
-        return crypto.decrypt(sealed, table="kyc_application", column=column, row=self.pk)
+    def _unseal(self, column: str, sealed: bytes | memoryview) -> str:
+        return crypto.decrypt(bytes(sealed), table="kyc_application", column=column, row=self.pk)
 
     @property
     def full_name(self) -> str:

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 import requests
 from django.conf import settings
 from eth_account import Account
-from eth_account.typed_transactions import TypedTransaction
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_typing import ChecksumAddress, HexStr
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.exceptions import (
     BadResponseFormat,
+    BlockNotFound,
     ContractLogicError,
     TransactionNotFound,
     Web3Exception,
@@ -119,13 +120,12 @@ def block_number() -> int:
 
 def block_hash(number: int) -> str:
     """Hash of the canonical block of this height now; "" when there is none."""
-    found: Any = _read(
-        lambda: _web3().provider.make_request(  # a missing block is null, no error
-            "eth_getBlockByNumber",
-            [hex(number), False],  # type: ignore[arg-type]
-        )["result"]
-    )
-    return str(found["hash"]) if found else ""
+    try:
+        return _read(lambda: HexBytes(_web3().eth.get_block(number)["hash"]).to_0x_hex())
+    except Temporary as error:
+        if isinstance(error.__cause__, BlockNotFound):
+            return ""
+        raise
 
 
 def mined_nonce(sender: str) -> int:

@@ -67,9 +67,9 @@ class MarketClock:
 class _TimedAdapter(HTTPAdapter):
     """Gives every request the settings' connect and read timeouts."""
 
-    def send(self, request: Any, **kwargs: Any) -> Any:
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["timeout"] = (settings.VENDOR_CONNECT_TIMEOUT, settings.VENDOR_READ_TIMEOUT)
-        return super().send(request, **kwargs)
+        return super().send(*args, **kwargs)
 
 
 def _tamed(client: RESTClient) -> RESTClient:

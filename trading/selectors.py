@@ -118,8 +118,8 @@ def _open_step(key: str, title: "str | Promise", order: Order, *, first: bool) -
     if order.attention:
         note = _("This step needs a look by our team. Your order and its money are safe.")
         return Step(key, title, "current", note=note)
-    note = _("Queued until the market opens.") if order.queued_until else ""
-    return Step(key, title, "current", note=note)
+    queued = bool(order.queued_until) and order.state == State.PENDING
+    return Step(key, title, "current", note=_("Queued until the market opens.") if queued else "")
 
 
 def _evidence(key: str, order: Order, row: AuditRow) -> list[Evidence]:

@@ -10,9 +10,17 @@ import ast
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
+
+# Which moments a function that takes a `mark` has.
+_MOMENTS = {
+    "ask_once": ("before_intent", "before_call", "after_call"),
+    "move": ("before_commit", "after_commit"),
+    "stay": ("before_commit", "after_commit"),
+}
 
 
 class FailpointRaised(Exception):
@@ -55,24 +63,35 @@ def _act(action: str, *, name: str) -> None:
 def declared(root: Path) -> list[str]:
     """Names of all marks in the source below `root`, sorted.
 
-    A mark is written `failpoint("name")`, or comes as three around a call that is asked once
-    (`mark="name"`: before the intent, before the call, after the call).
+    A mark is written `failpoint("name")`, or comes in a set with `mark="name"`: around a call that
+    is asked once, and around the commit of a move.
     """
     names: set[str] = set()
-    for source in root.glob("*/*.py"):
+    for source in _sources(root):
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.Call):
                 names.update(_marks_of(node))
     return sorted(names)
 
 
+def _sources(root: Path) -> Iterator[Path]:
+    """Python files of the packages directly below `root`, without environments and tests."""
+    for package in sorted(root.iterdir()):
+        if (package / "apps.py").exists():
+            yield from package.rglob("*.py")
+
+
 def _marks_of(call: ast.Call) -> list[str]:
     if isinstance(call.func, ast.Name) and call.func.id == "failpoint":
-        first = call.args[0]
-        return [first.value] if isinstance(first, ast.Constant) else []
-    return [
-        f"{keyword.value.value}.{moment}"
-        for keyword in call.keywords
-        if keyword.arg == "mark" and isinstance(keyword.value, ast.Constant)
-        for moment in ("before_intent", "before_call", "after_call")
-    ]
+        return [text for text in map(_text_of, call.args[:1]) if text]
+    moments = _MOMENTS.get(call.func.attr if isinstance(call.func, ast.Attribute) else "", ())
+    if isinstance(call.func, ast.Name):
+        moments = _MOMENTS.get(call.func.id, ())
+    marks = [_text_of(keyword.value) for keyword in call.keywords if keyword.arg == "mark"]
+    return [f"{mark}.{moment}" for mark in marks if mark for moment in moments]
+
+
+def _text_of(node: ast.expr) -> str:
+    """The text of a literal; "" for anything else."""
+    value = node.value if isinstance(node, ast.Constant) else ""
+    return value if isinstance(value, str) else ""

@@ -48,7 +48,7 @@ def _open(lease: OrderLease, now: datetime) -> None:
         )
         lease.write(custody=record)
 
-    stay(lease, again_at=now, now=now, also=store)
+    stay(lease, again_at=now, now=now, mark="order.custody_open", also=store)
 
 
 def _send(lease: OrderLease, record: CustodyRecord, now: datetime) -> None:
@@ -71,6 +71,7 @@ def _send(lease: OrderLease, record: CustodyRecord, now: datetime) -> None:
         lease,
         again_at=now,
         now=now,
+        mark="order.custody_sent",
         action="order.custody_sent",
         evidence={"custody_tx_id": tx_id},
         also=lambda: custody.note_status(record=record, transaction=sent),

@@ -134,6 +134,7 @@ def _ask_signature(lease: OrderLease, attempt: MintAttempt, digest: bytes, now: 
         lease,
         again_at=now,
         now=now,
+        mark="order.signing_asked",
         also=lambda: attempt.save(update_fields=["signing_tx_id"]),
     )
 
@@ -155,6 +156,7 @@ def _store_signature(
         lease,
         again_at=now,
         now=now,
+        mark="order.signed",
         also=lambda: tokens.store_signed(mint=mint_tx, attempt=attempt, signed=signed, now=now),
     )
 
@@ -193,6 +195,7 @@ def _broadcast(lease: OrderLease, mint_tx: MintTx, attempt: MintAttempt, now: da
         lease,
         again_at=now,
         now=now,
+        mark="order.mint_sent",
         action="order.mint_sent",
         evidence={"tx_hash": attempt.tx_hash, "attempt": attempt.number},
         also=lambda: tokens.note_broadcast(mint=mint_tx, attempt=attempt, now=now),

@@ -61,20 +61,26 @@ def stay(
     *,
     again_at: datetime,
     now: datetime,
+    mark: str = "",
     action: str = "",
     evidence: Mapping[str, object] | None = None,
     also: Callable[[], None] | None = None,
     **changes: Any,
 ) -> None:
-    """Commit progress inside a state; with `action`, an audit row and a new version for pages."""
+    """Commit progress inside a state; with `action`, an audit row and a new version for pages.
+
+    `mark` names the failpoints before and after the commit.
+    """
+    if action:
+        changes |= {"updated_at": now, "version": F("version") + 1}
+    failpoint(f"{mark}.before_commit", key=lease.row.pk)
     with transaction.atomic():
         if also is not None:
             also()
-        if action:
-            changes |= {"updated_at": now, "version": F("version") + 1}
         lease.release(again_at=again_at, **changes)
         if action:
             note(lease.row, action=action, evidence=evidence or {}, now=now)
+    failpoint(f"{mark}.after_commit", key=lease.row.pk)
 
 
 def retry(
