@@ -1,0 +1,110 @@
+"""Every problem code of the API: its status, its title, and what the caller can do about it."""
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise  # a message, perhaps translated only when shown
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of problem; `remedy` is also the detail when a refusal has none of its own."""
+
+    status: int
+    title: Text
+    remedy: Text
+
+
+CATALOG: dict[str, Kind] = {
+    # --- the request itself
+    "malformed": Kind(400, _("Malformed request"), _("Send well-formed JSON and parameters.")),
+    "invalid": Kind(
+        422, _("Invalid request"), _("Correct the fields listed in errors and send it again.")
+    ),
+    "payload_too_large": Kind(413, _("Request too large"), _("Send a smaller body.")),
+    "unsupported_media_type": Kind(
+        415, _("Unsupported media type"), _("Send the body as application/json.")
+    ),
+    "not_acceptable": Kind(406, _("Not acceptable"), _("Ask for application/json.")),
+    "not_found": Kind(404, _("Not found"), _("It does not exist, or it belongs to somebody else.")),
+    "method_not_allowed": Kind(
+        405, _("Method not allowed"), _("Use one of the methods named in the Allow header.")
+    ),
+    # --- who asks, and how often
+    "unauthenticated": Kind(
+        401, _("Not authenticated"), _("Send a valid API token: Authorization: Bearer agr_….")
+    ),
+    "bad_credentials": Kind(
+        401, _("Wrong e-mail address or password"), _("Check both and try again.")
+    ),
+    "email_unverified": Kind(
+        403, _("E-mail address not confirmed"), _("Open the link in the e-mail we sent you first.")
+    ),
+    "forbidden": Kind(403, _("Not allowed"), _("This account may not do that.")),
+    "insufficient_scope": Kind(
+        403, _("Scope missing"), _("Use a token that has the scope named in required_scope.")
+    ),
+    "rate_limited": Kind(
+        429, _("Too many requests"), _("Wait as long as Retry-After says, then go on.")
+    ),
+    "too_many_tokens": Kind(409, _("Too many API tokens"), _("Revoke a token first.")),
+    # --- idempotency
+    "idempotency_key_missing": Kind(
+        400,
+        _("Idempotency-Key missing"),
+        _("Send an Idempotency-Key header: a fresh random value for each new intent."),
+    ),
+    "idempotency_key_malformed": Kind(
+        400,
+        _("Idempotency-Key malformed"),
+        _("Use 1 to 255 printable ASCII characters."),
+    ),
+    "idempotency_key_reused": Kind(
+        422,
+        _("Idempotency-Key used for another request"),
+        _("Use a fresh key: this one already stands for a request with other content."),
+    ),
+    "idempotency_in_progress": Kind(
+        409,
+        _("Request in progress"),
+        _("A request with this key is running. Send the same again in a moment."),
+    ),
+    # --- onboarding, orders
+    "already_onboarded": Kind(
+        409, _("Already onboarded"), _("This account has finished onboarding.")
+    ),
+    "not_approved": Kind(403, _("Not approved"), _("Finish onboarding first.")),
+    "no_wallet": Kind(409, _("No wallet"), _("Link a wallet address first.")),
+    "limit_exceeded": Kind(
+        422,
+        _("Daily limit exceeded"),
+        _("Order less, or wait until the limit resets: see left_usd and resets_at."),
+    ),
+    "quantity_too_small": Kind(422, _("Quantity too small"), _("Order a larger quantity.")),
+    "quantity_too_large": Kind(422, _("Quantity too large"), _("Order a smaller quantity.")),
+    "quantity_decimals": Kind(
+        422, _("Too many decimals"), _("Give the quantity with at most 9 decimals.")
+    ),
+    "quantity_invalid": Kind(
+        422, _("Not a quantity"), _("Give the quantity as a decimal number in a string.")
+    ),
+    "below_minimum_value": Kind(422, _("Order value too small"), _("Order a larger quantity.")),
+    "quote_expired": Kind(409, _("Quote expired"), _("Fetch a fresh quote and confirm its price.")),
+    "quote_invalid": Kind(
+        422, _("Quote not valid"), _("Send quote_token exactly as the quote gave it.")
+    ),
+    "market_data_stale": Kind(503, _("No current price"), _("Try again when market data is back.")),
+    # --- us
+    "unavailable": Kind(
+        503,
+        _("Temporarily unavailable"),
+        _("Send the same request again after Retry-After; with its Idempotency-Key if it had one."),
+    ),
+    "internal_error": Kind(
+        500,
+        _("Internal error"),
+        _("Something failed on our side. Tell support the request id."),
+    ),
+}

@@ -1,0 +1,78 @@
+"""Requests per minute, counted in Redis, told to the caller in RateLimit headers."""
+
+import functools
+import time
+from typing import Any
+
+import redis
+import structlog
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from agora.lib.problems import Problem, retry_after
+
+WINDOW_SECONDS = 60
+# Guessing a password must not become free because Redis is away; reading an order may go on.
+FAIL_CLOSED = frozenset({"token"})
+
+log = structlog.get_logger(__name__)
+
+
+@functools.cache
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=0.25, socket_connect_timeout=0.25)
+
+
+def count(*, rate: str, who: str, now: float) -> int:
+    """Requests of `who` in this window including this one, in one round trip to Redis.
+
+    Raises redis.RedisError when Redis does not answer.
+    """
+    key = f"agora:rate:{rate}:{who}:{int(now // WINDOW_SECONDS)}"
+    pipe = _client(settings.REDIS_URL).pipeline(transaction=False)
+    pipe.incr(key)
+    pipe.expire(key, WINDOW_SECONDS * 2)
+    return int(pipe.execute()[0])
+
+
+class RateThrottle(BaseThrottle):
+    """Fixed windows of a minute; `settings.API_RATES` gives each rate's size, 0 switches it off.
+
+    A signed-in caller is counted by user, anybody else by network address.
+    """
+
+    limit = 0
+    used = 0
+    reset = 0
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        rate = view.rates.get(request.method, "read")  # HEAD reads
+        self.limit = settings.API_RATES[rate]
+        if not self.limit:
+            return True
+        now = time.time()
+        self.reset = WINDOW_SECONDS - int(now % WINDOW_SECONDS)
+        user = getattr(request, "user", None)
+        who = str(user.pk) if user and user.is_authenticated else self.get_ident(request)
+        try:
+            self.used = count(rate=rate, who=who, now=now)
+        except redis.RedisError as error:
+            log.warning("Rate Limit Unavailable", rate=rate, error=type(error).__name__)
+            if rate in FAIL_CLOSED:
+                raise Problem("unavailable", headers=retry_after(5)) from error
+            return True
+        return self.used <= self.limit
+
+    def wait(self) -> float:
+        return self.reset
+
+    def headers(self) -> dict[str, str]:
+        """What is left of the limit; empty when nothing was counted."""
+        if not self.used:
+            return {}
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(max(0, self.limit - self.used)),
+            "RateLimit-Reset": str(self.reset),
+        }
