@@ -1,0 +1,164 @@
+"""One answer for each Idempotency-Key, however often and however simultaneously it is sent.
+
+Follows draft-ietf-httpapi-idempotency-key-header-07 and Stripe's rules: 400 without a key, 422
+for a key that stands for another request, 409 while a request with it runs, and otherwise the
+stored status and body again. A refusal stores nothing, so the same key may be tried again.
+
+The stored answer commits together with what it reports. Round trips are few on purpose: one
+statement takes the lock and looks for the answer, one stores it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import Aggregate, BigIntegerField, BooleanField, Max, Value
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agora.lib.models import IdempotencyKey
+from agora.lib.problems import Problem, retry_after
+
+KEPT = timedelta(hours=72)
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+_DELETE_BATCH = 5_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a successful request returns; `body` must hold only what JSON can say exactly."""
+
+    body: Mapping[str, object]
+    status: int = 201
+    location: str = ""
+
+
+class TryLock(Aggregate):
+    """`pg_try_advisory_xact_lock` in the select list: false when another transaction has it.
+
+    Declared as an aggregate so that the ORM puts it beside aggregates over the look-up, which
+    always give exactly one row: lock and look-up are one round trip.
+    """
+
+    function = "pg_try_advisory_xact_lock"
+    output_field = BooleanField()
+
+
+def key_of(request: Request) -> str:
+    """The request's key; raises Problem 400 when it is missing or malformed."""
+    key: str | None = request.headers.get(HEADER)
+    if not key:
+        raise Problem("idempotency_key_missing")
+    if not _KEY.fullmatch(key):
+        raise Problem("idempotency_key_malformed")
+    return key
+
+
+def fingerprint(*, method: str, path: str, data: object) -> str:
+    """Hash of what a request asks for; white space and the order of members do not count."""
+    content = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(f"{method} {path}\n{content}".encode()).hexdigest()
+
+
+def once(
+    request: Request, *, client: UUID, key: str, now: datetime, perform: Callable[[], Answer]
+) -> Response:
+    """Run `perform` and keep its answer, in one transaction; or give the answer kept before.
+
+    `perform` writes inside this transaction; whatever it raises leaves nothing behind.
+    Raises Problem 409 while another request with the key runs, 422 for another payload.
+    """
+    digest = fingerprint(method=request.method or "", path=request.path, data=request.data)
+    try:
+        return _attempt(client=client, key=key, digest=digest, now=now, perform=perform)
+    except _StoredMeanwhile:
+        # The look-up's snapshot was older than the other request's commit; now it is visible.
+        return _attempt(client=client, key=key, digest=digest, now=now, perform=perform)
+
+
+class _StoredMeanwhile(Exception):
+    """Another request stored an answer between our snapshot and our insert."""
+
+
+def _attempt(
+    *, client: UUID, key: str, digest: str, now: datetime, perform: Callable[[], Answer]
+) -> Response:
+    with transaction.atomic():
+        stored = _lock_and_find(client=client, key=key)
+        if stored is not None:
+            return _replay(stored, digest=digest)
+        answer = perform()
+        body = JSONRenderer().render(answer.body).decode()
+        try:
+            IdempotencyKey(
+                client=client,
+                key=key,
+                request_hash=digest,
+                status=answer.status,
+                location=answer.location,
+                body=body,
+                created_at=now,
+            ).save(force_insert=True)
+        except IntegrityError as error:
+            raise _StoredMeanwhile from error
+    return _response(status=answer.status, body=body, location=answer.location)
+
+
+def _lock_and_find(*, client: UUID, key: str) -> Mapping[str, str | int] | None:
+    """Take the key's lock until the transaction ends; the stored answer if there is one."""
+    row = IdempotencyKey.objects.filter(client=client, key=key).aggregate(
+        got=TryLock(Value(_lock_number(client=client, key=key), output_field=BigIntegerField())),
+        stored_hash=Max("request_hash"),
+        stored_status=Max("status"),
+        stored_location=Max("location"),
+        stored_body=Max("body"),
+    )
+    if row["stored_status"] is not None:
+        return row
+    if not row["got"]:
+        raise Problem("idempotency_in_progress", headers=retry_after(1))
+    return None
+
+
+def _lock_number(*, client: UUID, key: str) -> int:
+    digest = hashlib.sha256(f"idempotency {client} {key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _replay(stored: Mapping[str, str | int], *, digest: str) -> Response:
+    if stored["stored_hash"] != digest:
+        raise Problem("idempotency_key_reused")
+    response = _response(
+        status=int(stored["stored_status"]),
+        body=str(stored["stored_body"]),
+        location=str(stored["stored_location"]),
+    )
+    response[REPLAYED] = "true"
+    return response
+
+
+def _response(*, status: int, body: str, location: str) -> Response:
+    # Parsed from the stored text, so that the first answer and every replay are the same bytes.
+    headers = {"Location": location} if location else None
+    return Response(json.loads(body), status=status, headers=headers)
+
+
+def forget(*, now: datetime) -> int:
+    """Delete answers older than `KEPT`, in batches that hold no lock for long; how many."""
+    total = 0
+    while True:
+        old = IdempotencyKey.objects.filter(created_at__lt=now - KEPT)
+        batch = old.order_by("pk").values("pk")[:_DELETE_BATCH]
+        deleted, _ = IdempotencyKey.objects.filter(pk__in=models.Subquery(batch)).delete()
+        total += deleted
+        if deleted < _DELETE_BATCH:
+            return total
