@@ -1,0 +1,185 @@
+"""API of tokens (ID-1): issue one for e-mail and password, revoke it."""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, ClassVar
+from uuid import UUID
+
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import token_store
+from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.models import ApiToken, User
+from agora.lib import rest
+from agora.lib.problems import Problem, retry_after, wrong
+
+DEFAULT_DAYS = 90
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI document describes our tokens."""
+
+    target_class = BearerAuthentication
+    match_subclasses = True
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "agr_<prefix>_<secret>",
+            "description": "A token of `/api/v1/token/issue` or of the account page.",
+        }
+
+
+class TokenRequest(rest.StrictSerializer):
+    """What to issue, and the credentials of the account it is for."""
+
+    email = rest.Text(max_length=254)
+    password = rest.Text(max_length=1024, trim_whitespace=False)
+    name = rest.Text(max_length=80, help_text="What you will recognise the token by.")
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=token_store.SCOPES),
+        min_length=1,
+        max_length=len(token_store.SCOPES),
+        help_text="`read` looks, `trade` onboards and orders, `copy` copies, `admin` is for staff.",
+    )
+    expires_in_days = serializers.IntegerField(
+        min_value=1, max_value=token_store.LONGEST.days, default=DEFAULT_DAYS
+    )
+
+
+class TokenIssued(serializers.Serializer[Any]):
+    """The token; `token` itself is shown this once."""
+
+    token = serializers.CharField()
+    id = serializers.UUIDField()
+    user_id = serializers.UUIDField()
+    name = serializers.CharField()
+    prefix = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=token_store.SCOPES))
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class RevokeRequest(rest.StrictSerializer):
+    """Which token to revoke; without `token_id` the one that the request carries."""
+
+    token_id = serializers.UUIDField(required=False)
+
+
+class TokenRevoked(serializers.Serializer[Any]):
+    """A token that opens nothing any more."""
+
+    id = serializers.UUIDField()
+    prefix = serializers.CharField()
+    revoked_at = serializers.DateTimeField()
+
+
+class IssueToken(rest.Endpoint):
+    """Issue a token for an e-mail address and its password."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    rates: ClassVar = {"POST": "token"}
+
+    @extend_schema(
+        operation_id="issue_token",
+        tags=["tokens"],
+        request=TokenRequest,
+        responses={201: TokenIssued},
+        summary="Issue an API token",
+        description="Attempts are limited by network address and by account before any hashing.",
+    )
+    def post(self, request: Request) -> Response:
+        asked = rest.validated(TokenRequest, request)
+        user = _signed_in(request._request, email=asked["email"], password=asked["password"])
+        now = timezone.now()
+        try:
+            token, raw = token_store.issue_token(
+                user=user,
+                name=asked["name"],
+                scopes=asked["scopes"],
+                expires_at=now + timedelta(days=asked["expires_in_days"]),
+                now=now,
+            )
+        except token_store.TokenRefused as error:
+            if error.code == "too_many_tokens":
+                raise Problem(error.code, detail=error.message) from error
+            raise wrong(error.field, error.message, code=error.code) from error
+        return Response(_issued(token, raw), status=HTTPStatus.CREATED)
+
+
+class RevokeToken(rest.Endpoint):
+    """Revoke the token of the request, or another one of its owner."""
+
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (HasScope,)
+    rates: ClassVar = {"POST": "trade"}
+    scopes: ClassVar = {"POST": None}
+
+    @extend_schema(
+        operation_id="revoke_token",
+        tags=["tokens"],
+        request=RevokeRequest,
+        responses={200: TokenRevoked},
+        summary="Revoke an API token",
+        description="Needs no scope: giving up a right is always allowed.",
+    )
+    def post(self, request: Request) -> Response:
+        asked = rest.validated(RevokeRequest, request)
+        token_id: UUID = asked.get("token_id", request.auth.pk)
+        try:
+            token = token_store.revoke_token(
+                user=user_of(request), token_id=token_id, now=timezone.now()
+            )
+        except ApiToken.DoesNotExist as error:
+            raise Problem("not_found") from error
+        return Response(
+            {
+                "id": str(token.pk),
+                "prefix": token.prefix,
+                "revoked_at": rest.moment(token.revoked_at),
+            }
+        )
+
+
+def _signed_in(request: HttpRequest, *, email: str, password: str) -> User:
+    """The active user of these credentials; raises Problem 401, 403 or 429.
+
+    allauth counts the attempt before it hashes, and hashes for unknown addresses too.
+    """
+    try:
+        user = get_adapter(request).authenticate(request, email=email, password=password)
+    except ValidationError as error:
+        raise Problem("rate_limited", headers=retry_after(300)) from error
+    if not isinstance(user, User) or not user.is_active:
+        raise Problem("bad_credentials")
+    mandatory = settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory"
+    if mandatory and not EmailAddress.objects.filter(user=user, verified=True).exists():
+        raise Problem("email_unverified", detail=_("Confirm your e-mail address first."))
+    return user
+
+
+def _issued(token: ApiToken, raw: str) -> dict[str, object]:
+    return {
+        "token": raw,
+        "id": str(token.pk),
+        "user_id": str(token.user_id),
+        "name": token.name,
+        "prefix": token.prefix,
+        "scopes": token.scopes,
+        "created_at": rest.moment(token.created_at),
+        "expires_at": rest.moment(token.expires_at),
+    }

@@ -1,0 +1,186 @@
+"""API tokens (ID-1): issued once, stored only as a keyed digest, revocable, with scopes.
+
+A token reads `agr_<prefix>_<secret>`. The prefix is public and finds the row; the secret is
+checked by HMAC-SHA256 under settings.TOKEN_PEPPER, which is not in the database, so that a copy
+of the database lets nobody in.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import ApiToken, User
+from agora.lib.catalog import Text
+from compliance import audit
+
+SCOPES = ("read", "trade", "copy", "admin")
+LONGEST = timedelta(days=365)
+MOST_ACTIVE = 50
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+_ALPHABET = string.ascii_letters + string.digits
+_PREFIX_LENGTH = 12
+_SECRET_LENGTH = 43  # 256 bits
+_NAME_LENGTH = 80
+_TOKEN = re.compile(rf"agr_([A-Za-z0-9]{{{_PREFIX_LENGTH}}})_([A-Za-z0-9]{{{_SECRET_LENGTH}}})")
+_NOBODY = bytes(32)
+
+
+class InvalidToken(Exception):
+    """Not a token that opens anything now; `reason` is told only to who holds the secret."""
+
+    def __init__(self, reason: str = "unknown") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TokenRefused(Exception):
+    """A token that may not be issued; `field` is name, scopes, expires_at or empty."""
+
+    def __init__(self, *, code: str, field: str, message: Text) -> None:
+        super().__init__(code)
+        self.code = code
+        self.field = field
+        self.message = message
+
+
+def issue_token(
+    *, user: User, name: str, scopes: Sequence[str], expires_at: datetime | None, now: datetime
+) -> tuple[ApiToken, str]:
+    """Issue a token and return it with its raw text, which cannot be read again.
+
+    Without `expires_at` it lives as long as allowed: one year. Raises TokenRefused.
+    """
+    expires = expires_at or now + LONGEST
+    _check(user=user, name=name, scopes=scopes, expires=expires, now=now)
+    prefix, secret = _random(_PREFIX_LENGTH), _random(_SECRET_LENGTH)
+    with transaction.atomic():
+        # One lock per person makes the count exact.
+        User.objects.select_for_update(no_key=True).only("pk").get(pk=user.pk)
+        if _active(user, now=now).count() >= MOST_ACTIVE:
+            raise TokenRefused(
+                code="too_many_tokens",
+                field="",
+                message=_("You have as many API tokens as allowed. Revoke one first."),
+            )
+        token = ApiToken.objects.create(
+            user=user,
+            name=name.strip(),
+            prefix=prefix,
+            digest=_digest(secret),
+            scopes=sorted(set(scopes), key=SCOPES.index),
+            created_at=now,
+            expires_at=expires,
+        )
+        _record(token, action="token.issued", now=now)
+    return token, f"agr_{prefix}_{secret}"
+
+
+def revoke_token(*, user: User, token_id: UUID, now: datetime) -> ApiToken:
+    """Revoke one of the user's tokens; once revoked it stays so, and a repeat changes nothing.
+
+    Raises ApiToken.DoesNotExist for another person's token.
+    """
+    with transaction.atomic():
+        token = ApiToken.objects.select_for_update(of=("self",)).get(pk=token_id, user=user)
+        if token.revoked_at is None:
+            token.revoked_at = now
+            token.save(update_fields=["revoked_at"])
+            _record(token, action="token.revoked", now=now)
+    return token
+
+
+def authenticate(raw: str, now: datetime, *, tokens: QuerySet[ApiToken] | None = None) -> ApiToken:
+    """The token that `raw` is, with its user; raises InvalidToken.
+
+    One query; the time of last use is written at most once a minute. `tokens` lets a caller join
+    what it needs next.
+    """
+    match = _TOKEN.fullmatch(raw)
+    if match is None:
+        raise InvalidToken
+    prefix, secret = match.groups()
+    found = ApiToken.objects.all() if tokens is None else tokens
+    token = found.select_related("user").filter(prefix=prefix).first()
+    stored = bytes(token.digest) if token else _NOBODY
+    if not hmac.compare_digest(stored, _digest(secret)) or token is None:
+        raise InvalidToken
+    if token.revoked_at is not None:
+        raise InvalidToken("revoked")
+    if token.expires_at is not None and token.expires_at <= now:
+        raise InvalidToken("expired")
+    if not token.user.is_active:
+        raise InvalidToken("inactive")
+    _note_use(token, now=now)
+    return token
+
+
+def _check(
+    *, user: User, name: str, scopes: Sequence[str], expires: datetime, now: datetime
+) -> None:
+    if not name.strip() or len(name.strip()) > _NAME_LENGTH:
+        raise TokenRefused(
+            code="invalid", field="name", message=_("Give the token a name of 1 to 80 characters.")
+        )
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise TokenRefused(
+            code="invalid", field="scopes", message=_("Choose at least one of the known scopes.")
+        )
+    if "admin" in scopes and not user.is_staff:
+        raise TokenRefused(
+            code="forbidden", field="scopes", message=_("Only staff may hold the scope admin.")
+        )
+    if not now < expires <= now + LONGEST:
+        raise TokenRefused(
+            code="invalid",
+            field="expires_at",
+            message=_("The token must expire in the future, within one year."),
+        )
+
+
+def _active(user: User, *, now: datetime) -> QuerySet[ApiToken]:
+    return ApiToken.objects.filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=now), user=user, revoked_at__isnull=True
+    )
+
+
+def _note_use(token: ApiToken, *, now: datetime) -> None:
+    last = token.last_used_at
+    if last is not None and now - last < USE_NOTED_EVERY:
+        return
+    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
+    ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
+    token.last_used_at = now
+
+
+def _record(token: ApiToken, *, action: str, now: datetime) -> None:
+    audit.record(
+        actor=audit.actor_of(token.user),
+        action=action,
+        object_type="api_token",
+        object_id=str(token.pk),
+        evidence={
+            "prefix": token.prefix,
+            "scopes": token.scopes,
+            "expires_at": token.expires_at.isoformat() if token.expires_at else None,
+        },
+        now=now,
+    )
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _position in range(length))
+
+
+def _digest(secret: str) -> bytes:
+    return hmac.digest(settings.TOKEN_PEPPER.encode(), secret.encode(), hashlib.sha256)
