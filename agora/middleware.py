@@ -1,0 +1,101 @@
+"""Around every request: its id, its log line, its latency, and problems for the API."""
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from agora import health, metrics
+from agora.lib import problems
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+
+REQUEST_ID = "Request-Id"
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_OPERATIONS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
+    "/livez": health.livez,
+    "/readyz": health.readyz,
+    "/metrics": metrics.metrics,
+}
+
+log = structlog.get_logger("agora.access")
+
+
+def operations(get_response: Handler) -> Handler:
+    """Answers probes and scrapes before anything else.
+
+    They come by address, over plain HTTP, from the cluster: host check, redirect to HTTPS and
+    sessions are not for them.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        operation = _OPERATIONS.get(request.path)
+        if operation is None:
+            return get_response(request)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+        return operation(request)
+
+    return middleware
+
+
+def request_context(get_response: Handler) -> Handler:
+    """Gives the request its id, logs one line when it is done, and counts its time.
+
+    The line names the route, never the raw path: links in e-mails carry secrets in theirs.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        request_id = _request_id(request)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        response = get_response(request)
+        if request.path.startswith("/api/"):
+            response = _as_problem(response)
+        response[REQUEST_ID] = request_id
+        _account(request, response, seconds=time.perf_counter() - started)
+        return response
+
+    return middleware
+
+
+def _request_id(request: HttpRequest) -> str:
+    given = request.headers.get(REQUEST_ID) or request.headers.get("X-Request-Id") or ""
+    return given if _VALID_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _as_problem(response: HttpResponseBase) -> HttpResponseBase:
+    """Whatever refuses outside DRF, even a debug page, becomes a problem document."""
+    kind = response.get("Content-Type", "")
+    if response.status_code < 400 or kind.startswith(problems.MEDIA_TYPE):
+        return response
+    replacement = problems.respond(problems.of_status(response.status_code))
+    for name in ("Allow", "Retry-After", "Vary", "Content-Language"):
+        if name in response:
+            replacement[name] = response[name]
+    response.close()
+    return replacement
+
+
+def _account(request: HttpRequest, response: HttpResponseBase, *, seconds: float) -> None:
+    match = request.resolver_match
+    route = (match.view_name or match.route) if match else "unmatched"
+    method = request.method or ""
+    metrics.observe(method=method, route=route, status=response.status_code, seconds=seconds)
+    bound: dict[str, object] = {}
+    user = getattr(request, "_cached_user", None)  # asking request.user would cost a query
+    if user is not None and user.is_authenticated:
+        bound["user_id"] = str(user.pk)
+    log.info(
+        "Request",
+        method=method[:10],
+        route=route,
+        status=response.status_code,
+        ms=round(seconds * 1000, 1),
+        **bound,
+    )
