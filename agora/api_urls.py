@@ -1,0 +1,33 @@
+"""Addresses below /api/: version 1, its OpenAPI document, and the meaning of each problem."""
+
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from accounts import api as accounts_api
+from agora.lib import problems
+from agora.lib.openapi import OnceGenerator
+from kyc import api as kyc_api
+from tokens import api as tokens_api
+from trading import api as trading_api
+
+version_1 = [
+    path("token/issue", accounts_api.IssueToken.as_view(), name="issue_token"),
+    path("token/revoke", accounts_api.RevokeToken.as_view(), name="revoke_token"),
+    path("users/onboard", kyc_api.Onboard.as_view(), name="onboard"),
+    path("users/<uuid:user_id>/balance", tokens_api.BalanceOfUser.as_view(), name="balance"),
+    path("quotes/<str:symbol>", trading_api.QuoteOf.as_view(), name="quote"),
+    path("orders", trading_api.Orders.as_view(), name="orders"),
+    path("orders/<uuid:order_id>", trading_api.OrderById.as_view(), name="order"),
+]
+
+urlpatterns = [
+    path("v1/", include((version_1, "api"))),
+    path(
+        "schema/",
+        SpectacularAPIView.as_view(generator_class=OnceGenerator),
+        name="api_schema",
+    ),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema"), name="api_docs"),
+    path("problems/<slug:code>", problems.explain, name="api_problem"),
+    re_path(r"^(?P<path>.*)$", problems.unknown_path, name="api_unknown"),
+]
