@@ -1,0 +1,184 @@
+"""People, tokens and prices for tests of the API."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from stdnum.br import cpf
+
+from accounts.models import User
+from accounts.token_store import issue_token
+from kyc.models import Tier
+from kyc.services import onboard
+from trading import quotes
+from trading.quotes import Quote, worst_price
+
+ALL_SCOPES = ("read", "trade", "copy")
+_serial = count(1)
+
+
+def new_cpf() -> str:
+    """A valid CPF that no other test of this run uses."""
+    digits = f"{527_000_000 + next(_serial):09d}"
+    return f"{digits}{cpf._calc_check_digits(digits)}"
+
+
+def new_address() -> str:
+    """An address without checksum that no other test of this run uses."""
+    return f"0x{0xA90A << 144 | next(_serial):040x}"
+
+
+def make_user(*, password: str | None = None, is_staff: bool = False) -> User:
+    email = f"person{next(_serial)}@example.com"
+    return User.objects.create_user(email, password, is_staff=is_staff)
+
+
+def make_buyer() -> User:
+    """A user who may buy: onboarded, approved, with a wallet."""
+    # A flush between transactional tests takes the tiers of the migration along.
+    Tier.objects.get_or_create(number=1, defaults={"daily_limit_usd": Decimal(1000)})
+    user = make_user()
+    onboard(
+        user=user,
+        full_name="Ana Souza",
+        country="BR",
+        tax_id=new_cpf(),
+        wallet_address=new_address(),
+        consent=True,
+        now=timezone.now(),
+    )
+    return User.objects.get(pk=user.pk)
+
+
+def make_quote(*, price: str = "200.00", now: datetime | None = None, **changes: Any) -> Quote:
+    at = now or timezone.now()
+    values: dict[str, Any] = {
+        "symbol": "AAPL",
+        "price": Decimal(price),
+        "as_of": at,
+        "quoted_at": at,
+        "expires_at": at + timedelta(seconds=60),
+        "limit_price": worst_price(Decimal(price)),
+        "market_open": True,
+        "next_open": None,
+    }
+    return Quote(**{**values, **changes})
+
+
+def quote_token(**changes: Any) -> str:
+    return quotes.freeze(make_quote(**changes))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of the API as a test reads it."""
+
+    status: int
+    body: Any
+    headers: Any
+    raw: bytes
+
+
+class Api:
+    """The API as one token holder sees it."""
+
+    def __init__(self, user: User | None, *, scopes: tuple[str, ...] = ALL_SCOPES) -> None:
+        self.user = user
+        self.client = Client(raise_request_exception=False)
+        self.headers: dict[str, str] = {}
+        self.token = ""
+        if user is not None:
+            now = timezone.now()
+            _row, self.token = issue_token(
+                user=user, name="test", scopes=scopes, expires_at=None, now=now
+            )
+            self.headers["Authorization"] = f"Bearer {self.token}"
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        raw: bytes | None = None,
+        content_type: str = "application/json",
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        named = {**self.headers, **(headers or {})}
+        data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        response = self.client.generic(method, path, data, content_type=content_type, headers=named)
+        try:
+            parsed = json.loads(response.content)
+        except ValueError:
+            parsed = None
+        return Answer(response.status_code, parsed, response.headers, response.content)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.call("GET", path, headers=named)
+
+    def post(self, path: str, body: object, *, key: str | None = "new") -> Answer:
+        chosen = str(uuid4()) if key == "new" else key
+        return self.call("POST", path, body, headers={"Idempotency-Key": chosen} if chosen else {})
+
+    def order(self, quantity: str = "0.5", *, key: str = "new", **changes: object) -> Answer:
+        body = {"symbol": "AAPL", "quantity": quantity, "quote_token": quote_token(), **changes}
+        return self.post("/api/v1/orders", body, key=key)
+
+
+@pytest.fixture
+def anybody() -> Api:
+    """Somebody without a token."""
+    return Api(None)
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return make_user()
+
+
+@pytest.fixture
+def api(user: User) -> Api:
+    """A signed-up user who has not onboarded."""
+    return Api(user)
+
+
+@pytest.fixture
+def buyer(db: None) -> Api:
+    """A user who may buy."""
+    return Api(make_buyer())
+
+
+@pytest.fixture
+def stranger(db: None) -> Api:
+    """Another user who may buy."""
+    return Api(make_buyer())
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def assert_problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
+    """The answer is this problem, in full and in the right media type."""
+    assert (answer.status, answer.body and answer.body.get("code")) == (status, code), answer.raw
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    body: dict[str, Any] = answer.body
+    assert body["status"] == status
+    assert body["type"] == f"http://localhost:8000/api/problems/{code}"
+    assert body["title"]
+    assert body["detail"]
+    assert body["request_id"] == answer.headers["Request-Id"]
+    return body
+
+
+def pointers(answer: Answer) -> list[str]:
+    return sorted(error["pointer"] for error in answer.body["errors"])
