@@ -89,8 +89,9 @@ def _settings() -> str:
 
 
 def _field_keys() -> str:
-    place = {"table": "doctor", "column": "probe", "row": uuid.uuid4()}
-    if crypto.decrypt(crypto.encrypt("probe", **place), **place) != "probe":
+    row = uuid.uuid4()
+    sealed = crypto.encrypt("probe", table="doctor", column="probe", row=row)
+    if crypto.decrypt(sealed, table="doctor", column="probe", row=row) != "probe":
         raise Trouble("A field did not decrypt to what was encrypted.", "Check FIELD_KEYS.")
     return "a field encrypts and decrypts"
 

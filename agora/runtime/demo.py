@@ -3,17 +3,16 @@
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from agora.runtime import parts
-from agora.runtime.folder import FolderInUse, port_is_free, write_private
+from agora.runtime.ending import Stopped, stops_on_signals
+from agora.runtime.folder import FolderInUse, port_is_free
 from agora.runtime.invented import any_address, any_cpf
 from agora.runtime.logs import Follower
 from agora.runtime.once import LegFailed, Program
@@ -25,7 +24,6 @@ WEB_PORT = 8000
 ORDER_LIMIT = 90.0  # seconds for one order; it takes a few
 _LOOK_EVERY = 0.25  # seconds between two looks at the parts
 _CHAIN_EVERY = 1.0  # seconds between two empty blocks
-_END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # What the demo sets on top of the services' addresses, unless the environment says otherwise.
 _SETTINGS = {
@@ -37,12 +35,8 @@ _SETTINGS = {
 }
 
 
-class Stopped(Exception):
-    """Ctrl-C, or a signal that asks the demo to end."""
-
-
 class Demo:
-    """One run of the demo; `run` returns the exit code of the command."""
+    """One run of the demo. `run` returns the exit code: 0 as asked, 1 failed, 2 folder in use."""
 
     def __init__(self, *, data: Path, port: int | None, once: bool, out: TextIO) -> None:
         self.data = data.resolve()
@@ -56,40 +50,33 @@ class Demo:
         self._next_block = 0.0
 
     def run(self) -> int:
-        for number in _END_SIGNALS:
-            signal.signal(number, _stop)
         try:
-            services = Services(data=self.data, environ=os.environ)
+            with stops_on_signals():
+                services = Services(
+                    data=self.data, environ=os.environ, on_orphans=self._tell_orphans
+                )
+                self._say(f"Starting in {self.data} …")
+                with services:
+                    return self._run(services)
+        except Stopped:
+            self._say("\nStopped.")
+            return 0
         except FolderInUse as error:
             self._say(f"✗ {error}")
             return 2
-        try:
-            return self._run(services)
-        except Stopped:
-            self._say("\nStopping …")
-            return 0
         except (PartFailed, LegFailed) as error:
             self._say(f"\n✗ {error}")
             return 1
         finally:
-            # A second Ctrl-C must not leave parts behind; each has a limit to end by itself.
-            for number in _END_SIGNALS:
-                signal.signal(number, signal.SIG_IGN)
-            services.stop()
-            (self.data / "runtime.env").unlink(missing_ok=True)
             self.follower.close()
 
     def _run(self, services: Services) -> int:
         port = self._web_port(services)
-        self._say(f"Starting in {self.data} …")
-        orphans = services.start()
-        if orphans:
-            self._say(f"Stopped what a killed runtime had left behind: {', '.join(orphans)}.")
         self.password = services.folder.secret("demo.password", _password).read_text()
         self.env = self._compose_env(services, port=port)
         prepared = self._prepare()
         self.env["CONTRACT_ADDRESS"] = str(prepared["contract"]["address"])
-        self._write_env()
+        services.write_env(self.env)
         services.supervisor.start(
             parts.web(env=self.env, port=port),
             parts.worker(env=self.env, folder=services.folder),
@@ -117,11 +104,6 @@ class Demo:
         }
         given = {name: os.environ[name] for name in ours if os.environ.get(name)}
         return {**services.env, **ours, **given, "PYTHONUNBUFFERED": "1"}
-
-    def _write_env(self) -> None:
-        """Let commands in another terminal, such as `manage.py doctor`, reach this demo."""
-        lines = (f"{name}={value}\n" for name, value in sorted(self.env.items()))
-        write_private(self.data / "runtime.env", "".join(lines))
 
     def _prepare(self) -> dict[str, Any]:
         command = [sys.executable, "-m", "agora.runtime.prepare"]
@@ -185,18 +167,17 @@ class Demo:
     {site}/buy/              the same as the buyer above
     {site}/admin/            orders, custody, mints and the audit trail as the officer
     {site}/api/docs/         the API, with a token of {site}/account/tokens/
-    python manage.py doctor  in another terminal: is everything as it should be?
+    make doctor                          in another terminal: is everything as it should be?
 
   Data, secrets and logs are in {self.data}. Ctrl-C stops everything.
 """
         )
 
+    def _tell_orphans(self, names: list[str]) -> None:
+        self._say(f"Stopped what a killed runtime had left behind: {', '.join(names)}.")
+
     def _say(self, text: str) -> None:
         print(text, file=self.out, flush=True)
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    raise Stopped
 
 
 def _password() -> str:

@@ -102,7 +102,10 @@ class Program:
     def _balance(self, user_id: str, order: dict[str, Any]) -> None:
         self._begin("Balance on the chain")
         balance = self.call("GET", f"/users/{user_id}/balance")
-        self._done(", ".join(f"{name} {value}" for name, value in balance.items()))
+        self._done(
+            f"{balance['balance']} {balance['token']} of {balance['address']} "
+            f"at block {balance['block_number']}, contract {balance['contract']}"
+        )
         filled = Decimal(order["filled_quantity"])
         if Decimal(balance["units"]) != filled * 10**18:
             raise LegFailed(f"{self._leg}: {balance['units']} units, but {filled} shares bought.")

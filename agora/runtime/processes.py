@@ -187,20 +187,16 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 def identity(pid: int) -> str:
     """What distinguishes a process from a later one with the same number; empty when it is gone."""
-    if sys.platform == "linux":
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return ""
-        # Field 3 is the state (a zombie is gone for us), field 22 the start in clock ticks.
-        return "" if fields[0] in "ZX" else fields[19]
-    seen = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return seen.stdout.strip()
+    proc = Path("/proc/self/stat")
+    if not proc.exists():  # macOS
+        command = ["ps", "-o", "lstart=", "-p", str(pid)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    # Field 3 is the state (a zombie is gone for us), field 22 the start in clock ticks.
+    return "" if fields[0] in "ZX" else fields[19]
 
 
 def _tie_to_parent(part: Part) -> list[str]:

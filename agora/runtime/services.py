@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,7 +32,8 @@ class Services:
     `env` holds the settings that make Agora use them; it is complete before the start, so that
     Django's settings can be loaded first. `environ` names what is configured already: a part whose
     address it gives is not started and its values win. `durable=False` trades safety on a power
-    cut for speed, for data that nobody keeps. Children die with the thread that starts them.
+    cut for speed, for data that nobody keeps. `on_orphans` is told the parts that a killed runtime
+    had left running in this folder, once they are stopped. Children die with the thread that starts them.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Services:
         durable: bool = True,
         block_seconds: float | None = None,
         sandbox_flags: Collection[str] = (),
+        on_orphans: Callable[[list[str]], None] | None = None,
     ) -> None:
         self.folder = Folder(data)
         self.folder.acquire()
@@ -67,6 +69,7 @@ class Services:
         )
         self.sandbox_url = f"http://127.0.0.1:{ports['sandbox']}"
         self._durable = durable
+        self._on_orphans = on_orphans
         self._ports = ports
         self._sandbox_flags = list(sandbox_flags)
         self._valkey_password = self.folder.secret("valkey", secrets.token_hex)
@@ -88,12 +91,12 @@ class Services:
     ) -> None:
         self.stop()
 
-    def start(self, *names: str) -> list[str]:
-        """Start the named parts, or all, together and wait for them; raises PartFailed.
-
-        Returns the names of parts that a killed runtime had left running and that were stopped.
-        """
-        orphans = [] if self.supervisor.processes else self.supervisor.stop_orphans()
+    def start(self, *names: str) -> None:
+        """Start the named parts, or all, together and wait for them; raises PartFailed."""
+        if not self.supervisor.processes:
+            orphans = self.supervisor.stop_orphans()
+            if orphans and self._on_orphans:
+                self._on_orphans(orphans)
         wanted = self.started.intersection(names or ALL_PARTS)
         if "postgres" in wanted:
             self.postgres.prepare()
@@ -104,7 +107,11 @@ class Services:
             "anvil": self.anvil.part,
         }
         self.supervisor.start(*(make() for name, make in makers.items() if name in wanted))
-        return orphans
+
+    def write_env(self, env: Mapping[str, str]) -> None:
+        """Let commands in another terminal, such as `manage.py doctor`, reach what runs here."""
+        lines = (f"{name}={value}\n" for name, value in sorted(env.items()))
+        write_private(self.folder.root / "runtime.env", "".join(lines))
 
     def tick(self) -> None:
         """What the chain needs about once a second: its next block, a copy of its state."""
@@ -117,6 +124,7 @@ class Services:
         self.supervisor.stop()
         if "anvil" in self.started and self._durable:
             self.anvil.keep_state()
+        (self.folder.root / "runtime.env").unlink(missing_ok=True)
         self.folder.release()
 
     def _compose_env(self) -> dict[str, str]:
