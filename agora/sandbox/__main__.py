@@ -123,7 +123,8 @@ async def serve(options: Options) -> None:
     try:
         await web.TCPSite(runner, options.host, options.port).start()
         port = runner.addresses[0][1]
-        print(json.dumps({"ready": True, "port": port}), flush=True)
+        sys.stdout.write(json.dumps({"ready": True, "port": port}) + "\n")
+        sys.stdout.flush()
         await stop.wait()
     finally:
         await runner.cleanup()
@@ -134,7 +135,7 @@ def main() -> int:
         options = parse(sys.argv[1:])
         asyncio.run(serve(options))
     except (OSError, ValueError) as error:
-        print(f"sandbox: {error}", file=sys.stderr)
+        sys.stderr.write(f"sandbox: {error}\n")
         return 1
     return 0
 

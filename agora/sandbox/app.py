@@ -14,19 +14,18 @@ from agora.sandbox.alpaca.broker import Broker
 from agora.sandbox.alpaca.market import Market
 from agora.sandbox.config import Options
 from agora.sandbox.control import ControlApi
-from agora.sandbox.faults import FAULT, Faults
+from agora.sandbox.faults import DROPPED, FAULT, Faults
 from agora.sandbox.fireblocks import api as fireblocks
 from agora.sandbox.fireblocks import auth
 from agora.sandbox.fireblocks.custodian import Custodian
 from agora.sandbox.fireblocks.keys import Signer, client_public_key
 from agora.sandbox.fireblocks.vaults import Vaults
 from agora.sandbox.store import Store
-from agora.sandbox.wire import Json, VendorError
+from agora.sandbox.wire import Json, VendorError, parse_object
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 VENDORS = {"alpaca": "alpaca", "alpaca-data": "alpaca", "fireblocks": "fireblocks"}
 KEY_FIELDS = ("client_order_id", "externalTxId")
-DROPPED = 499
 log = logging.getLogger(__name__)
 
 
@@ -110,25 +109,24 @@ def _journal(store: Store) -> Any:
         if vendor is None:
             return await handler(request)
         at = time.time()
-        status: int | None = 500
+        status = 500
         try:
             response = await handler(request)
-            status = None if response.status == DROPPED else response.status
+            status = response.status
             return response
         except VendorError as refusal:
             status = refusal.status
             return refusal.response()
         finally:
             entry: Json = {
-                "vendor": vendor,
                 "method": request.method,
                 "path": request.raw_path,
-                "status": status,
+                "status": None if status == DROPPED else status,
                 "fault": request.get(FAULT),
                 "keys": await _keys(request),
                 "seconds": round(time.time() - at, 6),
             }
-            store.write_journal(at=at, entry=entry)
+            store.write_journal(at=at, vendor=vendor, entry=entry)
 
     return journal
 
@@ -140,11 +138,6 @@ async def _keys(request: web.Request) -> Json:
         "api_key": headers.get("APCA-API-KEY-ID") or headers.get("X-API-Key"),
         "idempotency_key": headers.get("Idempotency-Key"),
     }
-    if request.method == "POST" and request.can_read_body:
-        try:
-            body = await request.json()
-        except ValueError:
-            body = None
-        if isinstance(body, dict):
-            found |= {name: body[name] for name in KEY_FIELDS if name in body}
+    body = parse_object(await request.read()) or {}
+    found |= {name: str(body[name]) for name in KEY_FIELDS if name in body}
     return {name: value for name, value in found.items() if value is not None}

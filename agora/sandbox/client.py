@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 
@@ -21,6 +21,7 @@ class SandboxControl:
 
     def __init__(self, base_url: str, *, timeout: float = 10) -> None:
         self.base_url = base_url.rstrip("/")
+        self._address = urlsplit(base_url).netloc
         self._timeout = timeout
 
     @property
@@ -46,9 +47,10 @@ class SandboxControl:
     def clear_faults(self) -> None:
         self._call("DELETE", "/faults")
 
-    def release(self, id: str | None = None) -> list[str]:
-        """Let the stuck order or transaction go on, or all of them."""
-        return list(self._call("POST", "/release", {} if id is None else {"id": id})["released"])
+    def release(self, stuck_id: str | None = None) -> list[str]:
+        """Let the stuck order or transaction go on, or all of them; answers their ids."""
+        body = {} if stuck_id is None else {"id": stuck_id}
+        return list(self._call("POST", "/release", body)["released"])
 
     def market(self, **change: object) -> Json:
         """Set mode, price, now, quote_age, fill and match; answers the market as it is then."""
@@ -93,15 +95,15 @@ class SandboxControl:
             time.sleep(0.02)
 
     def _call(self, method: str, path: str, body: Json | None = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.base_url}/control{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
+        connection = http.client.HTTPConnection(self._address, timeout=self._timeout)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:
-                raw = response.read()
-        except urllib.error.HTTPError as error:
-            raise ControlError(error.read().decode()) from None
+            sent = None if body is None else json.dumps(body)
+            headers = {"Content-Type": "application/json"}
+            connection.request(method, f"/control{path}", body=sent, headers=headers)
+            response = connection.getresponse()
+            raw = response.read()
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise ControlError(raw.decode())
         return json.loads(raw) if raw else None

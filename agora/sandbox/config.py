@@ -20,7 +20,7 @@ class Options:
     seed: int = 7
     cash: Decimal = Decimal(10_000_000)
     alpaca_key: str = "sandbox-key"
-    alpaca_secret: str = "sandbox-secret"
+    alpaca_secret: str = "sandbox-secret"  # noqa: S105 - opens this sandbox only
     alpaca_rate_limit: int = 100_000
     fireblocks_api_key: str = "sandbox-fireblocks-key"
     fireblocks_public_key: str | None = None

@@ -117,6 +117,7 @@ class ControlApi:
         self.faults.rules.clear()
         self.broker.reset()
         self.custodian.reset()
+        self.limits.per_minute = self.limits.at_start
         for name in ("mode", "fixed_price", "offset", "quote_age", "scripts"):
             setattr(self.market, name, getattr(fresh, name))
         return answer(None, status=204)
@@ -129,12 +130,12 @@ class ControlApi:
                 "orders": orders,
                 "positions": views.positions(self.broker),
                 "account": views.account(self.broker),
-                "requests": self.store.count_journal("alpaca"),
+                "requests": self.store.requests["alpaca"],
             },
             "fireblocks": {
                 "transactions": [tx.wire(vaults) for tx in self.custodian.transactions.values()],
                 "vaults": [vaults.wire(account) for account in vaults.accounts.values()],
-                "requests": self.store.count_journal("fireblocks"),
+                "requests": self.store.requests["fireblocks"],
             },
         })  # fmt: skip
 

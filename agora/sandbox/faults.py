@@ -21,13 +21,16 @@ KINDS = (
 FAULT = "sandbox.fault"
 REDELIVERY = "sandbox.redelivery"
 STUCK = "sandbox.stuck"
+# Never sent: marks an answer whose connection was closed instead.
+DROPPED = 499
 
 
 @dataclass(kw_only=True)
 class Rule:
     """One fault. It fires on requests whose "METHOD /path" fits `route` (with * as wildcard) and whose
     path, query or body contains `match`, after letting `skip` of them pass, `count` times at most
-    (None: for ever), each time with `probability`. Seconds in `delay` and `retry_after`.
+    (None: for ever), each time with `probability`. With `after` a delay or status comes once the
+    request has had its effect. Seconds in `delay` and `retry_after`.
     """
 
     route: str
@@ -37,6 +40,7 @@ class Rule:
     probability: float = 1.0
     seed: int = 0
     match: str = ""
+    after: bool = False
     delay: float = 0.5
     status: int = 500
     body: str | None = None
@@ -49,7 +53,7 @@ class Rule:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}")
-        self._random = random.Random(self.seed)
+        self._random = random.Random(self.seed)  # noqa: S311 - repeatable, not secret
 
     def fires(self, *, route: str, text: str) -> bool:
         """Whether the rule takes this request; counts it when it does."""
@@ -71,7 +75,7 @@ class Faults:
     """The active rules, oldest first. They are not kept over a restart."""
 
     rules: list[Rule] = field(default_factory=list)
-    on_internal_error: Callable[[web.Request], None] = lambda request: None
+    on_internal_error: Callable[[web.Request], None] | None = None
 
     def add(self, body: Json) -> Rule:
         """Raises ValueError on an unknown kind or field."""
@@ -87,7 +91,7 @@ class Faults:
 
     async def choose(self, request: web.Request) -> Rule | None:
         """The first rule that takes the request."""
-        if not self.rules:
+        if not self.rules or request.path.startswith("/control/"):
             return None
         text = request.raw_path + "\n" + (await request.read()).decode(errors="replace")
         route = f"{request.method} {request.path}"
@@ -100,9 +104,10 @@ class Faults:
             if rule is None:
                 return await handler(request)
             request[FAULT] = rule.kind
-            if rule.kind == "status" and rule.status >= 500:
+            response = await _apply(rule=rule, request=request, handler=handler)
+            if rule.kind == "status" and rule.status >= 500 and self.on_internal_error:
                 self.on_internal_error(request)
-            return await _apply(rule=rule, request=request, handler=handler)
+            return response
 
         return faulty
 
@@ -118,65 +123,88 @@ def stuck_in(
 
 
 async def _apply(*, rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
-    if rule.kind == "delay":
-        await asyncio.sleep(rule.delay)
-    elif rule.kind == "drop_before":
-        return _drop(request)
-    elif rule.kind == "drop_after":
-        await _effect(request=request, handler=handler)
-        return _drop(request)
-    elif rule.kind in ("status", "rate_limit"):
-        return _refusal(rule)
-    elif rule.kind == "truncate":
-        return await _truncated(rule=rule, request=request, handler=handler)
-    elif rule.kind == "duplicate":
+    if rule.kind in ANSWERS:
+        return await ANSWERS[rule.kind](rule, request, handler)
+    if rule.kind == "duplicate":
         # The network delivers the request twice and the client hears the second answer.
-        await _effect(request=request, handler=handler)
+        await _effect(request, handler)
         request[REDELIVERY] = True
     elif rule.kind == "stuck":
         request[STUCK] = rule.stuck_status
     return await handler(request)
 
 
-async def _effect(*, request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _effect(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except VendorError as refusal:
         return refusal.response()
 
 
-def _drop(request: web.Request) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.close()
-    return web.Response(status=499)
+async def _delay(rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
+    if not rule.after:
+        await asyncio.sleep(rule.delay)
+        return await handler(request)
+    response = await _effect(request, handler)
+    await asyncio.sleep(rule.delay)
+    return response
 
 
-def _refusal(rule: Rule) -> web.StreamResponse:
-    if rule.kind == "rate_limit":
-        headers = {"Retry-After": f"{rule.retry_after:g}"}
-        return web.Response(
-            status=429, headers=headers, content_type="application/json",
-            text=rule.body or '{"code": 42910000, "message": "too many requests."}',
-        )  # fmt: skip
+async def _drop_before(rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
+    return _drop(request)
+
+
+async def _drop_after(rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
+    await _effect(request, handler)
+    return _drop(request)
+
+
+async def _status(rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
+    if rule.after:
+        await _effect(request, handler)
     text = '{"message": "sandbox fault"}' if rule.body is None else rule.body
     is_json = text.lstrip()[:1] in ("{", "[")
     kind = "application/json" if is_json else "text/html"
     return web.Response(status=rule.status, text=text, content_type=kind)
 
 
-async def _truncated(*, rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
-    whole = await _effect(request=request, handler=handler)
+async def _rate_limit(rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
+    return web.Response(
+        status=429,
+        headers={"Retry-After": f"{rule.retry_after:g}"},
+        text=rule.body or '{"message": "too many requests."}',
+        content_type="application/json",
+    )
+
+
+async def _truncate(rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
+    whole = await _effect(request, handler)
     body = whole.body if isinstance(whole, web.Response) else None
     raw = body if isinstance(body, bytes) else b""
     half = raw[: len(raw) // 2]
     headers = {"Content-Type": whole.content_type}
     if rule.framed:
         return web.Response(status=whole.status, body=half, headers=headers)
-    cut = web.StreamResponse(
-        status=whole.status, headers={**headers, "Content-Length": str(len(raw))}
-    )
+    headers["Content-Length"] = str(len(raw))
+    cut = web.StreamResponse(status=whole.status, headers=headers)
     await cut.prepare(request)
     await cut.write(half)
     if request.transport is not None:
         request.transport.close()
     return cut
+
+
+def _drop(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response(status=DROPPED)
+
+
+ANSWERS: dict[str, Callable[[Rule, web.Request, Handler], Awaitable[web.StreamResponse]]] = {
+    "delay": _delay,
+    "drop_before": _drop_before,
+    "drop_after": _drop_after,
+    "status": _status,
+    "rate_limit": _rate_limit,
+    "truncate": _truncate,
+}

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from aiohttp import web
@@ -32,6 +32,9 @@ class Gate:
     secret: str
     per_minute: int
     _seen: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+
+    def __post_init__(self) -> None:
+        self.at_start = self.per_minute
 
     def check(self, request: web.Request) -> dict[str, str]:
         """The X-RateLimit headers of the answer. Raises VendorError 401, 403 or 429."""
@@ -67,7 +70,7 @@ class Gate:
             except VendorError as refusal:
                 refusal.headers.update(limits)
                 raise
-            except web.HTTPNotFound:
+            except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
                 raise VendorError(
                     status=404, body={"message": "endpoint not found."}, headers=limits
                 ) from None
@@ -283,4 +286,4 @@ def _date(text: str | None, *, default: date) -> date:
 
 
 def _nanoseconds(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"

@@ -9,7 +9,7 @@ from agora.sandbox.alpaca import errors
 from agora.sandbox.alpaca.market import Market
 from agora.sandbox.alpaca.orders import Order, cost_of, part_of, read_request, total_of
 from agora.sandbox.store import Store
-from agora.sandbox.wire import Json, Timers
+from agora.sandbox.wire import Json, Timers, plain
 
 LIVE = ("new", "partially_filled")
 CANCEL_DELAY = 0.05
@@ -61,7 +61,6 @@ class Broker:
             row["symbol"]: Position(qty=Decimal(row["qty"]), cost=Decimal(row["cost"]))
             for row in self.store.all("alpaca.position")
         }
-        self.market.on_change = self.market_changed
         for order in self.open_orders.values():
             self._schedule(order)
 
@@ -214,7 +213,7 @@ class Broker:
         if qty <= 0:
             return True
         now = self.market.now().timestamp()
-        order.fills.append({"qty": str(qty), "price": str(price), "at": now})
+        order.fills.append({"qty": plain(qty), "price": plain(price), "at": now})
         order.filled_qty += qty
         order.filled_value += qty * price
         done = qty == left

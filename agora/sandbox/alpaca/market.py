@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -75,7 +74,6 @@ class Market:
     offset: float = 0.0
     quote_age: float = 0.0
     scripts: list[Script] = field(default_factory=list)
-    on_change: Callable[[bool], None] = lambda was_open: None
 
     def load(self) -> None:
         saved = self.store.get(kind="market", key="market")

@@ -173,9 +173,8 @@ def part_of(*, order: Order, part: str, price: Decimal) -> Decimal:
 
 def total_of(*, order: Order, price: Decimal) -> Decimal:
     """The shares the whole order is for; a notional order counts what it has plus what is left."""
-    if order.qty is not None:
-        return order.qty
-    assert order.notional is not None
+    if order.notional is None:
+        return order.qty or Decimal(0)
     left = (order.notional - order.filled_value) / price
     return order.filled_qty + left.quantize(NANO, ROUND_DOWN)
 
@@ -184,8 +183,7 @@ def cost_of(*, order: Order, market: Market) -> Decimal:
     """USD that the order may cost at most: its limit, or the ask of now."""
     if order.notional is not None:
         return order.notional
-    assert order.qty is not None
-    return order.qty * (order.limit_price or market.ask(order.symbol))
+    return (order.qty or Decimal(0)) * (order.limit_price or market.ask(order.symbol))
 
 
 def _choice(*, body: Json, name: str, allowed: tuple[str, ...]) -> str:

@@ -76,7 +76,7 @@ def guard(*, gate: Gate, idempotency: Idempotency) -> Any:
             return stored
         try:
             return await handler(request)
-        except web.HTTPNotFound:
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
             return errors.refuse(status=404, message="Not found").response()
 
     return guarded

@@ -143,7 +143,7 @@ class Custodian:
 
     def _lock(self, tx: Transaction) -> bool:
         """Set the amount aside at the source; False when there is not enough."""
-        if tx.operation != "TRANSFER" or tx.source_id is None:
+        if tx.operation != "TRANSFER" or not tx.source_id:
             return True
         account = self.vaults.get(tx.source_id)
         held = self.vaults.balance(account=account, asset=tx.asset_id)
@@ -155,7 +155,7 @@ class Custodian:
         return True
 
     def _unlock(self, tx: Transaction) -> None:
-        if not tx.locked or tx.source_id is None:
+        if not tx.locked:
             return
         account = self.vaults.get(tx.source_id)
         self.vaults.balance(account=account, asset=tx.asset_id).locked -= tx.value
@@ -164,22 +164,20 @@ class Custodian:
 
     def _complete(self, tx: Transaction) -> None:
         if tx.operation == "RAW":
-            assert tx.source_id is not None
             tx.signed_messages = [
                 self.signer.sign(vault_id=tx.source_id, content=content) for content in tx.messages
             ]
             tx.sub_status = "CONFIRMED"
             return
-        if tx.source_id is not None:
+        if tx.source_id:
             self._unlock(tx)
             source = self.vaults.get(tx.source_id)
             self.vaults.balance(account=source, asset=tx.asset_id).total -= tx.value
             self.vaults.save(source)
-        assert tx.destination_id is not None
         target = self.vaults.get(tx.destination_id)
         held = target.assets.setdefault(tx.asset_id, Balance())
         held.total += tx.value
-        if tx.source_id is None:
+        if not tx.source_id:
             held.pending -= tx.value
         self.vaults.save(target)
         self.vaults.next_block()

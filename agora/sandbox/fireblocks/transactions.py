@@ -29,14 +29,16 @@ HASH = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 
 @dataclass(kw_only=True)
 class Transaction:
-    """One transaction. Times are Unix milliseconds as on the wire; amount is in units of the asset."""
+    """One transaction. Times are Unix milliseconds as on the wire; amount is in units of the asset; an
+    empty source or destination is outside the workspace.
+    """
 
     id: str
     external_tx_id: str | None
     operation: str
     asset_id: str
-    source_id: str | None
-    destination_id: str | None
+    source_id: str
+    destination_id: str
     amount: str
     note: str
     customer_ref_id: str | None
@@ -88,11 +90,11 @@ class Transaction:
             "assetId": self.asset_id,
             "assetType": "",
             "source": _peer(vaults=vaults, vault_id=self.source_id),
-            "sourceAddress": "" if self.source_id is None else vaults.address(self.source_id),
+            "sourceAddress": vaults.address(self.source_id) if self.source_id else "",
             "destination": _peer(vaults=vaults, vault_id=self.destination_id),
             "destinations": [],
             "destinationAddress": (
-                "" if self.destination_id is None else vaults.address(self.destination_id)
+                vaults.address(self.destination_id) if self.destination_id else ""
             ),
             "destinationTag": "",
             "amount": number,
@@ -147,7 +149,7 @@ def read_request(*, body: Json, vaults: Vaults) -> Transaction:
         operation=operation,
         asset_id=asset,
         source_id=source,
-        destination_id=_vault_id(body=body, name="destination", vaults=vaults) if moves else None,
+        destination_id=_vault_id(body=body, name="destination", vaults=vaults) if moves else "",
         amount=_amount(body) if moves else "0",
         messages=[] if moves else _messages(body),
         note=str(body.get("note") or ""),
@@ -163,7 +165,7 @@ def deposit(*, vault_id: str, asset: str, amount: Decimal) -> Transaction:
     now = now_ms()
     made = Transaction(
         id=str(uuid.uuid4()), external_tx_id=None, operation="TRANSFER", asset_id=asset,
-        source_id=None, destination_id=vault_id, amount=plain(amount), note="",
+        source_id="", destination_id=vault_id, amount=plain(amount), note="",
         customer_ref_id=None, created_at=now, last_updated=now, walk=list(DEPOSIT_WALK),
         status="CONFIRMING",
     )  # fmt: skip
@@ -216,8 +218,8 @@ def _messages(body: Json) -> list[str]:
     return contents
 
 
-def _peer(*, vaults: Vaults, vault_id: str | None) -> Json:
-    if vault_id is None:
+def _peer(*, vaults: Vaults, vault_id: str) -> Json:
+    if not vault_id:
         return {"id": "", "type": "UNKNOWN", "name": "External", "subType": ""}
     return {
         "id": vault_id,
