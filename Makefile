@@ -45,10 +45,9 @@ bench: setup ## Run the benchmarks; make bench BENCH=name runs one
 browser: ## Install Chromium for the browser tests, where there is none
 	@.ci/browser
 
-fmt: setup ## Format Python and templates
+fmt: setup ## Format the Python code
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
-	@$(BIN)/djlint --quiet --reformat templates || true
 
 lock: setup ## Compile requirements*.in into lock files with hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
