@@ -1,6 +1,6 @@
 """How API requests prove who they are: a bearer token, and the scopes it carries."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -26,12 +26,6 @@ _REASONS = {
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer agr_…`. Cookies mean nothing here, so no request can be forged."""
 
-    related: ClassVar[tuple[str, ...]] = ()
-
-    def tokens(self) -> QuerySet[ApiToken]:
-        """Tokens with what the view needs next already joined; a subclass names it."""
-        return ApiToken.objects.select_related("user", *self.related)
-
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         header = request.headers.get("Authorization")
         if header is None:
@@ -40,7 +34,7 @@ class BearerAuthentication(BaseAuthentication):
         if scheme.lower() != "bearer":
             raise AuthenticationFailed(_("Use the Bearer scheme."))
         try:
-            token = self._look_up(raw.strip())
+            token = _look_up(raw.strip(), tokens=_tokens_for(request))
         except token_store.InvalidToken as error:
             detail = _REASONS.get(error.reason, _("This API token is not valid."))
             raise AuthenticationFailed(detail) from error
@@ -50,16 +44,23 @@ class BearerAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="agora"'
 
-    def _look_up(self, raw: str) -> ApiToken:
-        """The look-up doubles as the connection's health check, which would be a round trip."""
-        connection.health_check_done = True  # type: ignore[attr-defined]
-        try:
-            return token_store.authenticate(raw, timezone.now(), tokens=self.tokens())
-        except (OperationalError, InterfaceError):
-            if connection.in_atomic_block:
-                raise
-            connection.close()
-            return token_store.authenticate(raw, timezone.now(), tokens=self.tokens())
+
+def _tokens_for(request: Request) -> QuerySet[ApiToken]:
+    """Tokens, joined with what the view will ask of their user (`Endpoint.related`)."""
+    view = (request.parser_context or {}).get("view")
+    return ApiToken.objects.select_related("user", *getattr(view, "related", ()))
+
+
+def _look_up(raw: str, *, tokens: QuerySet[ApiToken]) -> ApiToken:
+    """The look-up doubles as the connection's health check, which would be a round trip."""
+    connection.health_check_done = True  # type: ignore[attr-defined]
+    try:
+        return token_store.authenticate(raw, timezone.now(), tokens=tokens)
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        return token_store.authenticate(raw, timezone.now(), tokens=tokens)
 
 
 def user_of(request: Request) -> User:

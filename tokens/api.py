@@ -30,16 +30,13 @@ class BalanceView(serializers.Serializer[Any]):
     read_at = serializers.DateTimeField()
 
 
-class WalletAuthentication(BearerAuthentication):
-    related = ("user__wallet",)
-
-
 class BalanceOfUser(rest.Endpoint):
     """The balance of the token's own account."""
 
-    authentication_classes = (WalletAuthentication,)
+    authentication_classes = (BearerAuthentication,)
     permission_classes = (HasScope,)
     scopes: ClassVar = {"GET": "read"}
+    related = ("user__wallet",)
 
     @extend_schema(
         operation_id="read_balance",

@@ -18,7 +18,6 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext
 from rest_framework import exceptions
-from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from agora.lib.catalog import CATALOG, Text
@@ -78,13 +77,6 @@ class Problem(exceptions.APIException):
         if self.errors:
             document["errors"] = [error.as_json() for error in self.errors]
         return {**self.extra, **document}
-
-
-class ProblemRenderer(JSONRenderer):
-    """Lets a client ask for problem documents by their own media type."""
-
-    media_type = MEDIA_TYPE
-    format = "problem"
 
 
 def type_url(code: str) -> str:

@@ -83,7 +83,7 @@ class Endpoint(APIView):
     """Base of every endpoint: bounded strict JSON in, JSON out, its rate told in the headers.
 
     `rates` names the limit of each method (settings.API_RATES); `scopes` the token scope that
-    each needs (None: any token will do).
+    each needs (None: any token will do); `related` what to join when the token is looked up.
     """
 
     parser_classes = (StrictJSONParser,)
@@ -92,6 +92,7 @@ class Endpoint(APIView):
     http_method_names = ("get", "head", "post")
     rates: ClassVar[Mapping[str, str]] = {}
     scopes: ClassVar[Mapping[str, str | None]] = {}
+    related: ClassVar[tuple[str, ...]] = ()
     query_parameters: ClassVar[frozenset[str]] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
