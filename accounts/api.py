@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,6 +25,7 @@ from agora.lib import rest
 from agora.lib.problems import Problem, retry_after, wrong
 
 DEFAULT_DAYS = 90
+SCOPE_CHOICES = [(scope, scope) for scope in token_store.SCOPES]
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -50,7 +51,7 @@ class TokenRequest(rest.StrictSerializer):
     password = rest.Text(max_length=1024, trim_whitespace=False)
     name = rest.Text(max_length=80, help_text="What you will recognise the token by.")
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=token_store.SCOPES),
+        child=serializers.ChoiceField(choices=SCOPE_CHOICES),
         min_length=1,
         max_length=len(token_store.SCOPES),
         help_text="`read` looks, `trade` onboards and orders, `copy` copies, `admin` is for staff.",
@@ -68,7 +69,7 @@ class TokenIssued(serializers.Serializer[Any]):
     user_id = serializers.UUIDField()
     name = serializers.CharField()
     prefix = serializers.CharField()
-    scopes = serializers.ListField(child=serializers.ChoiceField(choices=token_store.SCOPES))
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPE_CHOICES))
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
 
@@ -87,6 +88,19 @@ class TokenRevoked(serializers.Serializer[Any]):
     revoked_at = serializers.DateTimeField()
 
 
+_EXAMPLE = OpenApiExample(
+    "A token that may read and order",
+    value={
+        "email": "ana@example.com",
+        "password": "correct horse battery staple",
+        "name": "my script",
+        "scopes": ["read", "trade"],
+        "expires_in_days": 30,
+    },
+    request_only=True,
+)
+
+
 class IssueToken(rest.Endpoint):
     """Issue a token for an e-mail address and its password."""
 
@@ -99,6 +113,7 @@ class IssueToken(rest.Endpoint):
         tags=["tokens"],
         request=TokenRequest,
         responses={201: TokenIssued},
+        examples=[_EXAMPLE],
         summary="Issue an API token",
         description="Attempts are limited by network address and by account before any hashing.",
     )

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -53,7 +53,7 @@ class Onboarded(serializers.Serializer[Any]):
     application_id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=Application.Status.values)
     tier = serializers.IntegerField()
-    country = serializers.ChoiceField(choices=Application.Country.values)
+    country = serializers.ChoiceField(choices=Application.Country.choices)
     wallet_address = serializers.CharField()
     daily_limit = DailyLimitView()
 
@@ -63,6 +63,19 @@ class Consent(serializers.Serializer[Any]):
 
     consent_version = serializers.CharField()
     consent_text = serializers.CharField()
+
+
+_EXAMPLE = OpenApiExample(
+    "A person in Brazil",
+    value={
+        "full_name": "Ana Souza",
+        "country": "BR",
+        "tax_id": "529.982.247-25",
+        "wallet_address": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+        "consent": True,
+    },
+    request_only=True,
+)
 
 
 class Onboard(rest.Endpoint):
@@ -88,6 +101,7 @@ class Onboard(rest.Endpoint):
         parameters=[IDEMPOTENCY_KEY],
         request=OnboardRequest,
         responses={201: Onboarded},
+        examples=[_EXAMPLE],
         summary="Onboard the token's account",
         description="KYC-light: approved for tier 1 at once, or refused with nothing stored.",
     )

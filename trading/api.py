@@ -9,7 +9,7 @@ from uuid import UUID
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,19 +40,15 @@ _POINTERS = {
 _MARKET_RETRY_SECONDS = 5
 
 
-class BuyerAuthentication(BearerAuthentication):
-    """Joins what placing an order asks of a person, so that it costs no query of its own."""
-
-    related = ("user__kyc_application", "user__wallet")
-
-
 class Orders(rest.Endpoint):
     """The token owner's orders."""
 
-    authentication_classes = (BuyerAuthentication,)
+    authentication_classes = (BearerAuthentication,)
     permission_classes = (HasScope,)
     rates: ClassVar = {"GET": "read", "POST": "trade"}
     scopes: ClassVar = {"GET": "read", "POST": "trade"}
+    # What placing an order asks of a person: so it costs no query of its own.
+    related = ("user__kyc_application", "user__wallet")
 
     @property
     def query_parameters(self) -> frozenset[str]:  # type: ignore[override]
@@ -91,6 +87,13 @@ class Orders(rest.Endpoint):
         parameters=[IDEMPOTENCY_KEY],
         request=OrderRequest,
         responses={201: OrderView},
+        examples=[
+            OpenApiExample(
+                "Half a share at the price of now",
+                value={"symbol": "AAPL", "quantity": "0.5"},
+                request_only=True,
+            )
+        ],
         summary="Place a buy order",
         description=(
             "The worst case (quantity × limit_price) counts against the daily limit at once. "

@@ -2,19 +2,29 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agora.lib import rest
+from agora.lib.openapi import DECIMAL_TEXT
 from trading.models import Order
 from trading.quotes import SYMBOL
 from trading.states import State
+
+ORDER_STATES = [(state.value, state.value) for state in State]
+STEP_STATES = [(state, state) for state in ("done", "current", "waiting", "failed")]
+
+
+@extend_schema_field(DECIMAL_TEXT)
+class Quantity(rest.DecimalText):
+    """A share quantity."""
 
 
 class OrderRequest(rest.StrictSerializer):
     """A buy order."""
 
     symbol = serializers.ChoiceField(choices=[SYMBOL])
-    quantity = rest.DecimalText(
+    quantity = Quantity(
         max_length=40, help_text='Shares as a JSON string, such as "0.5": 0.01 or more, 9 decimals.'
     )
     quote_token = rest.Text(
@@ -43,7 +53,7 @@ class OrderView(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     symbol = serializers.CharField()
-    state = serializers.ChoiceField(choices=State.values)
+    state = serializers.ChoiceField(choices=ORDER_STATES)
     reason = serializers.CharField(allow_blank=True)
     headline = serializers.CharField()
     quantity = serializers.CharField()
@@ -75,7 +85,7 @@ class StepView(serializers.Serializer[Any]):
 
     key = serializers.CharField()
     title = serializers.CharField()
-    state = serializers.ChoiceField(choices=["done", "current", "waiting", "failed"])
+    state = serializers.ChoiceField(choices=STEP_STATES)
     at = serializers.DateTimeField(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
     note = serializers.CharField(allow_blank=True)

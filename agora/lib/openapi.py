@@ -21,6 +21,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     ),
 )
 
+DECIMAL_TEXT = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,30})?$"}
+
 _FIELD_ERROR = {
     "type": "object",
     "required": ["pointer", "detail", "code"],
@@ -60,7 +62,11 @@ _WITHOUT_BODY = frozenset({"409", "422"})
 
 def add_problems(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     """Post-processing hook of drf-spectacular: every operation lists its problem answers."""
-    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    for name, schema in schemas.items():
+        if name.endswith("Request"):
+            schema["additionalProperties"] = False  # rest.StrictSerializer
+    schemas["Problem"] = _PROBLEM
     for path, methods in result["paths"].items():
         for method, operation in methods.items():
             for status, text in _STATUSES.items():
