@@ -106,19 +106,29 @@ class Demo:
         return {**services.env, **ours, **given, "PYTHONUNBUFFERED": "1"}
 
     def _prepare(self) -> dict[str, Any]:
-        command = [sys.executable, "-m", "agora.runtime.prepare"]
-        done = subprocess.run(
-            [*command, *(["--once"] if self.once else [])],
+        flags = ["--once"] if self.once else []
+        done = self._python("-m", "agora.runtime.prepare", *flags)
+        if done.returncode:
+            raise PartFailed(f"Preparing the database and the contract failed:\n{done.stderr}")
+        prepared: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return prepared
+
+    def _verify_audit(self) -> str:
+        done = self._python("manage.py", "audit", "verify", "--seal", "--json")
+        if done.returncode:
+            raise LegFailed(f"Audit trail: {done.stderr or done.stdout}")
+        verdict = json.loads(done.stdout)
+        return f"{verdict['rows']} rows verified, head {verdict['head']}"
+
+    def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
             env={**os.environ, **self.env, "AGORA_DEMO_PASSWORD": self.password},
             cwd=PROJECT,
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise PartFailed(f"Preparing the database and the contract failed:\n{done.stderr}")
-        prepared: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return prepared
 
     def _buy_once(self, services: Services, *, port: int, email: str) -> int:
         self._say(f"\nOne order, as a program of {email} places it:")
@@ -135,6 +145,7 @@ class Demo:
             meanwhile=lambda: self._look_after(services),
         )
         program.buy(email=email, password=self.password, person=person, limit=ORDER_LIMIT)
+        program.show("Audit trail", self._verify_audit)
         self._say(f"\nDone in {time.monotonic() - self.began:.1f} s.")
         return 0
 

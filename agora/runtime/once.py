@@ -53,6 +53,11 @@ class Program:
         self._balance(str(issued["user_id"]), order)
         return order
 
+    def show(self, leg: str, prove: Callable[[], str]) -> None:
+        """A further leg: run it and print what it proves."""
+        self._begin(leg)
+        self._done(prove())
+
     def call(
         self, method: str, path: str, body: object = None, *, key: bool = False
     ) -> dict[str, Any]:
@@ -85,7 +90,7 @@ class Program:
             for step in order["timeline"]:
                 if step["state"] == "done" and step["key"] not in shown:
                     shown.add(step["key"])
-                    self._show(step)
+                    self._show_step(step)
             if order["state"] in _FINAL:
                 break
             if time.monotonic() > deadline:
@@ -117,7 +122,7 @@ class Program:
     def _done(self, evidence: str) -> None:
         self._line(self._leg, time.monotonic() - self._began, evidence)
 
-    def _show(self, step: dict[str, Any]) -> None:
+    def _show_step(self, step: dict[str, Any]) -> None:
         facts = ", ".join(f"{item['label']} {item['value']}" for item in step["evidence"])
         self._line(step["title"], step["seconds"], facts or step["note"])
 
