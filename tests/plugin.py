@@ -17,9 +17,7 @@ from agora.runtime import Services
 DATA = Path(tempfile.mkdtemp(prefix="agora-tests-"))
 
 # Nothing of the surrounding environment may lead a test to a real service.
-for name in [
-    n for n in os.environ if n.startswith(("ALPACA_", "FIREBLOCKS_", "CHAIN_"))
-]:
+for name in [n for n in os.environ if n.startswith(("ALPACA_", "FIREBLOCKS_", "CHAIN_"))]:
     del os.environ[name]
 
 SERVICES = Services(
@@ -58,7 +56,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many cases broke something on purpose: the proof that they were not skipped."""
     outcomes = {
         outcome: sum(
-            report.when == "call" and "tests/faults/" in report.nodeid
+            report.when == "call"
+            and ("fault" in report.keywords or "tests/faults/" in report.nodeid)
             for report in terminalreporter.getreports(outcome)
         )
         for outcome in ("passed", "failed")
