@@ -23,6 +23,27 @@ EMAIL = "ana.souza+x@example.com.br"
 BEARER = "agr_Abc123Def456_" + "s3cr3tS3cr3t" * 4
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----"
 
+TELLING = [
+    "password",
+    "new_password1",
+    "secret",
+    "SECRET_KEY",
+    "token",
+    "Authorization",
+    "tax_id",
+    "full_name",
+    "email",
+    "user_email",
+    "FIREBLOCKS_PRIVATE_KEY",
+    "api_key",
+    "Set-Cookie",
+    "sessionid_cookie",
+    "TOKEN_PEPPER",
+    "cpf",
+    "database_url",
+    "csrfmiddlewaretoken",
+]
+
 
 @pytest.fixture
 def lines() -> Iterator[Any]:
@@ -86,10 +107,7 @@ def test_harmless_text_stays(text: str) -> None:
     assert redact_text(text) == text
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["password", "new_password1", "secret", "SECRET_KEY", "token", "Authorization", "tax_id", "full_name", "email", "user_email", "FIREBLOCKS_PRIVATE_KEY", "api_key", "Set-Cookie", "sessionid_cookie", "TOKEN_PEPPER", "cpf", "database_url", "csrfmiddlewaretoken"],
-)
+@pytest.mark.parametrize("key", TELLING)
 def test_telling_key_hides_its_value(key: str) -> None:
     event = redact_event(None, "info", {"event": "x", key: "plain canary"})
     assert event[key] == HIDDEN
