@@ -59,7 +59,7 @@ def decrypt(sealed: bytes, *, table: str, column: str, row: object) -> str:
     bound = _associated(table=table, column=column, row=row)
     try:
         return key.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], bound).decode()
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:  # ValueError: cut off within the nonce
         raise Undecryptable(f"{table}.{column} of {row} does not decrypt.") from error
 
 

@@ -3,8 +3,11 @@
 Adapters translate every vendor failure into exactly one of these three; nothing else leaves them.
 """
 
+import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+_LONGEST_WAIT = 24 * 60 * 60.0
 
 
 class OutsideError(Exception):
@@ -33,14 +36,17 @@ class Unknown(OutsideError):
 
 
 def retry_after_seconds(value: str | None) -> float | None:
-    """Read a Retry-After header (seconds or HTTP date, RFC 9110 10.2.3); None when unreadable."""
+    """Read a Retry-After header (seconds or HTTP date, RFC 9110 10.2.3), at most a day.
+
+    None when it is unreadable.
+    """
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        wait = float(value)
     except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None
+        try:
+            wait = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return min(max(0.0, wait), _LONGEST_WAIT) if math.isfinite(wait) else None
