@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import fcntl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from aiohttp import web
 
@@ -26,12 +27,14 @@ from agora.sandbox.wire import Json, VendorError, parse_object
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 VENDORS = {"alpaca": "alpaca", "alpaca-data": "alpaca", "fireblocks": "fireblocks"}
 KEY_FIELDS = ("client_order_id", "externalTxId")
-log = logging.getLogger(__name__)
 
 
 def build(options: Options) -> web.Application:
-    """The whole sandbox on the data folder of the options. Raises ValueError for a bad public key."""
+    """The whole sandbox on the data folder of the options. Raises ValueError for a bad public key
+    or a data folder in use.
+    """
     options.data.mkdir(parents=True, exist_ok=True)
+    lock = _lock(options.data)
     public_key = client_public_key(data=options.data, pem=options.fireblocks_public_key)
     signer = Signer.from_file(options.data / "vault.key")
     store = Store(options.data / "books.sqlite3")
@@ -88,9 +91,21 @@ def build(options: Options) -> web.Application:
         broker.timers.stop_all()
         custodian.timers.stop_all()
         store.close()
+        lock.close()
 
     app.cleanup_ctx.append(life)
     return app
+
+
+def _lock(data: Path) -> IO[str]:
+    """Hold the data folder for this process; the system lets go of it when the process dies."""
+    stream = (data / "lock").open("w")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        raise ValueError(f"another sandbox runs on {data}") from None
+    return stream
 
 
 @web.middleware

@@ -56,6 +56,12 @@ class SandboxControl:
         """Set mode, price, now, quote_age, fill and match; answers the market as it is then."""
         return dict(self._call("POST", "/market", change))
 
+    def calm(self) -> None:
+        """No faults, nothing stuck, the market as at the first start; the books stay."""
+        self.clear_faults()
+        self._call("DELETE", "/market")
+        self.release()
+
     def account(self, **change: object) -> Json:
         """Set cash (USD) or requests_per_minute; answers the account."""
         return dict(self._call("POST", "/account", change))

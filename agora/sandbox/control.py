@@ -37,6 +37,7 @@ class ControlApi:
             web.delete("/control/faults", self.clear_faults),
             web.post("/control/market", self.set_market),
             web.get("/control/market", self.show_market),
+            web.delete("/control/market", self.restore_market),
             web.post("/control/account", self.set_account),
             web.post("/control/deposit", self.deposit),
             web.post("/control/release", self.release),
@@ -81,6 +82,13 @@ class ControlApi:
         self.broker.market_changed(was_open)
         return await self.show_market(request)
 
+    async def restore_market(self, request: web.Request) -> web.Response:
+        was_open = self.market.is_open()
+        self.market.restore()
+        self.market.save()
+        self.broker.market_changed(was_open)
+        return await self.show_market(request)
+
     async def set_account(self, request: web.Request) -> web.Response:
         """USD cash and the Alpaca limit of requests per minute, each when given."""
         body = await _body(request)
@@ -108,18 +116,12 @@ class ControlApi:
 
     async def reset(self, request: web.Request) -> web.Response:
         """Books, journal, faults and market as at the first start; keys stay."""
-        fresh = Market(
-            store=self.store,
-            seed=self.market.seed,
-            default_delay=self.market.default_delay,
-        )
         self.store.clear()
         self.faults.rules.clear()
         self.broker.reset()
         self.custodian.reset()
         self.limits.per_minute = self.limits.at_start
-        for name in ("mode", "fixed_price", "offset", "quote_age", "scripts"):
-            setattr(self.market, name, getattr(fresh, name))
+        self.market.restore()
         return answer(None, status=204)
 
     async def books(self, request: web.Request) -> web.Response:

@@ -186,6 +186,21 @@ def test_probability_is_seeded() -> None:
     assert 60 < sum(pattern(7)) < 120
 
 
+def test_calm_takes_back_faults_and_market_and_keeps_the_books(
+    trading: TradingClient, control: SandboxControl
+) -> None:
+    before = control.market()
+    control.market(price="1.00", quote_age=9, fill={"outcome": "reject"})
+    control.fault(ORDERS, "stuck")
+    buy(trading, "kept")
+    control.fault("*", "drop_before", count=None)
+    control.calm()
+    assert control.market() == before
+    assert control.faults() == []
+    # It was accepted under the script of then.
+    assert wait_for_status(trading, "kept")["status"] == "rejected"
+
+
 def test_faults_never_reach_the_control_endpoint(control: SandboxControl) -> None:
     control.fault("*", "drop_before", count=None)
     assert len(control.faults()) == 1

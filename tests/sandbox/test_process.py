@@ -53,6 +53,14 @@ def test_a_bad_start_says_why(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_data_folder_has_one_sandbox(own_box: Start) -> None:
+    box = own_box()
+    second = run("-m", "agora.sandbox", "--data", str(box.data))
+    assert (second.returncode, second.stdout) == (1, "")
+    assert "another sandbox runs on" in second.stderr
+    assert box.trading.get_clock()["is_open"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_cleanly(own_box: Start, number: int) -> None:
     box = own_box()

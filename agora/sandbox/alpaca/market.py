@@ -75,6 +75,9 @@ class Market:
     quote_age: float = 0.0
     scripts: list[Script] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._start_mode = self.mode
+
     def load(self) -> None:
         saved = self.store.get(kind="market", key="market")
         if saved is None:
@@ -84,6 +87,11 @@ class Market:
         self.scripts = [
             Script(**{**script, "partial": tuple(script["partial"])}) for script in saved["scripts"]
         ]
+
+    def restore(self) -> None:
+        """Back to the settings of the first start."""
+        self.mode, self.fixed_price, self.offset, self.quote_age = self._start_mode, None, 0.0, 0.0
+        self.scripts = []
 
     def save(self) -> None:
         self.store.put(kind="market", key="market", body=self.state())

@@ -48,9 +48,9 @@ class Custodian:
 
     def create(self, *, body: Json, hold: str | None = None) -> Transaction:
         """Accept a transaction. Raises VendorError, also for an externalTxId used ever before."""
-        if body.get("externalTxId") in self.by_external_id:
-            raise errors.duplicate_external_tx_id()
         tx = read_request(body=body, vaults=self.vaults)
+        if tx.external_tx_id in self.by_external_id:
+            raise errors.duplicate_external_tx_id()
         tx.hold = hold
         self._add(tx)
         return tx

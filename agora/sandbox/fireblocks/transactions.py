@@ -206,16 +206,20 @@ def _amount(body: Json) -> str:
 
 
 def _messages(body: Json) -> list[str]:
-    data = (body.get("extraParameters") or {}).get("rawMessageData") or {}
+    data = _object(_object(body.get("extraParameters")).get("rawMessageData"))
     if data.get("algorithm", ALGORITHM) != ALGORITHM:
         raise errors.bad_request(f"algorithm must be {ALGORITHM}")
-    contents = [message.get("content") for message in data.get("messages") or []]
-    if not contents:
+    messages = data.get("messages")
+    if not isinstance(messages, list) or not messages:
         raise errors.bad_request("rawMessageData.messages is required")
-    for content in contents:
-        if not isinstance(content, str) or not HASH.fullmatch(content):
-            raise errors.bad_request("message content must be a 32-byte hash in hex")
+    contents = [str(_object(message).get("content")) for message in messages]
+    if not all(HASH.fullmatch(content) for content in contents):
+        raise errors.bad_request("message content must be a 32-byte hash in hex")
     return contents
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _peer(*, vaults: Vaults, vault_id: str) -> Json:
