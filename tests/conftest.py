@@ -77,7 +77,7 @@ def sandbox(sandbox_server: str) -> Iterator["SandboxControl"]:
 
     control = SandboxControl(sandbox_server)
     yield control
-    control.clear_faults()
+    control.calm()
 
 
 @dataclass(frozen=True)
