@@ -160,7 +160,9 @@ class Postgres:
         if _open_to_others(BINARIES) and _open_to_others(self.cluster.parent):
             return ids
         only = "-all,+dac_read_search"
-        return [*ids, f"--inh-caps={only}", f"--ambient-caps={only}"]
+        # Without this bit access(2), which PostgreSQL asks before it starts, knows no such right.
+        bit = "--securebits=+no_setuid_fixup"
+        return [*ids, bit, f"--inh-caps={only}", f"--ambient-caps={only}"]
 
 
 def _open_to_others(path: Path) -> bool:

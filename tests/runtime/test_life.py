@@ -216,3 +216,29 @@ def test_ports_stay_the_same_while_they_are_free(tmp_path: Path) -> None:
     assert len(set(first.values())) == 2
     assert folder.ports(["one", "two"], preferred={}) == first
     assert json.loads((tmp_path / "ports.json").read_text()) == first
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must give its rights away")
+def test_root_gives_postgres_no_more_than_the_way_to_its_files(tmp_path: Path) -> None:
+    services = Services(data=tmp_path / "data", parts={"postgres"}, environ={})
+    with services:
+        pid = Folder(tmp_path / "data").read_running()["postgres"]["pid"]
+        status = Path(f"/proc/{pid}/status").read_text()
+        facts = dict(line.split(":", 1) for line in status.splitlines())
+        assert set(facts["Uid"].split()).isdisjoint({"0"})
+        read_and_search = 1 << 2
+        assert int(facts["CapEff"], 16) | int(facts["CapPrm"], 16) in (0, read_and_search)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must give its rights away")
+def test_postgres_can_be_started_below_a_folder_that_is_closed_to_others(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    services = Services(data=closed / "data", parts={"postgres"}, environ={})
+    services.stop()
+    part = services.postgres.part()
+    # test -x asks access(2), as PostgreSQL does for its own binaries.
+    subprocess.run(["setpriv", *part.privileges, "--", "test", "-x", str(program)], check=True)
