@@ -1,0 +1,50 @@
+"""People for tests: onboarded through the service that pages and API use."""
+
+import itertools
+from datetime import datetime
+from decimal import Decimal
+
+from django.utils import timezone
+from stdnum.br import cpf
+
+from accounts.models import User
+from kyc import services as kyc
+
+_numbers = itertools.count(1)
+
+
+def new_user(*, email: str = "") -> User:
+    """A user who has signed up and nothing more."""
+    return User.objects.create_user(email or f"person{next(_numbers)}@example.com")
+
+
+def a_cpf(number: int) -> str:
+    """A CPF with right check digits."""
+    base = f"{100_000_000 + number:09d}"
+    return base + cpf._calc_check_digits(base)
+
+
+def an_address(number: int) -> str:
+    return f"0x{number + 0xA0000:040x}"
+
+
+def onboarded(*, now: datetime | None = None, country: str = "BR") -> User:
+    """A user approved for tier 1, with a wallet."""
+    user, number = new_user(), next(_numbers)
+    kyc.onboard(
+        user=user,
+        full_name="Person of a Test",
+        country=country,
+        tax_id=a_cpf(number),
+        wallet_address=an_address(number),
+        consent=True,
+        now=now or timezone.now(),
+    )
+    return User.objects.get(pk=user.pk)
+
+
+def with_limit_used(user: User, amount: Decimal) -> None:
+    """Pretend that the user has spent this much of today's limit."""
+    limit = user.kyc_application.daily_limit
+    limit.used_usd = amount
+    limit.save(update_fields=["used_usd"])
