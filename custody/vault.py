@@ -158,14 +158,19 @@ def _transaction_of(data: Any) -> VaultTransaction:
     )
 
 
-def _create(request: dict[str, Any]) -> str:
-    """Send a transaction request; the custodian's id. Raises Rejected, Temporary or Unknown."""
+def _create(request: dict[str, Any], *, number: int) -> str:
+    """Send a transaction request; the custodian's id. Raises Rejected, Temporary or Unknown.
+
+    `externalTxId` is refused for ever once it was used: that is what makes a transaction unique.
+    The Idempotency-Key only replays an answer; after an internal error the custodian refuses the
+    same one, so it carries the number of the sending (at most 40 characters).
+    """
     from fireblocks.models.transaction_request import TransactionRequest
 
     data = _answer(
         _client().transactions.create_transaction,
         effect=True,
-        idempotency_key=request["externalTxId"],
+        idempotency_key=f"{request['externalTxId']}-{number}",
         transaction_request=TransactionRequest.from_dict(request),
     )
     if not data or not data.id:
@@ -173,7 +178,7 @@ def _create(request: dict[str, Any]) -> str:
     return str(data.id)
 
 
-def send_receipt(*, external_tx_id: str, asset: str, quantity: Decimal) -> str:
+def send_receipt(*, external_tx_id: str, number: int, asset: str, quantity: Decimal) -> str:
     """Move `quantity` receipts from the source vault into custody; the custodian's id.
 
     Raises Rejected, Temporary, or Unknown (also for a refusal that may mean "id used before").
@@ -187,11 +192,12 @@ def send_receipt(*, external_tx_id: str, asset: str, quantity: Decimal) -> str:
             "destination": {"type": "VAULT_ACCOUNT", "id": settings.FIREBLOCKS_CUSTODY_VAULT},
             "amount": plain(quantity),
             "note": "Custody receipt",
-        }
+        },
+        number=number,
     )
 
 
-def ask_signature(*, external_tx_id: str, digest: bytes) -> str:
+def ask_signature(*, external_tx_id: str, number: int, digest: bytes) -> str:
     """Ask for a RAW signature of a transaction hash by the minter vault; the custodian's id.
 
     Raises Rejected, Temporary or Unknown.
@@ -209,7 +215,8 @@ def ask_signature(*, external_tx_id: str, digest: bytes) -> str:
                     "algorithm": "MPC_ECDSA_SECP256K1",
                 }
             },
-        }
+        },
+        number=number,
     )
 
 

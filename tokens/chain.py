@@ -174,18 +174,6 @@ def minted_units(broker_trade_id: str, *, block: int | None = None) -> int:
     return int(_read(lambda: call.call(block_identifier="latest" if block is None else block)))
 
 
-def find_mint(broker_trade_id: str, *, from_block: int = 0) -> Minted | None:
-    """The Minted event of a broker trade id, wherever it came from; None when there is none."""
-    logs = _read(
-        lambda: (
-            _contract()
-            .events.Minted()
-            .get_logs(argument_filters={"idHash": id_hash(broker_trade_id)}, from_block=from_block)
-        )
-    )
-    return _minted_of(logs[0]) if logs else None
-
-
 def mint_in(tx_hash: str, *, broker_trade_id: str) -> Minted | None:
     """The Minted event of a broker trade id in one mined transaction; None when it has none."""
 

@@ -88,6 +88,25 @@ class MintAttempt(models.Model):
         return self.tx_hash or f"#{self.number}"
 
 
+class FreeNonce(models.Model):
+    """A nonce that was taken but will not be used: nothing was signed with it. Taken again first."""
+
+    id = models.BigAutoField(primary_key=True)
+    chain_id = models.BigIntegerField()
+    sender = models.CharField(max_length=42)
+    nonce = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["chain_id", "sender", "nonce"], name="tokens_freenonce_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sender} on {self.chain_id}: {self.nonce} is free"
+
+
 class NonceCounter(models.Model):
     """The next nonce of a sender on a chain: taken under a row lock, without gaps, never twice."""
 

@@ -10,7 +10,7 @@ from django.db.models import Max
 
 from compliance import audit
 from tokens.chain import Minted, Receipt, Signed
-from tokens.models import MintAttempt, MintTx, NonceCounter
+from tokens.models import FreeNonce, MintAttempt, MintTx, NonceCounter
 
 _ACTOR = audit.system("settlement")
 
@@ -23,7 +23,8 @@ def take_nonce(*, sender: str, chain_nonce: int) -> int:
     """The next nonce of a sender; call it inside a transaction, whose end frees the row.
 
     Locks the sender's counter row. `chain_nonce` is what the chain has mined for it: a counter that
-    lags behind (a restored database, a key used elsewhere) is lifted to it. No gap, no reuse.
+    lags behind (a restored database, a key used elsewhere) is lifted to it. A nonce that was given
+    back is taken first: a gap would hold up every later mint.
     """
     NonceCounter.objects.get_or_create(
         chain_id=settings.CHAIN_ID, sender=sender, defaults={"next_nonce": chain_nonce}
@@ -31,10 +32,37 @@ def take_nonce(*, sender: str, chain_nonce: int) -> int:
     counter = NonceCounter.objects.select_for_update().get(
         chain_id=settings.CHAIN_ID, sender=sender
     )
+    free = FreeNonce.objects.filter(chain_id=settings.CHAIN_ID, sender=sender)
+    lowest = free.filter(nonce__gte=chain_nonce).order_by("nonce").first()
+    if lowest is not None:
+        lowest.delete()
+        return lowest.nonce
     nonce = max(counter.next_nonce, chain_nonce)
     counter.next_nonce = nonce + 1
     counter.save(update_fields=["next_nonce"])
     return nonce
+
+
+def give_back_nonce(*, mint: MintTx, reusable: bool, now: datetime) -> None:
+    """Part a mint from its nonce, so that it does not hold up later ones; it gets a new one later.
+
+    `reusable` False: the chain has used the nonce for another transaction.
+    """
+    if reusable:
+        FreeNonce.objects.create(chain_id=mint.chain_id, sender=mint.sender, nonce=mint.nonce)
+    _record(mint, "mint.nonce_given_back", now, nonce=mint.nonce, reusable=reusable)
+    mint.nonce = None
+    mint.save(update_fields=["nonce"])
+
+
+def renew_nonce(
+    *, mint: MintTx, unsigned: dict[str, Any], chain_nonce: int, now: datetime
+) -> MintAttempt:
+    """A new nonce and a new attempt for a mint that was parted from its nonce."""
+    mint.nonce = take_nonce(sender=mint.sender, chain_nonce=chain_nonce)
+    mint.save(update_fields=["nonce"])
+    _record(mint, "mint.nonce_renewed", now, nonce=mint.nonce)
+    return add_attempt(mint=mint, unsigned=unsigned, now=now)
 
 
 def open_mint(

@@ -23,7 +23,7 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from agora.lib.failpoints import failpoint
-from agora.lib.outcome import Unknown
+from agora.lib.outcome import Rejected, Temporary, Unknown
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +55,7 @@ class Job(models.Model):
     attention = models.BooleanField(default=False)
     asked_at = models.DateTimeField(null=True, blank=True, editable=False)
     missed_lookups = models.PositiveSmallIntegerField(default=0, editable=False)
+    sends = models.PositiveSmallIntegerField(default=0, editable=False)
 
     class Meta:
         abstract = True
@@ -93,6 +94,7 @@ class Lease(Generic[J]):
             last_error="",
             asked_at=None,
             missed_lookups=0,
+            sends=0,
             **changes,
         )
 
@@ -101,7 +103,7 @@ class Lease(Generic[J]):
         *,
         mark: str,
         find: Callable[[], A | None],
-        send: Callable[[], A],
+        send: Callable[[int], A],
         now: datetime,
         **changes: Any,
     ) -> A:
@@ -109,24 +111,42 @@ class Lease(Generic[J]):
 
         The intent (`asked_at`, and `changes` with it) is committed before the call. When an earlier
         try may have arrived, `find` looks it up by its key; only after two misses, a grace period
-        apart, is it sent again, with the same key. Raises what `find` and `send` raise, and NotSeen
-        while the look-up has to be repeated. `mark` names the failpoints around the call.
+        apart, is it sent again, with the same key. `send` gets the number of the sending, from 1.
+        Raises what `find` and `send` raise, and NotSeen while the look-up has to be repeated.
+        `mark` names the failpoints around the call.
         """
         if self.row.asked_at is not None:
-            found = find()
+            found = self._look_up(find, mark=mark, now=now)
             if found is not None:
                 return found
-            missed = self.row.missed_lookups + 1
-            grace = timedelta(seconds=settings.UNKNOWN_GRACE_SECONDS)
-            if missed < 2 or now < self.row.asked_at + grace:
-                self.write(missed_lookups=missed)
-                raise NotSeen(f"{mark}: not found yet")
         failpoint(f"{mark}.before_intent", key=self.row.pk)
-        self.write(asked_at=now, missed_lookups=0, **changes)
+        number = self.row.sends + 1
+        self.write(asked_at=now, missed_lookups=0, sends=number, **changes)
         failpoint(f"{mark}.before_call", key=self.row.pk)
-        answer = send()
+        try:
+            answer = send(number)
+        except Temporary:
+            # Certainly not done, so the next try may send without looking first.
+            self.write(asked_at=None)
+            raise
         failpoint(f"{mark}.after_call", key=self.row.pk)
         return answer
+
+    def _look_up(self, find: Callable[[], A | None], *, mark: str, now: datetime) -> A | None:
+        """What an earlier try did; None once it is sure that it did nothing, else raises."""
+        try:
+            found = find()
+        except Rejected as error:
+            # Says nothing about the call itself, which may well have been accepted.
+            raise Unknown(f"{mark}: the look-up was refused: {error.message}") from error
+        if found is not None or self.row.asked_at is None:
+            return found
+        missed = self.row.missed_lookups + 1
+        grace = timedelta(seconds=settings.UNKNOWN_GRACE_SECONDS)
+        if missed < 2 or now < self.row.asked_at + grace:
+            self.write(missed_lookups=missed)
+            raise NotSeen(f"{mark}: not found yet")
+        return None
 
 
 def claim(model: type[J], *, pk: object) -> Lease[J] | None:

@@ -71,8 +71,7 @@ def _attempt(lease: OrderLease, now: datetime) -> None:
         park(lease, error=f"Refused: {error.message}", now=now)
     except Temporary as error:
         wait = None if error.retry_after is None else timedelta(seconds=error.retry_after)
-        # Certainly not done, so the next try may send without looking first.
-        retry(lease, error=error.message, wait=wait, now=now, asked_at=None)
+        retry(lease, error=error.message, wait=wait, now=now)
     except Unknown as error:
         # The intent stays: the next try looks up by the key before it sends again.
         grace = timedelta(seconds=settings.UNKNOWN_GRACE_SECONDS)

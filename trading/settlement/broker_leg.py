@@ -52,7 +52,7 @@ def submit(lease: OrderLease, now: datetime) -> None:
         placed = lease.ask_once(
             mark="order.submit",
             find=lambda: broker.find_order(client_order_id=order.client_order_id),
-            send=lambda: broker.submit_limit_buy(
+            send=lambda _number: broker.submit_limit_buy(
                 client_order_id=order.client_order_id,
                 symbol=order.symbol,
                 quantity=order.quantity,

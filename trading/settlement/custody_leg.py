@@ -61,8 +61,11 @@ def _send(lease: OrderLease, record: CustodyRecord, now: datetime) -> None:
     tx_id = lease.ask_once(
         mark="order.custody",
         find=find,
-        send=lambda: vault.send_receipt(
-            external_tx_id=key, asset=settings.FIREBLOCKS_RECEIPT_ASSET, quantity=record.quantity
+        send=lambda number: vault.send_receipt(
+            external_tx_id=key,
+            number=number,
+            asset=settings.FIREBLOCKS_RECEIPT_ASSET,
+            quantity=record.quantity,
         ),
         now=now,
     )

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 
 from agora.lib.failpoints import failpoint
 from agora.lib.money import token_units
@@ -16,7 +17,7 @@ from tokens import services as tokens
 from tokens.chain import Minted, Receipt
 from tokens.models import MintAttempt, MintTx
 from trading.models import Order
-from trading.settlement.moves import NeedsAttention, OrderLease, move, stay
+from trading.settlement.moves import NeedsAttention, OrderLease, move, park, stay
 from trading.states import State
 
 log = structlog.get_logger(__name__)
@@ -95,12 +96,25 @@ def mint(lease: OrderLease, now: datetime) -> None:
         raise NeedsAttention("The order has no mint transaction.")
     attempts = list(order.mint.attempts.order_by("-number"))
     newest = attempts[0]
-    if not newest.raw_transaction:
+    if order.mint.nonce is None:
+        _renew(lease, order.mint, now)
+    elif not newest.raw_transaction:
         _sign(lease, order.mint, newest, now)
     elif newest.broadcast_at is None:
         _broadcast(lease, order.mint, newest, now)
     else:
         _watch(lease, order.mint, attempts, now)
+
+
+def _renew(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
+    """A mint without a nonce (its old one went elsewhere) starts again with a fresh one."""
+    unsigned = _build(lease.row, units=int(mint_tx.units), sender=mint_tx.sender)
+    chain_nonce = chain.mined_nonce(mint_tx.sender)
+
+    def store() -> None:
+        tokens.renew_nonce(mint=mint_tx, unsigned=unsigned, chain_nonce=chain_nonce, now=now)
+
+    stay(lease, again_at=now, now=now, mark="order.nonce_renew", also=store)
 
 
 def _sign(lease: OrderLease, mint_tx: MintTx, attempt: MintAttempt, now: datetime) -> None:
@@ -127,7 +141,7 @@ def _ask_signature(lease: OrderLease, attempt: MintAttempt, digest: bytes, now: 
     attempt.signing_tx_id = lease.ask_once(
         mark="order.sign",
         find=find,
-        send=lambda: vault.ask_signature(external_tx_id=key, digest=digest),
+        send=lambda number: vault.ask_signature(external_tx_id=key, number=number, digest=digest),
         now=now,
     )
     stay(
@@ -169,8 +183,15 @@ def _sign_again(
     now: datetime,
 ) -> None:
     """Ask once more under a new key with the same nonce: a failed request has no signature."""
-    if attempt.number >= _MAX_SIGNING_ATTEMPTS:
-        raise NeedsAttention(f"The custodian does not sign: {seen.status} {seen.sub_status}.")
+    if attempt.number % _MAX_SIGNING_ATTEMPTS == 0:
+        with transaction.atomic():
+            tokens.give_back_nonce(mint=mint_tx, reusable=True, now=now)
+            park(
+                lease,
+                error=f"The custodian does not sign: {seen.status} {seen.sub_status}.",
+                now=now,
+            )
+        return
     stay(
         lease,
         again_at=now + timedelta(seconds=settings.POLL_SECONDS),
@@ -239,7 +260,8 @@ def _mined(attempts: list[MintAttempt]) -> Receipt | None:
 def _push(lease: OrderLease, mint_tx: MintTx, newest: MintAttempt, now: datetime) -> None:
     """Not mined: hand it in again (a node may have dropped it), and replace it once it is stuck."""
     if mint_tx.nonce is not None and chain.mined_nonce(mint_tx.sender) > mint_tx.nonce:
-        raise NeedsAttention(f"Nonce {mint_tx.nonce} was used by another transaction.")
+        _start_over(lease, mint_tx, now)
+        return
     again_at = now + timedelta(seconds=settings.POLL_SECONDS)
     waiting = now - (newest.broadcast_at or now)
     if waiting < timedelta(seconds=settings.MINT_STUCK_SECONDS):
@@ -261,6 +283,24 @@ def _push(lease: OrderLease, mint_tx: MintTx, newest: MintAttempt, now: datetime
         action="order.mint_replaced",
         evidence={"replaces": newest.tx_hash, "max_fee": str(replacement["maxFeePerGas"])},
         also=lambda: _add_attempt(mint_tx, replacement, now),
+    )
+
+
+def _start_over(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
+    """The chain used our nonce for something else, so none of our attempts can be mined any more.
+
+    A look at the receipts right before may have missed one that was mined meanwhile, so a mint that
+    the contract knows is left to the next look.
+    """
+    if chain.minted_units(mint_tx.broker_trade_id):
+        raise Temporary("The mint is on the chain; its receipt is not seen yet.")
+    stay(
+        lease,
+        again_at=now,
+        now=now,
+        action="order.nonce_lost",
+        evidence={"nonce": mint_tx.nonce},
+        also=lambda: tokens.give_back_nonce(mint=mint_tx, reusable=False, now=now),
     )
 
 
