@@ -21,7 +21,7 @@ def new_user(*, email: str = "") -> User:
 def a_cpf(number: int) -> str:
     """A CPF with right check digits."""
     base = f"{100_000_000 + number:09d}"
-    return base + cpf._calc_check_digits(base)
+    return base + str(cpf._calc_check_digits(base))
 
 
 def an_address(number: int) -> str:

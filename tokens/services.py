@@ -48,7 +48,7 @@ def give_back_nonce(*, mint: MintTx, reusable: bool, now: datetime) -> None:
 
     `reusable` False: the chain has used the nonce for another transaction.
     """
-    if reusable:
+    if reusable and mint.nonce is not None:
         FreeNonce.objects.create(chain_id=mint.chain_id, sender=mint.sender, nonce=mint.nonce)
     _record(mint, "mint.nonce_given_back", now, nonce=mint.nonce, reusable=reusable)
     mint.nonce = None

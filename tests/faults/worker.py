@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 from redis import Redis
 
@@ -86,6 +87,6 @@ def sweep_until_rest(orders: list[Order], *, limit: float, redis: Redis | None =
     wait_until(all_rest, limit=limit, what=f"orders at rest: {_states(ids)}")
 
 
-def _states(ids: list[object]) -> str:
+def _states(ids: list[UUID]) -> str:
     rows = Order.objects.filter(pk__in=ids, next_attempt_at__isnull=False)
     return ", ".join(f"{row.state} {row.last_error}" for row in rows)
