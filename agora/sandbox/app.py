@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,6 +30,45 @@ VENDORS = {"alpaca": "alpaca", "alpaca-data": "alpaca", "fireblocks": "fireblock
 KEY_FIELDS = ("client_order_id", "externalTxId")
 
 
+@dataclass(frozen=True)
+class Books:
+    """What the process holds: one store, and the two vendors' books on it."""
+
+    store: Store
+    market: Market
+    broker: Broker
+    custodian: Custodian
+
+    @classmethod
+    def open(cls, options: Options) -> Books:
+        store = Store(options.data / "books.sqlite3")
+        market = Market(
+            store=store, seed=options.seed, default_delay=options.fill_delay, mode=options.market
+        )
+        signer = Signer.from_file(options.data / "vault.key")
+        return cls(
+            store=store,
+            market=market,
+            broker=Broker(store=store, market=market, start_cash=options.cash),
+            custodian=Custodian(
+                store=store,
+                vaults=Vaults(store=store, signer=signer),
+                signer=signer,
+                status_delay=options.status_delay,
+            ),
+        )
+
+    def load(self) -> None:
+        self.market.load()
+        self.broker.load()
+        self.custodian.load()
+
+    def close(self) -> None:
+        self.broker.timers.stop_all()
+        self.custodian.timers.stop_all()
+        self.store.close()
+
+
 def build(options: Options) -> web.Application:
     """The whole sandbox on the data folder of the options. Raises ValueError for a bad public key
     or a data folder in use.
@@ -36,65 +76,53 @@ def build(options: Options) -> web.Application:
     options.data.mkdir(parents=True, exist_ok=True)
     lock = _lock(options.data)
     public_key = client_public_key(data=options.data, pem=options.fireblocks_public_key)
-    signer = Signer.from_file(options.data / "vault.key")
-    store = Store(options.data / "books.sqlite3")
-    market = Market(
-        store=store,
-        seed=options.seed,
-        default_delay=options.fill_delay,
-        mode=options.market,
-    )
-    broker = Broker(store=store, market=market, start_cash=options.cash)
-    vaults = Vaults(store=store, signer=signer)
-    custodian = Custodian(
-        store=store, vaults=vaults, signer=signer, status_delay=options.status_delay
-    )
+    books = Books.open(options)
     faults = Faults()
-    limits = alpaca.Gate(
-        key=options.alpaca_key,
-        secret=options.alpaca_secret,
-        per_minute=options.alpaca_rate_limit,
-    )
-    data_limits = alpaca.Gate(
-        key=options.alpaca_key,
-        secret=options.alpaca_secret,
-        per_minute=options.alpaca_rate_limit,
-    )
-    gate = auth.Gate(api_key=options.fireblocks_api_key, public_key=public_key, store=store)
-    idempotency = fireblocks.Idempotency(store=store)
-    faults.on_internal_error = idempotency.refuse
-
-    app = web.Application(middlewares=[_vendor_errors, _journal(store), faults.middleware()])
+    limits = _alpaca_gate(options)
     control = ControlApi(
-        store=store, faults=faults, market=market, broker=broker, custodian=custodian,
-        limits=limits,
+        store=books.store, faults=faults, market=books.market, broker=books.broker,
+        custodian=books.custodian, limits=limits,
     )  # fmt: skip
+    app = web.Application(middlewares=[_vendor_errors, _journal(books.store), faults.middleware()])
     app.add_routes(control.routes())
-    trading = web.Application(middlewares=[limits.middleware()])
-    trading.add_routes(alpaca.TradingApi(broker=broker, market=market).routes())
-    app.add_subapp("/alpaca/", trading)
-    data = web.Application(middlewares=[data_limits.middleware()])
-    data.add_routes(alpaca.DataApi(market=market).routes())
-    app.add_subapp("/alpaca-data/", data)
-    vault = web.Application(middlewares=[fireblocks.guard(gate=gate, idempotency=idempotency)])
-    vault.add_routes(
-        fireblocks.FireblocksApi(custodian=custodian, idempotency=idempotency, store=store).routes()
+    trading = alpaca.TradingApi(broker=books.broker, market=books.market)
+    _mount(app=app, prefix="/alpaca/", guard=limits.middleware(), routes=trading.routes())
+    data = alpaca.DataApi(market=books.market)
+    guard = _alpaca_gate(options).middleware()
+    _mount(app=app, prefix="/alpaca-data/", guard=guard, routes=data.routes())
+    gate = auth.Gate(api_key=options.fireblocks_api_key, public_key=public_key, store=books.store)
+    idempotency = fireblocks.Idempotency(store=books.store)
+    faults.on_internal_error = idempotency.refuse
+    vault = fireblocks.FireblocksApi(
+        custodian=books.custodian, idempotency=idempotency, store=books.store
     )
-    app.add_subapp("/fireblocks/", vault)
+    guard = fireblocks.guard(gate=gate, idempotency=idempotency)
+    _mount(app=app, prefix="/fireblocks/", guard=guard, routes=vault.routes())
 
     async def life(_: web.Application) -> AsyncIterator[None]:
         # Timers need the running loop, so that the books are read here and not before.
-        market.load()
-        broker.load()
-        custodian.load()
+        books.load()
         yield
-        broker.timers.stop_all()
-        custodian.timers.stop_all()
-        store.close()
+        books.close()
         lock.close()
 
     app.cleanup_ctx.append(life)
     return app
+
+
+def _alpaca_gate(options: Options) -> alpaca.Gate:
+    """Trading and market data count their requests apart, as at the vendor."""
+    return alpaca.Gate(
+        key=options.alpaca_key, secret=options.alpaca_secret, per_minute=options.alpaca_rate_limit
+    )
+
+
+def _mount(
+    *, app: web.Application, prefix: str, guard: Any, routes: Iterable[web.RouteDef]
+) -> None:
+    part = web.Application(middlewares=[guard])
+    part.add_routes(routes)
+    app.add_subapp(prefix, part)
 
 
 def _lock(data: Path) -> IO[str]:

@@ -93,7 +93,7 @@ def test_the_clock_keeps_exchange_hours(
     next_open: str,
     next_close: str,
 ) -> None:
-    # Two seconds back: what was asked for must still hold when the request arrives.
+    # Twenty seconds before the last open second: it must still be open when the request arrives.
     moment = datetime.fromisoformat(now) - timedelta(seconds=0 if not is_open else 20)
     control.market(mode="clock", now=moment.isoformat())
     clock = trading.get_clock()

@@ -117,7 +117,7 @@ class TradingApi:
         return answer(self.broker.get_by_client_id(request.query.get("client_order_id", "")).wire())
 
     async def list_orders(self, request: web.Request) -> web.Response:
-        return answer([order.wire() for order in _select(self.broker, request)])
+        return answer([order.wire() for order in _select(broker=self.broker, request=request)])
 
     async def cancel(self, request: web.Request) -> web.Response:
         self.broker.cancel(request.match_info["id"])
@@ -242,7 +242,7 @@ class DataApi:
         }
 
 
-def _select(broker: Broker, request: web.Request) -> list[Order]:
+def _select(*, broker: Broker, request: web.Request) -> list[Order]:
     query = request.query
     wanted = query.get("status", "open")
     symbols = [symbol for symbol in query.get("symbols", "").split(",") if symbol]

@@ -154,7 +154,7 @@ class Market:
         if self.fixed_price is not None:
             return Decimal(self.fixed_price).quantize(CENT)
         at = self.as_of().timestamp()
-        swing = sum(size * _noise(f"{self.seed}/{symbol}/{period}", at / period)
+        swing = sum(size * _noise(key=f"{self.seed}/{symbol}/{period}", x=at / period)
                     for period, size in WAVES)  # fmt: skip
         level = ASSETS[symbol].price * (1 + Decimal(repr(swing)))
         return level.quantize(CENT, rounding=ROUND_HALF_EVEN)
@@ -176,15 +176,15 @@ class Market:
         self.scripts = [known for known in self.scripts if known.match != script.match] + [script]
 
 
-def _noise(key: str, x: float) -> float:
+def _noise(*, key: str, x: float) -> float:
     """Smooth value noise in -1..1: no state, so that a restart continues the same path."""
     left = int(x // 1)
     part = x - left
     ease = part * part * (3 - 2 * part)
-    return _point(key, left) * (1 - ease) + _point(key, left + 1) * ease
+    return _point(key=key, n=left) * (1 - ease) + _point(key=key, n=left + 1) * ease
 
 
-def _point(key: str, n: int) -> float:
+def _point(*, key: str, n: int) -> float:
     digest = hashlib.blake2b(f"{key}/{n}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**63 - 1
 

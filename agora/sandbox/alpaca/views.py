@@ -67,7 +67,7 @@ def position(*, broker: Broker, symbol: str) -> Json:
     price = broker.market.price(symbol)
     value = held.qty * price
     gain = value - held.cost
-    share = _ratio(gain, held.cost)
+    share = _ratio(part=gain, whole=held.cost)
     return {
         "asset_id": ASSETS[symbol].id,
         "symbol": symbol,
@@ -77,7 +77,7 @@ def position(*, broker: Broker, symbol: str) -> Json:
         "side": "long",
         "qty": plain(held.qty),
         "qty_available": plain(held.qty),
-        "avg_entry_price": _ratio(held.cost, held.qty),
+        "avg_entry_price": _ratio(part=held.cost, whole=held.qty),
         "cost_basis": _money(held.cost),
         "market_value": _money(value),
         "unrealized_pl": _money(gain),
@@ -94,5 +94,5 @@ def _money(value: Decimal) -> str:
     return plain(value.quantize(Decimal("0.000000001")))
 
 
-def _ratio(part: Decimal, whole: Decimal) -> str:
+def _ratio(*, part: Decimal, whole: Decimal) -> str:
     return plain((part / whole).quantize(Decimal("0.000001"))) if whole else "0"

@@ -193,7 +193,7 @@ class FireblocksApi:
         return self._show(self.custodian.get_by_external_id(request.match_info["id"]))
 
     async def transactions(self, request: web.Request) -> web.Response:
-        found = _select(self.custodian, request)
+        found = _select(custodian=self.custodian, request=request)
         return answer([tx.wire(self.custodian.vaults) for tx in found])
 
     def _show(self, tx: Transaction) -> web.Response:
@@ -205,7 +205,7 @@ class FireblocksApi:
         return vaults.asset_wire(account=account, asset=request.match_info["asset"])
 
 
-def _select(custodian: Custodian, request: web.Request) -> list[Transaction]:
+def _select(*, custodian: Custodian, request: web.Request) -> list[Transaction]:
     """The list filters of the vendor that a reconciliation needs; `after`/`before` are in ms."""
     query = request.query
     newest = query.get("sort", "DESC") != "ASC"
