@@ -74,8 +74,14 @@ reset: ## Remove the demo's data folder with everything in it
 	@$(PY) -m pip install $(PIP_FLAGS) --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
-%/node_modules/.package-lock.json: %/package-lock.json
+contracts/node_modules/.package-lock.json: contracts/package-lock.json
+	@.ci/contracts-setup
+	@touch $@
+
+# Not `npm ci`: it stops where a registry lacks an optional package of some other platform, which
+# the lock then cannot name. This takes the lock's versions and hashes and writes neither file.
+frontend/node_modules/.package-lock.json: frontend/package-lock.json
 	@.ci/node "$(NODE)"
-	@echo "Installing npm packages for $* …"
-	@cd $* && $(NPM) ci $(NPM_FLAGS)
+	@echo "Installing npm packages for frontend …"
+	@cd frontend && $(NPM) install --no-save $(NPM_FLAGS)
 	@touch $@
