@@ -22,6 +22,7 @@ from agora.runtime.services import Services
 PROJECT = Path(__file__).resolve().parents[2]
 WEB_PORT = 8000
 ORDER_LIMIT = 90.0  # seconds for one order; it takes a few
+_PYTHON_LIMIT = 300.0  # seconds for a command that ends by itself
 _LOOK_EVERY = 0.25  # seconds between two looks at the parts
 _CHAIN_EVERY = 1.0  # seconds between two empty blocks
 
@@ -128,6 +129,7 @@ class Demo:
             capture_output=True,
             text=True,
             check=False,
+            timeout=_PYTHON_LIMIT,
         )
 
     def _buy_once(self, services: Services, *, port: int, email: str) -> int:

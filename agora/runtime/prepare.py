@@ -18,12 +18,18 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agora.settings")
     django.setup()
     # Imported here, because models exist only after the set-up.
+    from django.core.management.base import CommandError
+
     from agora.runtime import demo_accounts
 
     password = os.environ["AGORA_DEMO_PASSWORD"]
     once = "--once" in sys.argv[1:]
-    _migrate()
-    contract = _contract()
+    try:
+        _migrate()
+        contract = _contract()
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
     accounts = demo_accounts.ensure(password=password)
     if once:
         accounts["once"] = demo_accounts.add_person(
