@@ -213,11 +213,14 @@ def _place(user: User, quantity: str, quote: Callable[[], Quote], *, now: dateti
 
 def _refused(error: services.OrderRefused) -> Problem:
     headers = retry_after(_MARKET_RETRY_SECONDS) if error.code == "market_data_stale" else {}
+    extra = dict(error.extra)
+    if "resets_at" in extra:
+        extra["resets_at"] = str(rest.moment(datetime.fromisoformat(extra["resets_at"])))
     return Problem(
         error.code,
         detail=error.message,
         errors=_pointing(error.code, detail=str(error.message)),
-        extra=error.extra,
+        extra=extra,
         headers=headers,
     )
 

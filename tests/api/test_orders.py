@@ -109,7 +109,7 @@ def test_limit_is_told_in_full(buyer: Api) -> None:
     assert Decimal(body["used_usd"]) == 808
     assert Decimal(body["left_usd"]) == 192
     assert Decimal(body["requested_usd"]) == 202
-    assert body["resets_at"]
+    assert body["resets_at"].endswith("Z")
     assert pointers(answer) == ["#/quantity"]
     assert Order.objects.filter(user=buyer.user).count() == 1
     assert DailyLimit.objects.get(application__user=buyer.user).used_usd == 808
