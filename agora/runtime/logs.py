@@ -1,9 +1,11 @@
 """Follows the parts' log files and prints each new line behind its part's name."""
 
+import json
 import sys
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+_UNTOLD = {"timestamp", "level", "logger", "event", "exception", "request_id"}
 _COLOURS = (36, 33, 32, 35, 34, 31, 96, 93)
 
 
@@ -26,7 +28,7 @@ class Follower:
             *lines, self._rest[name] = text.split(b"\n")
             for line in lines:
                 if line.strip():
-                    self._print(name, line.decode(errors="replace"))
+                    self._print(name, readable(line.decode(errors="replace")))
         self.out.flush()
 
     def close(self) -> None:
@@ -40,3 +42,17 @@ class Follower:
             colour = _COLOURS[list(self._files).index(name) % len(_COLOURS)]
             prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
         self.out.write(f"{prefix}{line}\n")
+
+
+def readable(line: str) -> str:
+    """A JSON log line as a person reads it: time, event, facts; any other line as it is."""
+    try:
+        record = json.loads(line)
+        words = [record["timestamp"][11:19], record["event"]]
+    except (ValueError, KeyError, TypeError):
+        return line
+    if record.get("level") not in ("info", "debug"):
+        words.insert(1, str(record.get("level", "")).upper())
+    words += [f"{name}={value}" for name, value in record.items() if name not in _UNTOLD]
+    text = " ".join(str(word) for word in words)
+    return f"{text}\n{record['exception']}" if record.get("exception") else text
