@@ -122,6 +122,9 @@ def place_order(
         with transaction.atomic(savepoint=False):
             day = limits.reserve(application=buyer.application, amount_usd=worst_usd, now=now)
             if day is None:
+                # The same form, a moment earlier, may have taken what is missing here.
+                if placement_key and (earlier := _placed_before(user, placement_key)):
+                    return earlier
                 raise _limit_exceeded(user=user, requested=worst_usd, now=now)
             order = _new_order(user, buyer, quantity, quote, source, worst_usd, day, now)
             order.placement_key = placement_key
