@@ -1,13 +1,10 @@
 """An order is led from the broker through custody to the mint (RAT-005 to RAT-008)."""
 
-from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from django.utils import timezone
 
 from agora.sandbox.client import SandboxControl
-from compliance import audit
 from tests.conftest import Chain
 from tests.people import onboarded
 from tests.settling import place, settle
