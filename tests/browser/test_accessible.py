@@ -1,0 +1,150 @@
+"""Every retail page in both themes, on a phone and on a desk: axe finds nothing, nothing overflows.
+
+The visitor fixture also fails on any message of the browser, such as one of the security policy.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import ViewportSize
+
+from accounts.models import User
+from agora.sandbox.client import SandboxControl
+from tests.browser.conftest import AXE, DESKTOP, PHONE, Visitor, Visitors
+from tests.conftest import Chain
+from tests.people import new_user, onboarded
+from tests.settling import place, settle
+from trading import quotes
+from trading.models import Order
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_RUN = """
+axe.run(document, {runOnly: {type: "tag", values: %s}}).then((result) => JSON.stringify({
+  violations: result.violations.map((v) => v.id + ": " + v.nodes.map((n) =>
+    n.target.join(" ") + " (" + n.any.map((c) => c.message).join("; ") + ")").join(" | ")),
+  wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  headings: document.querySelectorAll("h1").length,
+  title: document.title,
+}))
+"""
+
+
+def inspect(visitor: Visitor) -> list[str]:
+    """What is wrong with the page that the visitor sees."""
+    session = visitor.context.new_cdp_session(visitor.page)
+    run = AXE.read_text() + ";" + _RUN % TAGS
+    answer: dict[str, Any] = session.send(
+        "Runtime.evaluate", {"expression": run, "awaitPromise": True, "returnByValue": True}
+    )
+    session.detach()
+    found = json.loads(answer["result"]["value"])
+    problems = list(found["violations"])
+    if found["wide"] > 0:
+        problems.append(f"scrolls sideways by {found['wide']} px")
+    if found["headings"] != 1:
+        problems.append(f"{found['headings']} h1 headings")
+    if not found["title"].removesuffix("· Agora").strip():
+        problems.append("no title")
+    return problems
+
+
+def assert_clean(wrong: dict[str, list[str]]) -> None:
+    """Fail with every finding, a page a line."""
+    found = [f"{page}: {'; '.join(problems)}" for page, problems in wrong.items() if problems]
+    assert not found, "\n".join(found)
+
+
+VIEWS = [
+    pytest.param(PHONE, False, id="phone-light"),
+    pytest.param(PHONE, True, id="phone-dark"),
+    pytest.param(DESKTOP, False, id="desk-light"),
+    pytest.param(DESKTOP, True, id="desk-dark"),
+]
+
+
+@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+def test_pages_for_anyone(visitors: Visitors, viewport: ViewportSize, dark: bool) -> None:
+    visitor = visitors(viewport=viewport, dark=dark)
+    wrong = {}
+    for path in (
+        "/",
+        "/account/login/",
+        "/account/signup/",
+        "/account/password/reset/",
+        "/account/password/reset/done/",
+        "/account/confirm-email/",
+        "/account/confirm-email/expired-key/",
+        "/account/settings/",
+        "/nothing-here/",
+    ):
+        visitor.open(path)
+        wrong[path] = inspect(visitor)
+    visitor.open("/account/login/").locator("form.grid button[type=submit]").click()
+    visitor.page.locator(".errorlist").first.wait_for()
+    wrong["sign-in with errors"] = inspect(visitor)
+    visitor.page.locator("details[data-menu] summary").click()
+    wrong["open menu"] = inspect(visitor)
+    assert_clean(wrong)
+
+
+@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+def test_pages_of_a_customer(
+    visitors: Visitors,
+    chain: Chain,
+    sandbox: SandboxControl,
+    viewport: ViewportSize,
+    dark: bool,
+) -> None:
+    user = onboarded()
+    minted = settle(place(user, quantity="0.25"), chain=chain)
+    waiting = _order_that_waits(user, sandbox)
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(user)
+    wrong = {}
+    for path in (
+        "/dashboard/",
+        "/buy/",
+        "/orders/",
+        f"/orders/{minted.pk}/",
+        f"/orders/{minted.pk}/receipt/",
+        f"/orders/{waiting.pk}/",
+        f"/orders/{waiting.pk}/cancel/",
+        "/account/settings/",
+        "/account/tokens/",
+        "/account/email/",
+        "/account/password/change/",
+        "/account/logout/",
+    ):
+        visitor.open(path)
+        wrong[path] = inspect(visitor)
+    visitor.open("/buy/").get_by_role("button", name="Review the order").click()
+    visitor.sees("Review your order")
+    wrong["review"] = inspect(visitor)
+    visitor.open(f"/orders/{waiting.pk}/").get_by_role("link", name="Cancel the order").click()
+    visitor.page.get_by_role("dialog").wait_for()
+    wrong["cancel dialog"] = inspect(visitor)
+    assert_clean(wrong)
+
+
+def _order_that_waits(user: User, sandbox: SandboxControl) -> Order:
+    sandbox.market(mode="closed")
+    quotes.refresh_quote(now=timezone.now())
+    return place(user, quantity="0.01")
+
+
+@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+def test_onboarding_with_errors(visitors: Visitors, viewport: ViewportSize, dark: bool) -> None:
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(new_user())
+    visitor.open("/onboarding/")
+    wrong = {"empty": inspect(visitor)}
+    visitor.page.get_by_role("radio", name="Paraguay").check()
+    visitor.page.get_by_role("textbox", name="RUC").fill("12")
+    visitor.page.get_by_role("button", name="Send and continue").click()
+    visitor.page.locator(".errorlist").first.wait_for()
+    wrong["with errors"] = inspect(visitor)
+    visitor.open("/dashboard/")
+    wrong["dashboard"] = inspect(visitor)
+    assert_clean(wrong)
