@@ -24,17 +24,18 @@ class TokenForm(forms.Form):
         max_length=80,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-    scopes = forms.MultipleChoiceField(
-        label=_("What it may do"), widget=forms.CheckboxSelectMultiple, initial=["read"]
-    )
     days = forms.TypedChoiceField(label=_("Expires in"), choices=LIFETIMES, coerce=int, initial=90)
 
     def __init__(self, *args: object, user: User, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         allowed = [scope for scope in SCOPE_LABELS if scope != "admin" or user.is_staff]
-        field = self.fields["scopes"]
-        assert isinstance(field, forms.MultipleChoiceField)
-        field.choices = [(scope, SCOPE_LABELS[scope]) for scope in allowed]
+        choices = [(scope, SCOPE_LABELS[scope]) for scope in allowed]
+        self.fields["scopes"] = forms.MultipleChoiceField(
+            label=_("What it may do"),
+            choices=choices,
+            widget=forms.CheckboxSelectMultiple,
+            initial=["read"],
+        )
 
     def expires_at(self, *, now: datetime) -> datetime:
         """The moment the chosen lifetime ends, counted from ``now``."""

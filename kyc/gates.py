@@ -20,7 +20,7 @@ def approved_required(view: View[P]) -> View[P]:
     """Only for people signed in and approved; others are led to sign-in or to the onboarding page."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not is_approved(signed_in(request)):
             query = urlencode({"next": request.path}) if request.method == "GET" else ""
             return HttpResponseRedirect(f"{reverse('onboarding')}?{query}".rstrip("?"))

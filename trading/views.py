@@ -74,7 +74,7 @@ def buy_estimate(request: HttpRequest) -> HttpResponse:
     user, now = signed_in(request), timezone.now()
     form = QuantityForm(request.GET)
     quote = _quote(now=now)
-    found = _estimate(form, quote=quote, user=user, now=now) if form.is_valid() else None
+    found = _estimate(form, quote=quote, user=user, now=now) if form.is_valid() and quote else None
     context = {"form": form, "quote": quote, "estimate": found, "stale": _stale(quote, now=now)}
     return render(request, "trading/_estimate.html", context, status=422 if form.errors else 200)
 
@@ -158,7 +158,9 @@ def _buy_page(
     user = signed_in(request)
     quote = quote or _quote(now=now)
     probe = form if form.is_bound else QuantityForm({"quantity": form.initial.get("quantity", "")})
-    found = _estimate(probe, quote=quote, user=user, now=now) if probe.is_valid() else None
+    found = (
+        _estimate(probe, quote=quote, user=user, now=now) if probe.is_valid() and quote else None
+    )
     context = {
         "form": form,
         "quote": quote,
@@ -181,11 +183,7 @@ def _stale(quote: Quote | None, *, now: datetime) -> bool:
     return quote is not None and quote.stale(now)
 
 
-def _estimate(
-    form: QuantityForm, *, quote: Quote | None, user: User, now: datetime
-) -> Estimate | None:
-    if quote is None:
-        return None
+def _estimate(form: QuantityForm, *, quote: Quote, user: User, now: datetime) -> Estimate:
     return estimate(
         quantity=form.cleaned_data["quantity"],
         quote=quote,

@@ -51,7 +51,9 @@ def quantity(value: object) -> str:
     amount = _decimal(value)
     if amount is None:
         return DASH
-    return format_decimal(amount.normalize(), format="#,##0.##################", locale=reader_locale())
+    return format_decimal(
+        amount.normalize(), format="#,##0.##################", locale=reader_locale()
+    )
 
 
 def plain(value: object) -> str:
@@ -124,4 +126,6 @@ def seconds_left(value: datetime) -> int:
 def middle_cut(value: object, keep: int = 8) -> str:
     """A long id with its middle left out, for narrow places; the full one is always copyable."""
     text = str(value or "")
-    return text if len(text) <= 2 * keep + 1 else f"{text[:keep]}\N{HORIZONTAL ELLIPSIS}{text[-keep:]}"
+    return (
+        text if len(text) <= 2 * keep + 1 else f"{text[:keep]}\N{HORIZONTAL ELLIPSIS}{text[-keep:]}"
+    )

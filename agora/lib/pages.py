@@ -46,7 +46,7 @@ def fragment(
     """
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
         response = view(request, *args, **kwargs)

@@ -117,5 +117,3 @@ def visitors(chromium: Browser, site: str) -> Iterator[Visitors]:
     for visitor in made.opened:
         visitor.context.close()
     assert [text for visitor in made.opened for text in visitor.complaints] == []
-
-

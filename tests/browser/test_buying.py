@@ -83,9 +83,12 @@ def test_a_newcomer_signs_up_buys_and_watches_the_tokens_minted(
     assert order.mint is not None
     assert hash_shown == order.mint.tx_hash
     page.get_by_role("link", name="See your balance").click()
-    assert page.locator("section", has_text="Your AAPL-RAT balance").locator(
-        ".money"
-    ).first.inner_text() == "0.5"
+    assert (
+        page.locator("section", has_text="Your AAPL-RAT balance")
+        .locator(".money")
+        .first.inner_text()
+        == "0.5"
+    )
     assert User.objects.filter(email="maria@example.com").exists()
 
 
