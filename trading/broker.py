@@ -25,7 +25,6 @@ from agora.lib.money import decimal_of, plain
 from agora.lib.outcome import Rejected, Temporary, Unknown, retry_after_seconds
 
 T = TypeVar("T")
-TERMINAL = frozenset({"filled", "canceled", "expired", "rejected", "done_for_day"})
 _DUPLICATE = "40010001"
 _local = threading.local()
 
@@ -40,11 +39,6 @@ class BrokerOrder:
     filled_quantity: Decimal
     filled_avg_price: Decimal | None
     raw: dict[str, Any]
-
-    @property
-    def is_terminal(self) -> bool:
-        """No more fills can come. Terminal does not mean filled."""
-        return self.status in TERMINAL
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,8 @@ def _of_status(error: APIError, *, effect: bool) -> Rejected | Temporary | Unkno
         return Temporary("Alpaca's rate limit is reached.", code="429", retry_after=wait)
     if status >= 500 and effect:
         return Unknown(f"Alpaca answered {status}.", code=str(status))
-    if status >= 500 or status in (401, 408):
+    # 403 without a code is how wrong keys are answered: ours to mend, no refusal of the order.
+    if status >= 500 or status in (401, 408) or (status == 403 and not code.isdigit()):
         return Temporary(f"Alpaca answered {status}.", code=str(status))
     return Rejected(message or f"Alpaca answered {status}.", code=code or str(status))
 
