@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, models, transaction
-from django.db.models import Aggregate, BigIntegerField, BooleanField, Max, Value
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,17 +39,6 @@ class Answer:
     body: Mapping[str, object]
     status: int = 201
     location: str = ""
-
-
-class TryLock(Aggregate):
-    """`pg_try_advisory_xact_lock` in the select list: false when another transaction has it.
-
-    Declared as an aggregate so that the ORM puts it beside aggregates over the look-up, which
-    always give exactly one row: lock and look-up are one round trip.
-    """
-
-    function = "pg_try_advisory_xact_lock"
-    output_field = BooleanField()
 
 
 def key_of(request: Request) -> str:
@@ -113,18 +101,23 @@ def _attempt(
     return _response(status=answer.status, body=body, location=answer.location)
 
 
-def _lock_and_find(*, client: UUID, key: str) -> Mapping[str, str | int] | None:
+# Always one row: whether the lock is ours, beside the stored answer or NULLs.
+_LOCK_AND_FIND = f"""
+    SELECT lock.got, stored.*
+    FROM (SELECT pg_try_advisory_xact_lock(%s) AS got) AS lock
+    LEFT JOIN {IdempotencyKey._meta.db_table} AS stored
+        ON stored.client = %s AND stored.key = %s"""  # noqa: S608  (the table's name is ours)
+
+
+def _lock_and_find(*, client: UUID, key: str) -> IdempotencyKey | None:
     """Take the key's lock until the transaction ends; the stored answer if there is one."""
-    row = IdempotencyKey.objects.filter(client=client, key=key).aggregate(
-        got=TryLock(Value(_lock_number(client=client, key=key), output_field=BigIntegerField())),
-        stored_hash=Max("request_hash"),
-        stored_status=Max("status"),
-        stored_location=Max("location"),
-        stored_body=Max("body"),
-    )
-    if row["stored_status"] is not None:
-        return row
-    if not row["got"]:
+    found = IdempotencyKey.objects.raw(
+        _LOCK_AND_FIND, [_lock_number(client=client, key=key), client, key]
+    )[0]
+    stored: object = found.pk  # NULL when there is no answer yet
+    if stored is not None:
+        return found
+    if not getattr(found, "got", False):
         raise Problem("idempotency_in_progress", headers=retry_after(1))
     return None
 
@@ -134,14 +127,10 @@ def _lock_number(*, client: UUID, key: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-def _replay(stored: Mapping[str, str | int], *, digest: str) -> Response:
-    if stored["stored_hash"] != digest:
+def _replay(stored: IdempotencyKey, *, digest: str) -> Response:
+    if stored.request_hash != digest:
         raise Problem("idempotency_key_reused")
-    response = _response(
-        status=int(stored["stored_status"]),
-        body=str(stored["stored_body"]),
-        location=str(stored["stored_location"]),
-    )
+    response = _response(status=stored.status, body=stored.body, location=stored.location)
     response[REPLAYED] = "true"
     return response
 
