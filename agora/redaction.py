@@ -29,6 +29,15 @@ _TELLING_KEYS = frozenset(
     | {"field_keys", "blind_index_key", "database_url", "redis_url", "email_url", "dsn"}
 )
 
+# Set by our own formatter, on every line.
+_HARMLESS_KEYS = frozenset({"timestamp", "level", "logger"})
+
+# One pass that most texts end with: none of the patterns below can match without one of these.
+_HINT = re.compile(
+    r"@|://|-----|\d{5}|\d\.\d{3}|bearer|basic|agr_|eyJ|passw|secret|api_?key|private_?key|pepper"
+    r"|token|confirm-email|reset/key",
+    re.IGNORECASE,
+)
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(-----END [A-Z0-9 ]+-----|$)", re.DOTALL)
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',]+", re.IGNORECASE)
 _API_TOKEN = re.compile(r"\bagr_([A-Za-z0-9]{12})_[A-Za-z0-9]+")
@@ -49,11 +58,16 @@ def redact_event(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """structlog processor: the event without secrets and personal data."""
-    return {key: _member(key, value, depth=0) for key, value in event.items()}
+    return {
+        key: value if key in _HARMLESS_KEYS else _member(key, value, depth=0)
+        for key, value in event.items()
+    }
 
 
 def redact_text(text: str) -> str:
     """The text with everything that looks like a secret or personal data replaced."""
+    if not _HINT.search(text):
+        return text if len(text) <= _LONGEST else _shorten(text)
     text = _PEM.sub(HIDDEN, text)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
     text = _API_TOKEN.sub(rf"agr_\1_{HIDDEN}", text)
@@ -65,7 +79,11 @@ def redact_text(text: str) -> str:
     text = _CPF.sub(_hide_cpf, text)
     text = _RUC.sub(HIDDEN, text)
     # Cut last: half a secret no longer looks like one. A traceback's end says the most.
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 4]}…{text[-_LONGEST // 2 :]}"
+    return text if len(text) <= _LONGEST else _shorten(text)
+
+
+def _shorten(text: str) -> str:
+    return f"{text[: _LONGEST // 4]}…{text[-_LONGEST // 2 :]}"
 
 
 def _hide_cpf(found: re.Match[str]) -> str:
