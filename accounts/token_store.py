@@ -111,7 +111,7 @@ def authenticate(raw: str, now: datetime, *, tokens: QuerySet[ApiToken] | None =
         raise InvalidToken
     prefix, secret = match.groups()
     found = ApiToken.objects.all() if tokens is None else tokens
-    token = found.select_related("user").filter(prefix=prefix).first()
+    token = _by_prefix(found.select_related("user"), prefix)
     stored = bytes(token.digest) if token else _NOBODY
     if not hmac.compare_digest(stored, _digest(secret)) or token is None:
         raise InvalidToken
@@ -123,6 +123,13 @@ def authenticate(raw: str, now: datetime, *, tokens: QuerySet[ApiToken] | None =
         raise InvalidToken("inactive")
     _note_use(token, now=now)
     return token
+
+
+def _by_prefix(tokens: QuerySet[ApiToken], prefix: str) -> ApiToken | None:
+    try:
+        return tokens.get(prefix=prefix)
+    except ApiToken.DoesNotExist:
+        return None
 
 
 def _check(
