@@ -46,6 +46,20 @@ _PROBLEM = {
         "errors": {"type": "array", "items": _FIELD_ERROR},
     },
     "additionalProperties": True,
+    "examples": [
+        {
+            "type": "https://agora.example/api/problems/limit_exceeded",
+            "title": "Daily limit exceeded",
+            "status": 422,
+            "detail": "This order could cost up to 202.00 USD, but only 192.00 USD are left.",
+            "code": "limit_exceeded",
+            "request_id": "9b1c5d0e7f8a4b6c9d2e3f4a5b6c7d8e",
+            "errors": [
+                {"pointer": "#/quantity", "detail": "Order less.", "code": "limit_exceeded"}
+            ],
+            "left_usd": "192.00",
+        }
+    ],
 }
 _STATUSES = {
     "400": "The request is malformed.",
