@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_datetime, get_timezone_location
 from babel.numbers import format_currency, format_decimal
 from django.utils import timezone
 from django.utils.html import format_html
@@ -93,7 +93,8 @@ def in_zone(value: datetime | None, zone: str) -> str:
         return DASH
     local = value.astimezone(ZoneInfo(zone))
     text = format_datetime(local, "d MMM, HH:mm", locale=reader_locale())
-    return f"{text} ({zone.replace('_', ' ')})"
+    city = get_timezone_location(local, locale=reader_locale(), return_city=True)
+    return f"{text} ({city})"
 
 
 def duration(value: float | None) -> str:
