@@ -2,7 +2,7 @@
 
 The SDK costs seconds to import, so it is loaded on first use, in workers. It parses the RSA key on
 every call (up to 0.4 s of CPU); handing its token provider a parsed key avoids that. It has no
-default timeout; every call gets one. Verified against fireblocks 35.1.0.
+default timeout; every call gets one. Its own retries are off. Verified against fireblocks 35.1.0.
 """
 
 import os
@@ -86,6 +86,8 @@ def _client_of(pid: int) -> "Fireblocks":
     )
     key = load_pem_private_key(settings.FIREBLOCKS_PRIVATE_KEY.encode(), password=None)
     client._api_client.token_provider._secret_key = key
+    # Else a GET is tried four times and sleeps through a Retry-After, until the lease is lost.
+    client._api_client.rest_client.pool_manager.connection_pool_kw["retries"] = False
     return client
 
 
@@ -102,10 +104,11 @@ def _answer(call: Callable[..., "Future[Any]"], *, effect: bool, **arguments: An
         return call(_request_timeout=timeout, **arguments).result().data
     except ApiException as error:
         raise _of_status(error, effect=effect) from error
-    except urllib3.exceptions.ConnectTimeoutError as error:
+    except (
+        urllib3.exceptions.ConnectTimeoutError,
+        urllib3.exceptions.NewConnectionError,
+    ) as error:
         raise Temporary("Fireblocks could not be reached.") from error
-    except urllib3.exceptions.MaxRetryError as error:
-        raise _lost(effect, error) from error
     except (urllib3.exceptions.HTTPError, OSError, ValueError, OpenApiException) as error:
         # ValueError: a cut-off or malformed body (JSON, pydantic).
         raise _lost(effect, error) from error

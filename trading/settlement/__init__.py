@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
+from django.utils import timezone
 
 from agora.lib import work
 from agora.lib.failpoints import failpoint
@@ -70,8 +71,11 @@ def _attempt(lease: OrderLease, now: datetime) -> None:
     except Rejected as error:
         park(lease, error=f"Refused: {error.message}", now=now)
     except Temporary as error:
-        wait = None if error.retry_after is None else timedelta(seconds=error.retry_after)
-        retry(lease, error=error.message, wait=wait, now=now)
+        if error.retry_after is None:
+            retry(lease, error=error.message, wait=None, now=now)
+        else:  # counts from the vendor's answer, not from the start of the step
+            wait = timedelta(seconds=error.retry_after)
+            retry(lease, error=error.message, wait=wait, now=timezone.now())
     except Unknown as error:
         # The intent stays: the next try looks up by the key before it sends again.
         grace = timedelta(seconds=settings.UNKNOWN_GRACE_SECONDS)
