@@ -27,9 +27,7 @@ DAY = timedelta(days=1)
 
 
 def reserve(user: User, amount: str, *, now: datetime = NOON) -> date | None:
-    return limits.reserve(
-        application=user.kyc_application, amount_usd=Decimal(amount), now=now
-    )
+    return limits.reserve(application=user.kyc_application, amount_usd=Decimal(amount), now=now)
 
 
 def used(user: User, *, now: datetime = NOON) -> str:
@@ -201,9 +199,7 @@ class LimitAgainstModel(RuleBasedStateMachine):
         so_far = self.sums.get(self.today, Decimal(0))
         fits = so_far + amount <= 1000 and self.today >= self.newest
 
-        day = limits.reserve(
-            application=self.user.kyc_application, amount_usd=amount, now=self.now
-        )
+        day = limits.reserve(application=self.user.kyc_application, amount_usd=amount, now=self.now)
 
         assert day == (self.today if fits else None)
         if day:

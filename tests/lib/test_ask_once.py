@@ -209,9 +209,7 @@ def test_a_worker_that_lost_its_lease_sends_nothing(job: ReserveReport, outside:
     assert outside.asked == []
 
 
-def test_what_belongs_to_the_intent_is_stored_with_it(
-    job: ReserveReport, outside: Outside
-) -> None:
+def test_what_belongs_to_the_intent_is_stored_with_it(job: ReserveReport, outside: Outside) -> None:
     lease = next_worker(job)
     seen: list[object] = []
 

@@ -151,7 +151,12 @@ def test_a_failed_try_gives_the_row_back_for_later() -> None:
     row = ReserveReport.objects.get(pk=job.pk)
     assert goes_on
     assert row.next_attempt_at == now + timedelta(seconds=9)
-    assert (row.lease_token, row.attention, row.last_error, row.attempts) == (None, False, "away", 1)
+    assert (row.lease_token, row.attention, row.last_error, row.attempts) == (
+        None,
+        False,
+        "away",
+        1,
+    )
 
 
 def test_the_last_allowed_try_ends_in_attention_and_is_never_due_again(settings: Settings) -> None:
