@@ -13,6 +13,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from agora.back_office import UNFOLD as UNFOLD
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.FileAwareEnv()
@@ -98,6 +100,10 @@ INSTALLED_APPS = [
     "copytrade",
     "compliance",
 ]
+
+if len(sys.argv) > 1 and sys.argv[1] == "demo":
+    # It loads the apps in the processes it starts; here they would only delay that by seconds.
+    INSTALLED_APPS = ["agora.apps.AgoraConfig"]
 
 MIDDLEWARE = [
     "agora.middleware.operations",
