@@ -1,0 +1,52 @@
+"""`manage.py demo --once`: the first thing a newcomer sees, from nothing to minted tokens."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def demo_once(data: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "demo", "--once", "--data", str(data)],
+        cwd=settings.BASE_DIR,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(data), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_one_order_is_led_to_minted_tokens_with_its_evidence(tmp_path: Path) -> None:
+    done = demo_once(tmp_path / "data")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for evidence in (
+        r"Broker order id [0-9a-f-]{36}",
+        r"Filled quantity 0\.5 AAPL, Average price [0-9.]+ USD",
+        r"Custody transaction id [0-9a-f-]{36}",
+        r"Transaction hash 0x[0-9a-f]{64}, Block [0-9]+",
+        r"0\.5 AAPL-RAT of 0x[0-9a-fA-F]{40} at block [0-9]+",
+        r"[0-9]+ rows verified",
+    ):
+        assert re.search(evidence, done.stdout), done.stdout
+    assert not (tmp_path / "data" / "runtime.env").exists()
+
+
+def test_a_failed_leg_is_named_and_the_exit_code_tells(tmp_path: Path) -> None:
+    nobody = "http://127.0.0.1:9"
+    done = demo_once(
+        tmp_path / "data",
+        ALPACA_BASE_URL=nobody,
+        ALPACA_DATA_URL=nobody,
+        ALPACA_API_KEY="key",
+        ALPACA_API_SECRET="secret",
+    )
+    assert done.returncode == 1
+    assert "✗ Order: POST /orders gave 503" in done.stdout
+    assert not (tmp_path / "data" / "runtime.env").exists()
