@@ -1,37 +1,35 @@
 """The audit trail and proof of reserve in the admin: read-only; a report is asked for by a button."""
 
 from django.contrib import admin, messages
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import action
+from unfold.decorators import action, display
 
-from agora.lib.admin import ReadOnlyAdmin
+from agora.lib.admin import ReadOnlyAdmin, decimal_column, trail_link
 from compliance import audit, reserves
 from compliance.models import AuditRow, ReserveReport
 
 
 @admin.register(AuditRow)
 class AuditRowAdmin(ReadOnlyAdmin):
-    list_display = ["at", "actor", "action", "object_type", "object_id", "position"]
+    list_display = ["moment", "actor", "action", "object_type", "object_id", "position"]
     list_filter = ["action", "object_type", "at"]
     list_select_related = ["seal"]
     search_fields = ["=uid", "actor", "action", "=object_id"]
+    search_help_text = _("Object id, actor or action")
     date_hierarchy = "at"
     ordering = ["-id"]
     fields = [
-        "uid",
-        "at",
-        "actor",
-        "action",
-        "object_type",
-        "object_id",
-        "evidence",
-        "digest",
-        "position",
-    ]
+        "uid", "at", "actor", "action", "object_type", "object_id", "evidence", "digest", "position",
+    ]  # fmt: skip
     readonly_fields = fields
+
+    @admin.display(description=_("at, UTC"), ordering="id")
+    def moment(self, row: AuditRow) -> str:
+        return f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
     @admin.display(description=_("position in the chain"))
     def position(self, row: AuditRow) -> str:
@@ -48,23 +46,49 @@ class ReserveReportAdmin(ReadOnlyAdmin):
     """Shares by source: minted, custody, vault, broker, in flight, and their difference."""
 
     list_display = [
-        "requested_at", "state", "minted", "custody", "vault", "broker", "in_flight", "difference",
-        "block_number",
+        "requested_at", "status", "minted", "custody", "vault", "broker", "in_flight", "gap", "block_number",
     ]  # fmt: skip
     list_filter = ["state", "requested_at"]
     fields = [
-        "symbol", "state", "requested_by", "requested_at", "built_at", "block_number", "block_hash",
+        "symbol", "status", "requested_by", "requested_at", "built_at", "block_number", "block_hash",
         "minted", "minted_records", "custody", "vault", "broker", "in_flight", "in_flight_orders",
-        "difference", "last_error",
+        "gap", "last_error", "trail",
     ]  # fmt: skip
     readonly_fields = fields
     actions_list = ["build_report"]
 
-    @action(description=_("Build proof of reserve"), url_path="build", permissions=["view"])
-    def build_report(self, request: HttpRequest) -> HttpResponse:
+    gap = decimal_column("difference", _("difference"))
+    trail = trail_link("reserve_report")
+
+    @action(
+        description=_("Build proof of reserve"),
+        url_path="build",
+        permissions=["view"],
+        dialog={
+            "title": _("Build proof of reserve"),
+            "description": _(
+                "A worker reads the chain at one block, the broker's position and the custodian's "
+                "balance, and stores the figures. It takes a few seconds."
+            ),
+            "form_class": None,
+            "form_submit_text": _("Build"),
+        },
+    )
+    def build_report(self, request: HttpRequest, form: Form) -> HttpResponse:
         reserves.request_report(actor=audit.actor_of(request.user), now=timezone.now())
         messages.info(request, _("The report is being built. Reload this page in a few seconds."))
-        return redirect("admin:compliance_reservereport_changelist")
+        # The dialog is sent by htmx, which would put a plain redirect inside itself.
+        return HttpResponse(
+            headers={"HX-Redirect": reverse("admin:compliance_reservereport_changelist")}
+        )
+
+    @display(
+        description=_("state"),
+        ordering="state",
+        label={ReserveReport.State.REQUESTED: "info", ReserveReport.State.READY: "success"},
+    )
+    def status(self, report: ReserveReport) -> tuple[str, str]:
+        return report.state, report.get_state_display()
 
     @admin.display(description=_("minted (total supply)"))
     def minted(self, report: ReserveReport) -> str:

@@ -9,11 +9,26 @@ from django.utils.translation import ngettext
 from import_export import resources
 from import_export.admin import ExportMixin
 from unfold.contrib.import_export.forms import ExportForm
+from unfold.decorators import display
 
-from agora.lib.admin import ReadOnlyAdmin
+from agora.lib.admin import ReadOnlyAdmin, decimal_column, trail_link
 from compliance import audit
 from trading import services
 from trading.models import Order
+from trading.reasons import reason_text
+from trading.states import State
+
+_COLOURS = {
+    State.PENDING: "info",
+    State.SUBMITTED: "info",
+    State.FILLED: "info",
+    State.CUSTODY_CONFIRMED: "info",
+    State.MINTING: "info",
+    State.MINT_CONFIRMED: "success",
+    State.REJECTED: "warning",
+    State.CANCELLED: "warning",
+    State.FAILED: "danger",
+}
 
 
 class OrderResource(resources.ModelResource):
@@ -22,8 +37,8 @@ class OrderResource(resources.ModelResource):
     class Meta:
         model = Order
         fields = [
-            "id", "symbol", "quantity", "state", "reason", "limit_price", "reserved_usd", "limit_day",
-            "client_order_id", "broker_order_id", "broker_status", "filled_quantity",
+            "id", "symbol", "quantity", "state", "reason", "limit_price", "reserved_usd",
+            "limit_day", "client_order_id", "broker_order_id", "broker_status", "filled_quantity",
             "filled_avg_price", "custody__custody_tx_id", "mint__tx_hash", "mint__block_number",
             "wallet_address", "created_at", "updated_at",
         ]  # fmt: skip
@@ -33,22 +48,59 @@ class OrderResource(resources.ModelResource):
 class OrderAdmin(ExportMixin, ReadOnlyAdmin):
     resource_classes = [OrderResource]
     export_form_class = ExportForm
-    list_display = [
-        "id", "user", "quantity", "symbol", "state", "attention", "filled_quantity",
-        "filled_avg_price", "broker_order_id", "created_at", "updated_at",
-    ]  # fmt: skip
+    list_display = ["placed", "user", "ordered", "status", "filled", "price", "look", "changed"]
     list_filter = ["state", "attention", "symbol", "source", "created_at"]
     list_select_related = ["user"]
     search_fields = [
-        "=id",
-        "client_order_id",
-        "broker_order_id",
-        "user__email",
-        "wallet_address",
-        "mint__tx_hash",
-    ]
+        "=id", "client_order_id", "broker_order_id", "user__email", "wallet_address",
+        "custody__custody_tx_id", "mint__tx_hash",
+    ]  # fmt: skip
+    search_help_text = _("Order, broker, custody or transaction id, e-mail address, wallet")
     date_hierarchy = "created_at"
+    ordering = ["-created_at", "-id"]
     actions = ["try_again"]
+    fieldsets = [
+        (None, {"fields": ["id", "user", "status", "why", "attention", "last_error", "trail"]}),
+        (_("Order"), {"fields": [
+            "ordered", "limit_price", "quote_price", "quoted_at", "reserved_usd", "limit_day",
+            "source", "wallet_address", "created_at", "updated_at", "queued_until",
+        ]}),
+        (_("Broker"), {"fields": [
+            "client_order_id", "broker_order_id", "broker_status", "filled", "price", "sent_at",
+            "broker_raw",
+        ]}),
+        (_("Custody and mint"), {"fields": ["custody", "mint"]}),
+        (_("Work"), {"fields": ["next_attempt_at", "attempts", "lease_until", "asked_at"]}),
+    ]  # fmt: skip
+    readonly_fields = ["asked_at"]
+
+    filled = decimal_column("filled_quantity", _("filled"))
+    price = decimal_column("filled_avg_price", _("average price, USD"))
+    trail = trail_link("order")
+
+    @admin.display(description=_("placed"), ordering="created_at")
+    def placed(self, order: Order) -> str:
+        return f"{order.created_at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description=_("changed"), ordering="updated_at")
+    def changed(self, order: Order) -> str:
+        return f"{order.updated_at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description=_("ordered"), ordering="quantity")
+    def ordered(self, order: Order) -> str:
+        return f"{order.quantity.normalize():f} {order.symbol}"
+
+    @display(description=_("state"), ordering="state", label=_COLOURS)
+    def status(self, order: Order) -> tuple[str, str]:
+        return order.state, order.get_state_display()
+
+    @display(description=_("attention"), ordering="attention", label={"yes": "danger"})
+    def look(self, order: Order) -> "tuple[str, str] | str":
+        return ("yes", str(_("needs a person"))) if order.attention else "–"
+
+    @admin.display(description=_("reason"))
+    def why(self, order: Order) -> str:
+        return f"{reason_text(order.reason)} ({order.reason})" if order.reason else "–"
 
     @admin.action(description=_("Try again what needs attention"), permissions=["view"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:

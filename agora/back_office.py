@@ -1,0 +1,54 @@
+"""How the officers' admin looks and what its menu lists: django-unfold's settings."""
+
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+_OFFICE_PAGES = [
+    (_("Work"), [
+        (_("Orders"), "shopping_cart", "admin:trading_order_changelist"),
+        (_("Custody records"), "lock", "admin:custody_custodyrecord_changelist"),
+        (_("Mint transactions"), "token", "admin:tokens_minttx_changelist"),
+    ]),
+    (_("Compliance"), [
+        (_("Proof of reserve"), "balance", "admin:compliance_reservereport_changelist"),
+        (_("Audit trail"), "history", "admin:compliance_auditrow_changelist"),
+        (_("Applications"), "badge", "admin:kyc_application_changelist"),
+        (_("Daily limits"), "speed", "admin:kyc_dailylimit_changelist"),
+        (_("Tiers"), "layers", "admin:kyc_tier_changelist"),
+    ]),
+    (_("People"), [
+        (_("Users"), "group", "admin:accounts_user_changelist"),
+        (_("Wallets"), "account_balance_wallet", "admin:accounts_wallet_changelist"),
+        (_("API tokens"), "key", "admin:accounts_apitoken_changelist"),
+    ]),
+    (_("System"), [
+        (_("Periodic tasks"), "schedule", "admin:django_celery_beat_periodictask_changelist"),
+    ]),
+]  # fmt: skip
+UNFOLD = {
+    "SITE_TITLE": _("Agora back office"),
+    "SITE_HEADER": _("Agora back office"),
+    "SITE_SYMBOL": "account_balance",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": False,
+    "COLORS": {
+        "primary": {
+            "50": "#eff4ff", "100": "#dbe6fe", "200": "#bfd3fe", "300": "#93b4fd", "400": "#6090fa",
+            "500": "#3b6ff6", "600": "#1d4ed8", "700": "#1e40af", "800": "#1e3a8a", "900": "#172b5f",
+            "950": "#101c3d",
+        },
+    },
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "title": title,
+                "separator": True,
+                "items": [
+                    {"title": name, "icon": icon, "link": reverse_lazy(view)}
+                    for name, icon, view in pages
+                ],
+            }
+            for title, pages in _OFFICE_PAGES
+        ],
+    },
+}  # fmt: skip
