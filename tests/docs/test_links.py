@@ -30,7 +30,9 @@ def _anchors(document: Path) -> frozenset[str]:
 
 def _broken(document: Path) -> list[str]:
     text = _CODE.sub("", _FENCE.sub("", document.read_text()))
-    return [link for link in _LINK.findall(text) if "://" not in link and not _leads(document, link)]
+    return [
+        link for link in _LINK.findall(text) if "://" not in link and not _leads(document, link)
+    ]
 
 
 def _leads(document: Path, link: str) -> bool:

@@ -53,8 +53,8 @@ def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(_in_code()) & set(_in_document())))
 def test_the_documented_default_is_the_real_one(name: str) -> None:
-    default = _in_code()[name]
-    if default is None:
-        return
-    written = _in_document()[name]
-    assert written.partition(":")[0].strip() == default if default == "empty" else written == default
+    default, written = _in_code()[name], _in_document()[name]
+    if default == "empty":
+        assert written.split(":")[0] == "empty"
+    elif default is not None:
+        assert written == default

@@ -20,7 +20,10 @@ def test_the_diagram_shows_exactly_the_allowed_moves() -> None:
 
 def test_every_set_of_failpoints_is_named_and_every_named_one_exists() -> None:
     sets = {name.rpartition(".")[0] for name in declared(ROOT)} - {"order"}
-    named = set(re.findall(r"`(order\.[a-z_]+)`", TEXT)) - {"order.claimed", "order.needs_attention"}
+    named = set(re.findall(r"`(order\.[a-z_]+)`", TEXT)) - {
+        "order.claimed",
+        "order.needs_attention",
+    }
 
     assert named == sets
     assert "order.claimed" in declared(ROOT)
