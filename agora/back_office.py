@@ -1,5 +1,6 @@
 """How the officers' admin looks and what its menu lists: django-unfold's settings."""
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -30,6 +31,9 @@ UNFOLD = {
     "SITE_HEADER": _("Agora back office"),
     "SITE_SYMBOL": "account_balance",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("logo.svg")},
+    ],
     "SHOW_HISTORY": False,
     "COLORS": {
         "primary": {
