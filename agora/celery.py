@@ -1,9 +1,11 @@
 """The Celery application: tasks are nudges, the rows they name are the work (ARCHITECTURE 2)."""
 
 import os
+import sys
 
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import celeryd_init, task_prerun
+from django.db import close_old_connections
 
 from agora import celery_logging  # noqa: F401  (its signal handlers)
 from custody import vault
@@ -13,6 +15,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agora.settings")
 app = Celery("agora")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+# Celery's own way is a new database connection for each task, which costs more than most steps.
+# Ours is that of web requests: kept for CONN_MAX_AGE, and checked before its first use.
+app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
+
+
+@task_prerun.connect
+def check_connection(**_: object) -> None:
+    """Let go of a database connection that is too old or broke in an earlier task."""
+    close_old_connections()
 
 
 @celeryd_init.connect
