@@ -50,7 +50,7 @@ class ReserveReportAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     list_filter = ["state", "requested_at"]
     fields = [
-        "symbol", "status", "requested_by", "requested_at", "built_at", "block_number", "block_hash",
+        "symbol", "state", "requested_by", "requested_at", "built_at", "block_number", "block_hash",
         "minted", "minted_records", "custody", "vault", "broker", "in_flight", "in_flight_orders",
         "gap", "last_error", "trail",
     ]  # fmt: skip

@@ -18,7 +18,7 @@ class CustodyRecordAdmin(ReadOnlyAdmin):
     search_help_text = _("Order id, custody transaction id or our external id")
     date_hierarchy = "created_at"
     fields = [
-        "id", "reference", "held", "symbol", "status", "external_tx_id", "custody_tx_id",
+        "id", "reference", "held", "symbol", "state", "external_tx_id", "custody_tx_id",
         "vendor_status", "created_at", "completed_at", "trail",
     ]  # fmt: skip
 

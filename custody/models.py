@@ -5,6 +5,8 @@ import uuid
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from agora.lib.money import plain
+
 
 class CustodyRecord(models.Model):
     """A receipt transfer into the custody vault, one per filled order (RAT-007, ADR 0005).
@@ -50,4 +52,4 @@ class CustodyRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.quantity} {self.symbol} {self.state}"
+        return f"{plain(self.quantity)} {self.symbol} {self.state}"

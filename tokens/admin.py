@@ -36,7 +36,7 @@ class MintTxAdmin(ReadOnlyAdmin):
     search_help_text = _("Order id, transaction hash, broker order id or wallet")
     date_hierarchy = "created_at"
     fields = [
-        "id", "reference", "amount", "units", "to_address", "status", "broker_trade_id", "tx_hash",
+        "id", "reference", "amount", "units", "to_address", "state", "broker_trade_id", "tx_hash",
         "block_number", "block_hash", "chain_id", "contract", "sender", "nonce", "created_at",
         "confirmed_at", "trail",
     ]  # fmt: skip

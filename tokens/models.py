@@ -5,6 +5,8 @@ import uuid
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from agora.lib.money import plain, shares_of
+
 
 class MintTx(models.Model):
     """The mint for one filled order (RAT-008); `broker_trade_id` makes it unique on the chain too.
@@ -54,7 +56,7 @@ class MintTx(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.units} → {self.to_address} {self.state}"
+        return f"{plain(shares_of(int(self.units)))} AAPL-RAT {self.state}"
 
 
 class MintAttempt(models.Model):

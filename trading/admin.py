@@ -60,7 +60,7 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
     ordering = ["-created_at", "-id"]
     actions = ["try_again"]
     fieldsets = [
-        (None, {"fields": ["id", "user", "status", "why", "attention", "last_error", "trail"]}),
+        (None, {"fields": ["id", "user", "state", "why", "attention", "last_error", "trail"]}),
         (_("Order"), {"fields": [
             "ordered", "limit_price", "quote_price", "quoted_at", "reserved_usd", "limit_day",
             "source", "wallet_address", "created_at", "updated_at", "queued_until",

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from agora.lib.money import plain
 from agora.lib.work import Job
 from custody.models import CustodyRecord
 from tokens.models import MintTx
@@ -114,4 +115,4 @@ class Order(Job):
         ]
 
     def __str__(self) -> str:
-        return f"{self.quantity} {self.symbol} {self.state}"
+        return f"{plain(self.quantity)} {self.symbol} {self.state}"
