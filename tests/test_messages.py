@@ -1,5 +1,6 @@
-"""Every text of the site is translated, and the compiled catalogues are those of the sources.
+"""Every text that a customer can meet is translated, and the compiled catalogues are up to date.
 
+The back office may speak English until somebody has translated what is new in it.
 gettext's own tools are not needed: Babel reads the catalogues, Django finds the texts in templates.
 """
 
@@ -28,6 +29,7 @@ KEYWORDS = {
     "ngettext": (1, 2),
     "ngettext_lazy": (1, 2),
 }
+BACK_OFFICE = {"admin.py", "admin_site.py", "models.py", "apps.py"}
 _IN_TEMPLATE = re.compile(r"""gettext\(\s*u?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 _PLACE = re.compile(r"%\(\w+\)[a-z]")
 
@@ -40,6 +42,8 @@ def catalog(language: str) -> Catalog:
 def texts_in_python() -> Iterator[str]:
     for app in APPS:
         for path in (ROOT / app).rglob("*.py"):
+            if path.name in BACK_OFFICE or "commands" in path.parts:
+                continue
             with path.open("rb") as file:
                 for _line, found, _comments, _context in extract("python", file, KEYWORDS):
                     yield found if isinstance(found, str) else str(found[0])
@@ -47,7 +51,7 @@ def texts_in_python() -> Iterator[str]:
 
 def texts_in_templates() -> Iterator[str]:
     for path in (ROOT / "templates").rglob("*"):
-        if path.is_file():
+        if path.is_file() and "admin" not in path.parts:
             source = templatize(path.read_text(), origin=str(path))
             yield from (ast.literal_eval(found) for found in _IN_TEMPLATE.findall(source))
 
@@ -69,6 +73,10 @@ def test_every_text_is_translated_with_its_places(language: str) -> None:
         if not message.id:
             continue
         translated = strings_of(message.string)
+        if not all(translated) and all(
+            Path(source).name in BACK_OFFICE for source, _line in message.locations
+        ):
+            continue
         assert translated, message.id
         assert all(translated), message.id
         assert not message.fuzzy, message.id

@@ -6,9 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from django.conf import settings
+from django.conf import settings as project_settings
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
@@ -42,8 +43,11 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(live_server: LiveServer, chain: Chain, sandbox: SandboxControl) -> Iterator[str]:
+def site(
+    live_server: LiveServer, chain: Chain, sandbox: SandboxControl, settings: Settings
+) -> Iterator[str]:
     """The site's address; chain, sandbox and the first tier are there, and the market is open."""
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     Tier.objects.get_or_create(number=1, defaults={"daily_limit_usd": Decimal(1000)})
     yield str(live_server.url)
     sandbox.market(mode="open")
@@ -76,7 +80,7 @@ class Visitor:
         """Give the browser a session, as the sign-in form would."""
         client = Client()
         client.force_login(user)
-        cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+        cookie = client.cookies[project_settings.SESSION_COOKIE_NAME]
         self.context.add_cookies(
             [{"name": cookie.key, "value": cookie.value, "url": self.site, "httpOnly": True}]
         )
