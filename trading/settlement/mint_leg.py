@@ -94,11 +94,15 @@ def mint(lease: OrderLease, now: datetime) -> None:
     order = lease.row
     if order.mint is None:
         raise NeedsAttention("The order has no mint transaction.")
-    attempts = list(order.mint.attempts.order_by("-number"))
-    newest = attempts[0]
     if order.mint.nonce is None:
         _renew(lease, order.mint, now)
-    elif not newest.raw_transaction:
+        return
+    # Attempts with a nonce given up before can have no effect any more.
+    attempts = list(
+        order.mint.attempts.filter(unsigned__nonce=order.mint.nonce).order_by("-number")
+    )
+    newest = attempts[0]
+    if not newest.raw_transaction:
         _sign(lease, order.mint, newest, now)
     elif newest.broadcast_at is None:
         _broadcast(lease, order.mint, newest, now)
@@ -231,7 +235,8 @@ def _watch(lease: OrderLease, mint_tx: MintTx, attempts: list[MintAttempt], now:
         _push(lease, mint_tx, attempts[0], now)
         return
     if not receipt.succeeded:
-        raise NeedsAttention(f"The mint {receipt.tx_hash} was mined but reverted.")
+        _give_up(lease, mint_tx, receipt, now)
+        return
     depth = chain.block_number() - receipt.block_number + 1
     if chain.block_hash(receipt.block_number) != receipt.block_hash:
         raise Temporary("The block of the mint is not canonical now.")
@@ -247,6 +252,13 @@ def _watch(lease: OrderLease, mint_tx: MintTx, attempts: list[MintAttempt], now:
         )
         return
     _confirm(lease, mint_tx, receipt, now)
+
+
+def _give_up(lease: OrderLease, mint_tx: MintTx, receipt: Receipt, now: datetime) -> None:
+    """Mined without effect, its nonce spent: a person looks why; another try takes a fresh nonce."""
+    with transaction.atomic():
+        tokens.give_back_nonce(mint=mint_tx, reusable=False, now=now)
+        park(lease, error=f"The mint {receipt.tx_hash} was mined but reverted.", now=now)
 
 
 def _mined(attempts: list[MintAttempt]) -> Receipt | None:
