@@ -65,5 +65,5 @@ def test_a_vendors_number_is_read_exactly(text: str) -> None:
 
 @pytest.mark.parametrize("odd", [0.5, True, None, "", "abc", "NaN", "Infinity", "1,5"])
 def test_floats_and_oddities_are_refused(odd: object) -> None:
-    with pytest.raises(ValueError, match="Refusing|not a"):
+    with pytest.raises(ValueError, match=r"Refusing|not a"):
         decimal_of(odd)

@@ -1,0 +1,289 @@
+"""The mint is one, at one nonce, and counts only once its block is deep (RAT-008)."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.utils import timezone
+
+from accounts.models import User
+from agora.lib.money import token_units
+from agora.sandbox.client import SandboxControl
+from compliance.models import AuditRow
+from custody import vault
+from tests.conftest import Chain
+from tests.people import onboarded
+from tests.settling import place, settle
+from tests.tokens import minting
+from tokens import chain as evm
+from tokens.models import MintAttempt, MintTx, NonceCounter
+from trading import settlement
+from trading.models import Order
+from trading.services import try_again
+from trading.states import State
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def buyer(db: None) -> User:
+    return onboarded()
+
+
+@pytest.fixture
+def in_custody(chain: Chain, sandbox: SandboxControl, buyer: User) -> Order:
+    """An order whose share is in custody: the mint comes next."""
+    return settle(place(buyer), chain=chain, until={State.CUSTODY_CONFIRMED})
+
+
+@pytest.fixture
+def paused(chain: Chain) -> Iterator[None]:
+    """A paused contract, which goes on after the test at the latest."""
+    minting.pause(chain)
+    yield
+    if minting.is_paused():
+        minting.unpause(chain)
+
+
+def step(order: Order) -> Order:
+    """One step, at once, whatever the order waits for."""
+    Order.objects.filter(pk=order.pk).update(next_attempt_at=timezone.now() - timedelta(hours=1))
+    settlement.advance(order_id=order.pk, now=timezone.now())
+    return Order.objects.select_related("mint").get(pk=order.pk)
+
+
+def steps_until(order: Order, done: Callable[[Order], bool], *, limit: float = 15) -> Order:
+    """The order after the first of its steps that makes the condition true."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        settlement.advance(order_id=order.pk, now=timezone.now())
+        order = Order.objects.select_related("mint").get(pk=order.pk)
+        if done(order):
+            return order
+        time.sleep(0.01)
+    raise AssertionError(f"{order.state} {order.last_error}")
+
+
+def the_mint(order: Order) -> MintTx:
+    return MintTx.objects.get(reference=order.pk)
+
+
+def attempts(order: Order) -> list[MintAttempt]:
+    return list(the_mint(order).attempts.order_by("number"))
+
+
+def audited(order: Order) -> list[str]:
+    mint = the_mint(order)
+    rows = AuditRow.objects.filter(object_id__in=[str(order.pk), str(mint.pk)])
+    return list(rows.order_by("id").values_list("action", flat=True))
+
+
+def assert_minted_once(order: Order) -> None:
+    """Exactly the filled shares, to the buyer's wallet, by one event."""
+    assert order.state == State.MINT_CONFIRMED, order.last_error
+    (event,) = minting.minted_events(order.broker_order_id or "")
+    assert event["args"]["to"] == order.wallet_address
+    assert event["args"]["amount"] == token_units(order.filled_quantity)
+    head = evm.block_number()
+    assert evm.token_balance(order.wallet_address, block=head) == token_units(order.filled_quantity)
+
+
+def test_the_evidence_of_a_mint_is_what_the_chain_says(in_custody: Order, chain: Chain) -> None:
+    order = settle(in_custody, chain=chain)
+
+    mint = the_mint(order)
+    (event,) = minting.minted_events(order.broker_order_id or "")
+    assert_minted_once(order)
+    assert (mint.tx_hash, mint.block_number) == (
+        event["transactionHash"].to_0x_hex(),
+        event["blockNumber"],
+    )
+    assert mint.block_hash == evm.block_hash(event["blockNumber"])
+    assert mint.state == MintTx.State.CONFIRMED
+
+
+def test_signed_bytes_are_stored_before_they_are_broadcast(in_custody: Order) -> None:
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].raw_transaction))
+
+    (attempt,) = attempts(order)
+    assert attempt.broadcast_at is None
+    assert attempt.tx_hash
+    assert evm.receipt(attempt.tx_hash) is None
+    assert minting.signed_fields(attempt)["nonce"] == the_mint(order).nonce
+
+
+def test_a_mint_counts_only_at_the_configured_depth(
+    in_custody: Order, chain: Chain, settings: Any
+) -> None:
+    settings.MINT_CONFIRMATIONS = 100
+    order = steps_until(in_custody, lambda o: bool(o.mint and o.mint.block_number))
+    order = step(order)
+    assert order.state == State.MINTING
+
+    chain.mine(100)
+
+    assert_minted_once(step(order))
+
+
+def test_a_mint_that_the_chain_drops_again_is_not_confirmed_and_minted_once(
+    in_custody: Order, chain: Chain, settings: Any
+) -> None:
+    settings.MINT_CONFIRMATIONS = 200
+    order = steps_until(in_custody, lambda o: bool(o.mint and o.mint.block_number))
+    lost_block, lost_hash = the_mint(order).block_number, the_mint(order).block_hash
+    assert lost_block is not None
+
+    chain.rpc("anvil_reorg", chain.height - lost_block + 1, [])
+    assert evm.receipt(the_mint(order).tx_hash or "") is None, "the chain has dropped it"
+    order = step(order)
+    assert (order.state, the_mint(order).block_number) == (State.MINTING, None)
+
+    order = steps_until(order, lambda o: bool(o.mint and o.mint.block_number))
+    chain.mine(200)
+    order = step(order)
+
+    mint = the_mint(order)
+    assert_minted_once(order)
+    assert mint.block_hash == evm.block_hash(mint.block_number or 0) != lost_hash
+    assert "mint.reorganised" in audited(order)
+    assert len(attempts(order)) == 1, "the same signed bytes were handed in again"
+
+
+def test_a_stuck_mint_is_replaced_at_the_same_nonce_with_both_fees_raised_by_a_tenth(
+    in_custody: Order, chain: Chain, settings: Any
+) -> None:
+    sender = settlement.mint_leg._minter()
+    gap = evm.mined_nonce(sender)
+    # Nothing is mined behind a gap in the nonces, so the mint sticks until the gap is filled.
+    NonceCounter.objects.create(chain_id=settings.CHAIN_ID, sender=sender, next_nonce=gap + 1)
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].broadcast_at))
+
+    long_ago = timezone.now() - timedelta(seconds=settings.MINT_STUCK_SECONDS + 1)
+    MintAttempt.objects.update(broadcast_at=long_ago)
+    order = steps_until(order, lambda o: len(attempts(o)) > 1)
+    order = steps_until(order, lambda o: bool(attempts(o)[-1].broadcast_at))
+
+    first, second = (minting.signed_fields(attempt) for attempt in attempts(order))
+    assert first["nonce"] == second["nonce"] == gap + 1
+    for fee in ("maxFeePerGas", "maxPriorityFeePerGas"):
+        assert second[fee] * 10 >= first[fee] * 11
+    assert first["data"] == second["data"]
+
+    minting.use_nonce(chain, sender=sender, nonce=gap)
+    order = settle(order, chain=chain)
+    assert_minted_once(order)
+    assert the_mint(order).tx_hash in {attempt.tx_hash for attempt in attempts(order)}
+    assert "order.mint_replaced" in audited(order)
+
+
+def test_a_mint_whose_nonce_went_elsewhere_takes_a_fresh_one(
+    in_custody: Order, chain: Chain
+) -> None:
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].raw_transaction))
+    mint = the_mint(order)
+    assert mint.nonce is not None
+    minting.use_nonce(chain, sender=mint.sender, nonce=mint.nonce)
+
+    order = settle(order, chain=chain)
+
+    assert_minted_once(order)
+    assert the_mint(order).nonce == mint.nonce + 1
+    assert "order.nonce_lost" in audited(order)
+
+
+def test_while_the_contract_is_paused_the_order_waits_and_then_goes_on(
+    in_custody: Order, chain: Chain, paused: None
+) -> None:
+    order = in_custody
+    for _ in range(3):
+        order = step(order)
+    assert (order.state, order.attention, order.mint) == (State.CUSTODY_CONFIRMED, False, None)
+    assert order.next_attempt_at is not None
+
+    minting.unpause(chain)
+
+    assert_minted_once(settle(order, chain=chain))
+
+
+def test_a_mint_that_was_mined_but_reverted_is_left_to_a_person_who_can_have_it_tried_again(
+    in_custody: Order, chain: Chain, paused: None, settings: Any
+) -> None:
+    minting.unpause(chain)
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].raw_transaction))
+    minting.pause(chain)
+    order = settle(order, chain=chain)
+    assert (order.state, order.attention) == (State.MINTING, True)
+    assert "reverted" in order.last_error
+    assert minting.minted_events(order.broker_order_id or "") == []
+
+    minting.unpause(chain)
+    try_again(order_ids=[order.pk], actor="user:operator", now=timezone.now())
+
+    assert_minted_once(settle(order, chain=chain))
+
+
+def test_a_signature_by_another_key_is_never_broadcast(
+    in_custody: Order, chain: Chain, settings: Any
+) -> None:
+    order = settle(in_custody, chain=chain, until={State.MINTING})
+    settings.FIREBLOCKS_MINTER_VAULT = another_vault()
+
+    order = settle(order, chain=chain)
+
+    assert (order.state, order.attention) == (State.MINTING, True)
+    assert "not by the minter" in order.last_error
+    assert attempts(order)[0].raw_transaction == ""
+    assert minting.minted_events(order.broker_order_id or "") == []
+
+
+def another_vault() -> str:
+    """A vault account of the custodian with a key of its own."""
+    from fireblocks.models.create_vault_account_request import CreateVaultAccountRequest
+
+    vaults = vault._client().vaults
+    request = CreateVaultAccountRequest(name="Other")
+    made = vaults.create_vault_account(create_vault_account_request=request).result().data.id
+    vaults.create_vault_account_asset(
+        vault_account_id=made, asset_id=project.FIREBLOCKS_GAS_ASSET
+    ).result()
+    return str(made)
+
+
+def test_a_trade_that_was_minted_before_is_left_to_a_person_and_not_minted_twice(
+    in_custody: Order, chain: Chain
+) -> None:
+    trade_id = in_custody.broker_order_id or ""
+    minting.mint_beside(chain, to=in_custody.wallet_address, units=1, trade_id=trade_id)
+
+    order = settle(in_custody, chain=chain)
+
+    assert (order.state, order.attention) == (State.CUSTODY_CONFIRMED, True)
+    assert "already" in order.last_error
+    assert len(minting.minted_events(trade_id)) == 1
+    assert order.mint is None
+
+
+def test_a_mint_that_another_overtakes_reverts_and_mints_nothing(
+    in_custody: Order, chain: Chain
+) -> None:
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].raw_transaction))
+    trade_id = order.broker_order_id or ""
+    minting.mint_beside(chain, to=order.wallet_address, units=1, trade_id=trade_id)
+
+    order = settle(order, chain=chain)
+
+    assert (order.state, order.attention) == (State.MINTING, True)
+    assert [event["args"]["amount"] for event in minting.minted_events(trade_id)] == [1]
+
+
+def test_a_transaction_handed_in_twice_is_one_transaction(in_custody: Order, chain: Chain) -> None:
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].raw_transaction))
+    raw = attempts(order)[0].raw_transaction
+
+    for _ in range(3):
+        evm.broadcast(raw)
+
+    assert_minted_once(settle(order, chain=chain))
