@@ -150,13 +150,16 @@ class Lease(Generic[J]):
 
 
 def claim(model: type[J], *, pk: object) -> Lease[J] | None:
-    """Lease one row if it is due and free; None when it is not. One round trip."""
+    """Lease one row if it is due and free; None when it is not. One round trip.
+
+    Outside of transactions only: the one that takes a lease does not wait for the disk.
+    """
     leases = _claim(model, where="id = %s", argument=pk, limit=1)
     return leases[0] if leases else None
 
 
 def claim_due(model: type[J], *, limit: int) -> list[Lease[J]]:
-    """Lease up to `limit` due rows, oldest first."""
+    """Lease up to `limit` due rows, oldest first. Outside of transactions only."""
     return _claim(model, where="%s", argument=True, limit=limit)
 
 
@@ -164,11 +167,13 @@ def _claim(model: type[J], *, where: str, argument: object, limit: int) -> list[
     token = uuid.uuid4()
     table = model._meta.db_table
     # Table and condition are ours; values are bound. RETURNING saves the second trip of the ORM.
+    # The lease alone does not wait for the disk: a crash of the server that forgets it leaves the
+    # row due, and whatever the worker commits next, such as its intent, brings it to the disk first.
     statement = f"""
         UPDATE {table} SET lease_token = %s, attempts = attempts + 1,
                lease_until = clock_timestamp() + make_interval(secs => %s)
         WHERE id IN (
-            SELECT id FROM {table}
+            SELECT id FROM {table}, set_config('synchronous_commit', 'off', true)
             WHERE {where} AND next_attempt_at <= clock_timestamp()
               AND (lease_until IS NULL OR lease_until < clock_timestamp())
             ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED
