@@ -22,6 +22,8 @@ from bench.people import FIRST, id_of
 CLIENTS = 4
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _HEX_UUID = re.compile(r"\b[0-9a-f]{32}\b")
+# A statement may have several lines; the next message starts with its time.
+_QUERY = re.compile(r'\tQuery\t "(.*?)"\n(?=\d{4}-\d\d-\d\d |\Z)', re.DOTALL)
 _LOCK = re.compile(r"(?<=pg_try_advisory_xact_lock\()-?\d+")
 
 
@@ -39,11 +41,10 @@ def traced() -> Iterator[list[str]]:
         finally:
             wire.untrace()
             trace.seek(0)
-            lines = list(trace)
-            sent = [line for line in lines if "\tQuery\t" in line]
-            answers = sum("\tReadyForQuery\t" in line for line in lines)
-            assert len(sent) == answers, f"{answers} round trips, {len(sent)} of them understood"
-            statements += [line[line.index('"') + 1 : line.rindex('"')] for line in sent]
+            text = trace.read()
+            statements += _QUERY.findall(text)
+            answers = text.count("\tReadyForQuery\t")
+            assert len(statements) == answers, f"{answers} trips, {len(statements)} understood"
 
 
 def script(statements: list[str], *, person: int, people: int, key: str = "") -> str:
