@@ -16,7 +16,7 @@ from agora.runtime.folder import FolderInUse, port_is_free
 from agora.runtime.invented import any_address, any_cpf
 from agora.runtime.logs import Follower
 from agora.runtime.once import LegFailed, Program
-from agora.runtime.processes import PartFailed
+from agora.runtime.processes import Part, PartFailed
 from agora.runtime.services import Services
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -75,19 +75,45 @@ class Demo:
         port = self._web_port(services)
         self.password = services.folder.secret("demo.password", _password).read_text()
         self.env = self._compose_env(services, port=port)
-        prepared = self._prepare()
-        self.env["CONTRACT_ADDRESS"] = str(prepared["contract"]["address"])
-        services.write_env(self.env)
-        services.supervisor.start(
-            parts.web(env=self.env, port=port),
-            parts.worker(env=self.env, folder=services.folder),
-            parts.beat(env=self.env),
-        )
+        prepared = self._start_agora(services, port=port)
         self._say(f"Ready after {time.monotonic() - self.began:.1f} s.")
         if self.once:
             return self._buy_once(services, port=port, email=prepared["accounts"]["once"])
         self._greet(port=port, accounts=prepared["accounts"])
         return self._watch(services)
+
+    def _start_agora(self, services: Services, *, port: int) -> dict[str, Any]:
+        """Prepare the database and the contract, and start web, worker and beat.
+
+        Where the last start prepared the same, all of it happens at once, which halves the time.
+        """
+        memory = services.folder.root / "prepared.json"
+        before = json.loads(memory.read_text()) if memory.exists() else {}
+        early = before.get("migrations") == _migrations()
+        if early:
+            begun = self._begin(services, port=port, contract=before["contract"])
+        prepared = self._prepare()
+        contract = str(prepared["contract"]["address"])
+        if early and contract != before["contract"]:  # the chain's data was removed
+            services.supervisor.stop_last()
+            early = False
+        if not early:
+            begun = self._begin(services, port=port, contract=contract)
+        for part in begun:
+            services.supervisor.wait_ready(part)
+        memory.write_text(json.dumps({"migrations": _migrations(), "contract": contract}))
+        return prepared
+
+    def _begin(self, services: Services, *, port: int, contract: str) -> list[Part]:
+        self.env["CONTRACT_ADDRESS"] = contract
+        services.write_env(self.env)
+        begun = [
+            parts.worker(env=self.env, folder=services.folder),  # the slowest goes first
+            parts.web(env=self.env, port=port),
+            parts.beat(env=self.env),
+        ]
+        services.supervisor.begin(*begun)
+        return begun
 
     def _web_port(self, services: Services) -> int:
         if self.wanted_port is None:
@@ -191,6 +217,11 @@ class Demo:
 
     def _say(self, text: str) -> None:
         print(text, file=self.out, flush=True)
+
+
+def _migrations() -> list[str]:
+    """The migrations of this code; while they are the same, the database needs no change."""
+    return sorted(str(path.relative_to(PROJECT)) for path in PROJECT.glob("*/migrations/0*.py"))
 
 
 def _password() -> str:

@@ -121,12 +121,16 @@ class Supervisor:
 
     def stop(self) -> None:
         while self._batches:
-            batch = self._batches[-1]
-            for process in batch:
-                process.ask_to_stop()
-            for process in batch:
-                process.wait_stopped(time.monotonic() + process.part.stop_limit)
-            self._batches.pop()
+            self.stop_last()
+
+    def stop_last(self) -> None:
+        """Stop what was started last together."""
+        batch = self._batches[-1]
+        for process in batch:
+            process.ask_to_stop()
+        for process in batch:
+            process.wait_stopped(time.monotonic() + process.part.stop_limit)
+        self._batches.pop()
         self._remember()
 
     def _remember(self) -> None:
