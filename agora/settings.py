@@ -4,7 +4,6 @@ Every secret X may also come from a file named by X_FILE, as container platforms
 runtime leaves its values in DATA_DIR/runtime.env, so that commands in a second terminal reach it.
 """
 
-import secrets
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -14,55 +13,20 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from agora.back_office import UNFOLD as UNFOLD
+from agora.environment import address, env, evm_address, flag, one_of, required, seconds, whole
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.FileAwareEnv()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 if (DATA_DIR / "runtime.env").is_file():
     environ.Env.read_env(DATA_DIR / "runtime.env")
 
-# The demo only supervises other processes, which get their own secrets from it.
-_SUPERVISES_ONLY = len(sys.argv) > 1 and sys.argv[1] in {"demo", "failpoints", "compilemessages"}
-
-
-def required(name: str, *, stand_in: str = "") -> str:
-    """A text that must be set; a supervising process gets a stand-in that opens nothing."""
-    value: str = env.str(name, default="").strip()
-    if value:
-        return value
-    if _SUPERVISES_ONLY:
-        return stand_in or secrets.token_hex(32)
-    raise ImproperlyConfigured(f"{name} is not set. See docs/settings.md, or run `make demo`.")
-
-
-def one_of(name: str, *, allowed: set[str], default: str) -> str:
-    value: str = env.str(name, default=default)
-    if value not in allowed:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {sorted(allowed)}.")
-    return value
-
-
-def whole(name: str, *, default: int, least: int = 0) -> int:
-    value: int = env.int(name, default=default)
-    if value < least:
-        raise ImproperlyConfigured(f"{name} is {value}; it must be at least {least}.")
-    return value
-
-
-def seconds(name: str, *, default: float) -> float:
-    value: float = env.float(name, default=default)
-    if value <= 0:
-        raise ImproperlyConfigured(f"{name} is {value}; it must be a number of seconds above 0.")
-    return value
-
-
 # --- Core -----------------------------------------------------------------------------------
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = flag("DEBUG", default=False)
 SECRET_KEY = required("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-SITE_URL = env.str("SITE_URL", default="http://localhost:8000").rstrip("/")
+SITE_URL = address("SITE_URL", default="http://localhost:8000")
 SITE_IS_HTTPS = SITE_URL.startswith("https://")
 ROOT_URLCONF = "agora.urls"
 WSGI_APPLICATION = "agora.wsgi.application"
@@ -159,11 +123,15 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
+if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL is not an address that begins postgres://.")
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     connect_timeout=3,
     options="-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c lock_timeout=5000",
 )
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+REDIS_URL = address(
+    "REDIS_URL", default="redis://127.0.0.1:6379/0", schemes=frozenset({"redis", "rediss"})
+)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -249,11 +217,11 @@ BLIND_INDEX_KEY = required("BLIND_INDEX_KEY")
 TOKEN_PEPPER = required("TOKEN_PEPPER")
 
 # --- Vendors --------------------------------------------------------------------------------
-ALPACA_BASE_URL = env.str("ALPACA_BASE_URL", default="https://paper-api.alpaca.markets")
-ALPACA_DATA_URL = env.str("ALPACA_DATA_URL", default="https://data.alpaca.markets")
+ALPACA_BASE_URL = address("ALPACA_BASE_URL", default="https://paper-api.alpaca.markets")
+ALPACA_DATA_URL = address("ALPACA_DATA_URL", default="https://data.alpaca.markets")
 ALPACA_API_KEY = env.str("ALPACA_API_KEY", default="")
 ALPACA_API_SECRET = env.str("ALPACA_API_SECRET", default="")
-FIREBLOCKS_BASE_URL = env.str("FIREBLOCKS_BASE_URL", default="https://sandbox-api.fireblocks.io/v1")
+FIREBLOCKS_BASE_URL = address("FIREBLOCKS_BASE_URL", default="https://sandbox-api.fireblocks.io/v1")
 FIREBLOCKS_API_KEY = env.str("FIREBLOCKS_API_KEY", default="")
 FIREBLOCKS_PRIVATE_KEY = env.str("FIREBLOCKS_PRIVATE_KEY", default="", multiline=True)
 FIREBLOCKS_RECEIPT_SOURCE_VAULT = env.str("FIREBLOCKS_RECEIPT_SOURCE_VAULT", default="0")
@@ -265,11 +233,11 @@ VENDOR_CONNECT_TIMEOUT = seconds("VENDOR_CONNECT_TIMEOUT", default=3)
 VENDOR_READ_TIMEOUT = seconds("VENDOR_READ_TIMEOUT", default=10)
 
 # --- Chain ----------------------------------------------------------------------------------
-CHAIN_RPC_URL = env.str("CHAIN_RPC_URL", default="http://127.0.0.1:8545")
+CHAIN_RPC_URL = address("CHAIN_RPC_URL", default="http://127.0.0.1:8545")
 CHAIN_ID = whole("CHAIN_ID", default=31337, least=1)
 CHAIN_NAME = env.str("CHAIN_NAME", default="") or _("Local test chain")
-CHAIN_EXPLORER_URL = env.str("CHAIN_EXPLORER_URL", default="").rstrip("/")
-CONTRACT_ADDRESS = env.str("CONTRACT_ADDRESS", default="")
+CHAIN_EXPLORER_URL = address("CHAIN_EXPLORER_URL", default="")
+CONTRACT_ADDRESS = evm_address("CONTRACT_ADDRESS")
 CHAIN_DEPLOYER_KEY = env.str("CHAIN_DEPLOYER_KEY", default="")
 MINT_CONFIRMATIONS = whole("MINT_CONFIRMATIONS", default=12, least=1)
 MINT_STUCK_SECONDS = seconds("MINT_STUCK_SECONDS", default=120)
