@@ -1,0 +1,125 @@
+"""The sealer chains every row, without a gap, whatever happens at the same time (AUD-1)."""
+
+import hashlib
+from datetime import timedelta
+from threading import Event, Thread
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from compliance import audit
+from compliance.models import AuditRow, AuditSeal
+from tests.threads import at_once
+
+
+def write(number: int = 1) -> AuditRow:
+    return audit.record(
+        actor="system:test",
+        action="thing.done",
+        object_type="thing",
+        object_id=str(number),
+        evidence={},
+        now=timezone.now(),
+    )
+
+
+def seal_all() -> None:
+    while audit.seal(now=timezone.now()):
+        pass
+
+
+@pytest.mark.django_db
+def test_each_seal_is_the_hash_of_the_one_before_and_its_row() -> None:
+    rows = [write(number) for number in range(3)]
+    assert audit.seal(now=timezone.now()) == 3
+
+    head = hashlib.sha256(b"agora audit trail").digest()
+    for position, row in enumerate(rows, start=1):
+        head = hashlib.sha256(head + row.row_hash).digest()
+        seal = AuditSeal.objects.get(position=position)
+        assert (seal.row_id, bytes(seal.hash)) == (row.pk, head)
+
+
+@pytest.mark.django_db
+def test_a_sealed_row_is_not_sealed_again() -> None:
+    write()
+
+    assert [audit.seal(now=timezone.now()) for _ in range(3)] == [1, 0, 0]
+
+
+@pytest.mark.django_db
+def test_a_long_backlog_is_sealed_in_portions() -> None:
+    for number in range(5):
+        write(number)
+
+    assert [audit.seal(now=timezone.now(), limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert audit.verify().faults == []
+
+
+@pytest.mark.django_db
+def test_a_worker_whose_clock_is_minutes_behind_is_sealed_too() -> None:
+    write()
+    seal_all()
+    audit.record(
+        actor="system:test",
+        action="thing.done",
+        object_type="thing",
+        object_id="2",
+        evidence={},
+        now=timezone.now() - timedelta(minutes=30),
+    )
+
+    assert audit.seal(now=timezone.now()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_written_while_two_sealers_work_are_sealed_without_gap_or_repeat() -> None:
+    def work(number: int) -> None:
+        for turn in range(25):
+            if number < 2:
+                audit.seal(now=timezone.now(), limit=7)
+            else:
+                write(100 * number + turn)
+
+    assert at_once(8, work) == [None] * 8
+    seal_all()
+
+    verdict = audit.verify()
+    assert (verdict.faults, verdict.rows, verdict.sealed) == ([], 150, 150)
+    assert list(AuditSeal.objects.order_by("position").values_list("position", flat=True)) == list(
+        range(1, 151)
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_commits_late_is_sealed_behind_those_that_came_first() -> None:
+    written, may_commit = Event(), Event()
+    late: list[AuditRow] = []
+
+    def slow_writer() -> None:
+        try:
+            with transaction.atomic():
+                late.append(write(1))
+                written.set()
+                assert may_commit.wait(20)
+        finally:
+            connection.close()
+
+    thread = Thread(target=slow_writer)
+    thread.start()
+    assert written.wait(20)
+    early = write(2)
+    seal_all()
+    assert list(AuditSeal.objects.values_list("row_id", flat=True)) == [early.pk]
+
+    may_commit.set()
+    thread.join(20)
+    seal_all()
+
+    assert late[0].pk < early.pk, "the late row has the lower id"
+    assert list(AuditSeal.objects.order_by("position").values_list("row_id", flat=True)) == [
+        early.pk,
+        late[0].pk,
+    ]
+    assert audit.verify().faults == []
