@@ -40,6 +40,7 @@ def onboarding(request: HttpRequest) -> HttpResponse:
         "form": form,
         "next": request.POST.get("next") or request.GET.get("next", ""),
         "consent_text": _(CONSENT_TEXT),
+        "consent_original": CONSENT_TEXT,
         "consent_version": CONSENT_VERSION,
     }
     return render(request, "kyc/onboarding.html", context, status=422 if form.errors else 200)

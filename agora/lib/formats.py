@@ -4,6 +4,7 @@ Django's own Spanish groups thousands by a space, which is wrong in Paraguay, so
 Babel with the locale of the country that a language stands for.
 """
 
+import re
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from django.utils.translation import get_language, gettext
 LOCALES = {"en": "en_US", "pt-br": "pt_BR", "es": "es_PY"}
 DASH = "\N{EM DASH}"
 HOUR, MINUTE = 3600, 60
+_FIGURE = re.compile(r"(\d+(?:\.\d+)?) ([A-Z][A-Z-]*)")
 
 
 def reader_locale() -> Locale:
@@ -54,6 +56,20 @@ def quantity(value: object) -> str:
     return format_decimal(
         amount.normalize(), format="#,##0.##################", locale=reader_locale()
     )
+
+
+def figure(text: object) -> str:
+    """A figure with its unit, such as "231.04 USD" or "0.5 AAPL", as the reader writes it.
+
+    Evidence states figures plainly, for people and programs alike; any other text stays as it is.
+    """
+    found = _FIGURE.fullmatch(str(text))
+    if found is None:
+        return str(text)
+    number, unit = found.groups()
+    if unit == "USD":
+        return usd(number, max(2, len(number.partition(".")[2])))
+    return f"{quantity(number)} {unit}"
 
 
 def plain(value: object) -> str:

@@ -9,6 +9,7 @@ register = template.Library()
 for _filter in (
     formats.usd,
     formats.quantity,
+    formats.figure,
     formats.plain,
     formats.percent_of,
     formats.moment,

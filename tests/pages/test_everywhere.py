@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from accounts.models import User
-from agora.lib.formats import duration, quantity, usd
+from agora.lib.formats import duration, figure, quantity, usd
 
 ROOT = Path(__file__).resolve().parents[2]
 STRICT = (
@@ -118,6 +118,23 @@ def test_money_is_written_as_in_the_readers_country(
         assert usd(Decimal("1284567.27")) == amount
         assert quantity(Decimal("1234.500000000")) == shares
         assert quantity(Decimal("0.000000001")).endswith("000000001")
+
+
+@pytest.mark.parametrize(
+    ("stated", "shown"),
+    [
+        ("231.04 USD", "US$\xa0231,04"),
+        ("228.745 USD", "US$\xa0228,745"),
+        ("0.5 AAPL-RAT", "0,5 AAPL-RAT"),
+        ("0x12", "0x12"),
+        ("85", "85"),
+    ],
+)
+def test_figures_of_the_evidence_are_written_as_in_the_readers_country(
+    stated: str, shown: str
+) -> None:
+    with translation.override("pt-br"):
+        assert figure(stated) == shown
 
 
 def test_durations_read_like_speech() -> None:
