@@ -26,7 +26,8 @@ FOREIGN_KEYS: list[tuple[type[models.Model], ForeignKey]] = [
 
 
 def named(value: object) -> str:
-    return value._meta.label if isinstance(value, models.base.ModelBase) else str(value)
+    meta = getattr(value, "_meta", None)
+    return str(meta.label if meta else value)
 
 
 @pytest.mark.parametrize(("model", "field"), FOREIGN_KEYS, ids=named)
@@ -57,18 +58,15 @@ def test_a_task_that_is_nudged_by_name_is_registered(name: str) -> None:
 def test_every_scheduled_task_is_registered() -> None:
     celery.loader.import_default_modules()
 
-    scheduled = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    scheduled = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     assert scheduled <= set(celery.tasks)
 
 
 def test_every_kind_of_job_is_swept() -> None:
     """A row that waits for work without a sweep would be lost with its nudge."""
     jobs = {model._meta.app_label for model in OURS if issubclass(model, Job)}
-    swept = {
-        entry["task"].split(".")[0]
-        for entry in settings.CELERY_BEAT_SCHEDULE.values()
-        if ".sweep_" in entry["task"]
-    }
+    tasks = [str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()]
+    swept = {task.split(".")[0] for task in tasks if ".sweep_" in task}
 
     assert jobs == swept
 

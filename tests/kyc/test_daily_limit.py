@@ -72,7 +72,7 @@ def test_a_fill_above_the_reservation_is_counted_and_blocks_the_next_order() -> 
 
     status = limits.limit_status(user=user, now=NOON)
     assert status is not None
-    assert (str(status.used_usd), status.left_usd) == ("1000.50", 0)
+    assert (str(status.used_usd), str(status.left_usd)) == ("1000.50", "0")
     assert reserve(user, "0.01") is None
 
 

@@ -33,7 +33,7 @@ def leased(job: ReserveReport) -> Lease[ReserveReport]:
 
 
 def columns_of(job: ReserveReport) -> dict[str, Any]:
-    return ReserveReport.objects.values().get(pk=job.pk)
+    return dict(ReserveReport.objects.values().get(pk=job.pk))
 
 
 def let_lease_run_out(job: ReserveReport) -> None:

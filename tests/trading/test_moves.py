@@ -114,12 +114,11 @@ def test_a_move_of_a_lost_lease_changes_nothing_at_all(buyer: User, untouched: U
     lease = leased_in(State.PENDING, buyer)
     Order.objects.update(lease_token=uuid.uuid4())
 
+    def also() -> None:
+        User.objects.filter(pk=buyer.pk).update(is_staff=True)
+
     with untouched(), pytest.raises(LeaseLost):
-        make(
-            lease,
-            State.SUBMITTED,
-            also=lambda: User.objects.filter(pk=buyer.pk).update(is_staff=True),
-        )
+        make(lease, State.SUBMITTED, also=also)
     assert not User.objects.get(pk=buyer.pk).is_staff
 
 

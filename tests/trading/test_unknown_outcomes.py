@@ -170,7 +170,7 @@ LOOK_UPS: list[tuple[Call, str]] = [
     "trouble",
     [
         {"kind": "status", "status": 500},
-        {"kind": "status", "status": 403},
+        {"kind": "status", "status": 422},
         {"kind": "drop_before"},
     ],
     ids=lambda trouble: " ".join(map(str, trouble.values())),
