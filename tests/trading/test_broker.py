@@ -43,7 +43,11 @@ OUTCOMES: list[tuple[dict[str, Any], type[OutsideError], type[OutsideError]]] = 
     ({"kind": "status", "status": 200, "body": "<html>"}, Unknown, Temporary),
     ({"kind": "status", "status": 401}, Temporary, Temporary),
     ({"kind": "status", "status": 403}, Temporary, Temporary),
-    ({"kind": "status", "status": 403, "body": '{"code": 40310000}'}, Rejected, Rejected),
+    (
+        {"kind": "status", "status": 403, "body": '{"code": 40310000, "message": "no"}'},
+        Rejected,
+        Rejected,
+    ),
     ({"kind": "status", "status": 422}, Rejected, Rejected),
     ({"kind": "rate_limit", "retry_after": 7}, Temporary, Temporary),
 ]
