@@ -1,4 +1,4 @@
-"""A light HTTP load in a process of its own: one keep-alive socket a thread, no client library.
+"""A light HTTP load in a process of its own: keep-alive sockets under one selector, no library.
 
 The first line of standard input is the plan; each further one is a number of seconds to run for,
 answered by one line: {"done": requests, "seconds": time taken, "wrong": [unexpected answers]}.
@@ -8,14 +8,15 @@ import itertools
 import json
 import os
 import random
+import re
+import selectors
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 _BUFFER = 65_536
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -32,70 +33,72 @@ class Plan:
         return json.dumps(asdict(self))
 
 
-def main() -> None:
-    plan = Plan(**json.loads(sys.stdin.readline()))
-    keys = itertools.count()  # next() on it is atomic
-    with ThreadPoolExecutor(plan.connections) as pool:
-        for line in sys.stdin:
-            started = time.monotonic()
-            runs = [
-                pool.submit(_drive, plan, keys, started + float(line))
-                for _connection in range(plan.connections)
-            ]
-            done, wrong = zip(*(run.result() for run in runs), strict=True)
-            seconds = time.monotonic() - started
-            unexpected = [text for texts in wrong for text in texts]
-            print(json.dumps({"done": sum(done), "seconds": seconds, "wrong": unexpected}))
-            sys.stdout.flush()
+class Load:
+    """Connections that each send the next request as soon as the last one is answered."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._numbers = itertools.count()
+        self._head = f"POST {plan.path} HTTP/1.1\r\nHost: 127.0.0.1:{plan.port}\r\n"
+        self._rest = (
+            f"Content-Type: application/json\r\nContent-Length: {len(plan.body)}\r\n\r\n{plan.body}"
+        )
+
+    def run(self, seconds: float) -> dict[str, object]:
+        """Drive for that long, then wait for the last answers."""
+        done, wrong = 0, []
+        started = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            for _connection in range(self._plan.connections):
+                connection = socket.create_connection(("127.0.0.1", self._plan.port))
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                selector.register(connection, selectors.EVENT_READ, bytearray())
+                connection.sendall(self._request())
+            while selector.get_map():
+                for key, _events in selector.select():
+                    answer = _whole_answer(key)
+                    if answer is None:
+                        continue
+                    connection = key.fileobj  # type: ignore[assignment]
+                    good = answer.startswith(b"HTTP/1.1 201 ")
+                    if good:
+                        done += 1
+                    else:
+                        wrong.append(answer[:2000].decode(errors="replace"))
+                    if good and time.monotonic() < started + seconds:
+                        connection.sendall(self._request())
+                    else:
+                        selector.unregister(connection)
+                        connection.close()
+        return {"done": done, "seconds": time.monotonic() - started, "wrong": wrong}
+
+    def _request(self) -> bytes:
+        return (
+            f"{self._head}Authorization: Bearer {random.choice(self._plan.tokens)}\r\n"
+            f"Idempotency-Key: bench-{os.getpid()}-{next(self._numbers)}\r\n{self._rest}"
+        ).encode()
 
 
-def _drive(plan: Plan, keys: Iterator[int], until: float) -> tuple[int, list[str]]:
-    done, wrong = 0, []
-    with socket.create_connection(("127.0.0.1", plan.port)) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while time.monotonic() < until:
-            connection.sendall(_request(plan, next(keys)))
-            answer = _answer(connection)
-            if answer.startswith(b"HTTP/1.1 201 "):
-                done += 1
-            else:
-                wrong.append(answer[:2000].decode(errors="replace"))
-                break
-    return done, wrong
-
-
-def _request(plan: Plan, number: int) -> bytes:
-    return (
-        f"POST {plan.path} HTTP/1.1\r\n"
-        f"Host: 127.0.0.1:{plan.port}\r\n"
-        f"Authorization: Bearer {random.choice(plan.tokens)}\r\n"
-        f"Idempotency-Key: bench-{os.getpid()}-{number}\r\n"
-        "Content-Type: application/json\r\n"
-        f"Content-Length: {len(plan.body)}\r\n\r\n{plan.body}"
-    ).encode()
-
-
-def _answer(connection: socket.socket) -> bytes:
-    """One whole answer; all of ours state their length."""
-    received = connection.recv(_BUFFER)
-    while b"\r\n\r\n" not in received:
-        received += _more(connection)
-    head, _blank, body = received.partition(b"\r\n\r\n")
-    length = next(
-        int(line.partition(b":")[2])
-        for line in head.split(b"\r\n")
-        if line.lower().startswith(b"content-length:")
-    )
-    while len(body) < length:
-        body += _more(connection)
-    return head + b"\r\n\r\n" + body
-
-
-def _more(connection: socket.socket) -> bytes:
-    chunk = connection.recv(_BUFFER)
+def _whole_answer(key: selectors.SelectorKey) -> bytes | None:
+    """Read what has come; the answer once it is whole. All of ours state their length."""
+    received: bytearray = key.data
+    chunk: bytes = key.fileobj.recv(_BUFFER)  # type: ignore[union-attr]
     if not chunk:
-        raise ConnectionError("The server closed the connection.")
-    return chunk
+        return b"closed by the server: " + bytes(received)
+    received += chunk
+    head, blank, body = received.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head + b"\r\n")
+    if not blank or (length and len(body) < int(length.group(1))):
+        return None
+    answer = bytes(received)
+    received.clear()
+    return answer
+
+
+def main() -> None:
+    load = Load(Plan(**json.loads(sys.stdin.readline())))
+    for line in sys.stdin:
+        print(json.dumps(load.run(float(line))), flush=True)
 
 
 if __name__ == "__main__":
