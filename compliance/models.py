@@ -1,7 +1,7 @@
 """The audit trail (bottom of all apps) and reserve reports (top).
 
 Rows of the trail hold plain ids and no foreign key: they outlive what they describe. The database
-itself refuses UPDATE, DELETE and TRUNCATE on the trail and its seals (migration 0001).
+itself refuses UPDATE, DELETE and TRUNCATE on the trail and its seals (migration 0002).
 """
 
 import uuid

@@ -13,6 +13,7 @@ class CustodyRecord(models.Model):
 
     `reference` is the order's id, carried as a plain value: custody stands below trading.
     `external_tx_id` is stored before the transfer is asked for; the custodian refuses a second one.
+    A transfer that failed for good is asked for again under the next `number`.
     """
 
     class State(models.TextChoices):
@@ -27,6 +28,7 @@ class CustodyRecord(models.Model):
     state = models.CharField(
         _("state"), max_length=10, choices=State, default=State.PENDING, db_index=True
     )
+    number = models.PositiveSmallIntegerField(_("number"), default=1)
     external_tx_id = models.CharField(_("external id"), max_length=40, unique=True)
     custody_tx_id = models.CharField(
         _("custody transaction"), max_length=64, unique=True, null=True, blank=True

@@ -21,12 +21,26 @@ def open_record(
         reference=reference,
         symbol=symbol,
         quantity=quantity,
-        external_tx_id=f"cus-{reference.hex}",
+        external_tx_id=_key(reference, number=1),
         created_at=now,
     )
     record.save(force_insert=True)
     _record(record, "custody.requested", now)
     return record
+
+
+def _key(reference: uuid.UUID, *, number: int) -> str:
+    """Our own id of a transfer at the custodian, at most 40 characters."""
+    return f"cus{number if number > 1 else ''}-{reference.hex}"
+
+
+def ask_again(*, record: CustodyRecord, transaction: VaultTransaction, now: datetime) -> None:
+    """Give a record whose transfer ended without effect the key of a next transfer."""
+    _record(record, "custody.transfer_failed", now, status=transaction.status)
+    record.number += 1
+    record.external_tx_id = _key(record.reference, number=record.number)
+    record.custody_tx_id, record.vendor_status = None, ""
+    record.save(update_fields=["number", "external_tx_id", "custody_tx_id", "vendor_status"])
 
 
 def note_status(*, record: CustodyRecord, transaction: VaultTransaction) -> None:
@@ -47,7 +61,7 @@ def complete(*, record: CustodyRecord, transaction: VaultTransaction, now: datet
     _record(record, "custody.completed", now)
 
 
-def _record(record: CustodyRecord, action: str, now: datetime) -> None:
+def _record(record: CustodyRecord, action: str, now: datetime, **evidence: object) -> None:
     audit.record(
         actor=_ACTOR,
         action=action,
@@ -60,6 +74,7 @@ def _record(record: CustodyRecord, action: str, now: datetime) -> None:
             "symbol": record.symbol,
             "external_tx_id": record.external_tx_id,
             "custody_tx_id": record.custody_tx_id,
+            **evidence,
         },
         now=now,
     )

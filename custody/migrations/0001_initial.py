@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                         verbose_name="state",
                     ),
                 ),
+                ("number", models.PositiveSmallIntegerField(default=1, verbose_name="number")),
                 (
                     "external_tx_id",
                     models.CharField(max_length=40, unique=True, verbose_name="external id"),

@@ -37,7 +37,7 @@ class Books:
     def of(self, order: Order) -> Evidence:
         """Everything that was done outside for this order."""
         placed = [o for o in self._orders if o["client_order_id"] == f"buy-{order.pk.hex}"]
-        moved = [t for t in self._transfers if t["externalTxId"] == f"cus-{order.pk.hex}"]
+        moved = [t for t in self._transfers if _is_transfer(t["externalTxId"], order)]
         ids = {o["id"] for o in placed}
         minted = [units for trade_id, units in self._mints if trade_id in ids]
         return Evidence(
@@ -48,3 +48,8 @@ class Books:
             mints=len(minted),
             minted_units=sum(minted),
         )
+
+
+def _is_transfer(external_id: str, order: Order) -> bool:
+    """Whether the id is one of the order's custody transfers, the first or a repeated one."""
+    return external_id.startswith("cus") and external_id.endswith(order.pk.hex)

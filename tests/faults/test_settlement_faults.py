@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_django.plugin import DjangoDbBlocker
 
 # Marks that an order on its way to the mint does not pass; test_killed_worker.py strikes the first.
-_ELSEWHERE = ("order.close.", "order.nonce_renew.")
+_ELSEWHERE = ("order.close.", "order.custody_again.", "order.nonce_renew.")
 _ROOT = Path(__file__).resolve().parents[2]
 KILLS = [point for point in declared(_ROOT) if not point.startswith(_ELSEWHERE)]
 

@@ -19,7 +19,7 @@ from tests.people import onboarded
 from tests.settling import place, settle
 from tests.tokens import minting
 from tokens import chain as evm
-from tokens.models import MintAttempt, MintTx, NonceCounter
+from tokens.models import FreeNonce, MintAttempt, MintTx, NonceCounter
 from trading import settlement
 from trading.models import Order
 from trading.services import try_again
@@ -177,6 +177,37 @@ def test_a_stuck_mint_is_replaced_at_the_same_nonce_with_both_fees_raised_by_a_t
     assert_minted_once(order)
     assert the_mint(order).tx_hash in {attempt.tx_hash for attempt in attempts(order)}
     assert "order.mint_replaced" in audited(order)
+
+
+def test_a_signed_mint_keeps_its_nonce_while_the_custodian_does_not_sign_its_replacements(
+    in_custody: Order, chain: Chain, sandbox: SandboxControl, settings: Any
+) -> None:
+    sender = settlement.mint_leg._minter()
+    gap = evm.mined_nonce(sender)
+    NonceCounter.objects.create(chain_id=settings.CHAIN_ID, sender=sender, next_nonce=gap + 1)
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].broadcast_at))
+    first = attempts(order)[0]
+    long_ago = timezone.now() - timedelta(seconds=settings.MINT_STUCK_SECONDS + 1)
+    MintAttempt.objects.update(broadcast_at=long_ago)
+    for number in (2, 3):
+        sandbox.fault(
+            "POST /fireblocks/v1/transactions",
+            "stuck",
+            match=f"m{number}-{order.pk.hex}",
+            stuck_status="REJECTED",
+        )
+
+    order = steps_until(order, lambda o: o.attention)
+
+    assert the_mint(order).nonce == gap + 1
+    assert not FreeNonce.objects.exists()
+
+    minting.use_nonce(chain, sender=sender, nonce=gap)
+    try_again(order_ids=[order.pk], actor="user:officer", now=timezone.now())
+    order = settle(order, chain=chain)
+
+    assert_minted_once(order)
+    assert the_mint(order).tx_hash == first.tx_hash
 
 
 def test_a_mint_whose_nonce_went_elsewhere_takes_a_fresh_one(

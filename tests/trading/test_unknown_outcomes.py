@@ -19,6 +19,7 @@ from compliance import audit
 from tests.conftest import Chain
 from tests.faults.evidence import Books
 from tests.settling import place, settle
+from trading import services
 from trading.models import Order
 from trading.states import State
 
@@ -219,15 +220,21 @@ def test_a_vendor_that_stays_away_ends_in_attention_and_goes_on_when_a_person_sa
     assert (evidence.custody_transfers, evidence.mints) == (1, 1)
 
 
-def failed(status: str) -> Callable[[SandboxControl, str], None]:
+def failed(status: str, *, count: int = 1) -> Callable[[SandboxControl, str], None]:
     def strike(sandbox: SandboxControl, key: str) -> None:
-        sandbox.fault("POST /fireblocks/v1/transactions", "stuck", match=key, stuck_status=status)
+        sandbox.fault(
+            "POST /fireblocks/v1/transactions",
+            "stuck",
+            match=key,
+            stuck_status=status,
+            count=count,
+        )
 
     return strike
 
 
 @pytest.mark.parametrize("status", ["FAILED", "REJECTED", "BLOCKED", "CANCELLED"])
-def test_a_custody_transfer_that_the_custodian_ended_is_left_to_a_person(
+def test_a_custody_transfer_that_the_custodian_ended_is_asked_for_under_a_new_key(
     sandbox: SandboxControl, chain: Chain, buyer: User, status: str
 ) -> None:
     order = settle(place(buyer), chain=chain, until={State.FILLED})
@@ -235,9 +242,31 @@ def test_a_custody_transfer_that_the_custodian_ended_is_left_to_a_person(
 
     order = settle(order, chain=chain)
 
+    assert order.state == State.MINT_CONFIRMED, order.last_error
+    assert order.custody is not None
+    assert order.custody.number == 2
+    found = Books(sandbox).of(order)
+    assert (found.custody_transfers, found.in_custody) == (1, order.filled_quantity)
+    assert found.mints == 1
+
+
+def test_a_custody_transfer_that_ends_again_and_again_is_left_to_a_person(
+    sandbox: SandboxControl, chain: Chain, buyer: User
+) -> None:
+    order = settle(place(buyer), chain=chain, until={State.FILLED})
+    failed("BLOCKED", count=3)(sandbox, order.pk.hex)
+
+    order = settle(order, chain=chain)
+
     assert (order.state, order.attention) == (State.FILLED, True)
-    assert status in order.last_error
-    assert Books(sandbox).of(order).mints == 0
+    assert "BLOCKED" in order.last_error
+    assert Books(sandbox).of(order).custody_transfers == 0
+
+    services.try_again(order_ids=[order.pk], actor="user:officer", now=timezone.now())
+    order = settle(order, chain=chain)
+
+    assert (order.state, order.attention) == (State.MINT_CONFIRMED, False)
+    assert Books(sandbox).of(order).custody_transfers == 1
 
 
 @pytest.mark.parametrize("status", ["FAILED", "REJECTED"])

@@ -74,14 +74,19 @@ def _attempt(lease: OrderLease, now: datetime) -> None:
         if error.retry_after is None:
             retry(lease, error=error.message, wait=None, now=now)
         else:  # counts from the vendor's answer, not from the start of the step
-            wait = timedelta(seconds=error.retry_after)
+            wait = _at_least(error.retry_after, order)
             retry(lease, error=error.message, wait=wait, now=timezone.now())
     except Unknown as error:
         # The intent stays: the next try looks up by the key before it sends again.
-        grace = timedelta(seconds=settings.UNKNOWN_GRACE_SECONDS)
-        retry(lease, error=error.message, wait=grace, now=now)
+        wait = _at_least(settings.UNKNOWN_GRACE_SECONDS, order)
+        retry(lease, error=error.message, wait=wait, now=now)
     except LeaseLost:
         raise
     except Exception as error:  # a bug, or a failpoint: what was done outside is unknown
         log.exception("order.step_failed", state=order.state)
         retry(lease, error=f"{type(error).__name__}: {error}", wait=None, now=now)
+
+
+def _at_least(seconds: float, order: Order) -> timedelta:
+    """A wait that still grows with the tries, so that an outage of minutes does not use them up."""
+    return max(timedelta(seconds=seconds), work.backoff(attempts=order.attempts))

@@ -4,16 +4,18 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 
 from agora.lib.money import plain
 from custody import services as custody
 from custody import vault
 from custody.models import CustodyRecord
 from custody.vault import VaultTransaction
-from trading.settlement.moves import NeedsAttention, OrderLease, move, stay
+from trading.settlement.moves import OrderLease, move, park, stay
 from trading.states import State
 
 log = structlog.get_logger(__name__)
+_MAX_TRANSFERS = 3
 
 
 def record_custody(lease: OrderLease, now: datetime) -> None:
@@ -29,7 +31,7 @@ def record_custody(lease: OrderLease, now: datetime) -> None:
     if seen.is_completed:
         _complete(lease, record, seen, now)
     elif seen.is_failed:
-        raise NeedsAttention(f"The custody transfer ended {seen.status} {seen.sub_status}.")
+        _ask_again(lease, record, seen, now)
     else:
         stay(
             lease,
@@ -78,6 +80,27 @@ def _send(lease: OrderLease, record: CustodyRecord, now: datetime) -> None:
         action="order.custody_sent",
         evidence={"custody_tx_id": tx_id},
         also=lambda: custody.note_status(record=record, transaction=sent),
+    )
+
+
+def _ask_again(
+    lease: OrderLease, record: CustodyRecord, seen: VaultTransaction, now: datetime
+) -> None:
+    """Ended without effect: ask under a new key, a few times; then a person looks first."""
+    error = f"The custody transfer ended {seen.status} {seen.sub_status}."
+    if record.number % _MAX_TRANSFERS == 0:
+        with transaction.atomic():
+            custody.ask_again(record=record, transaction=seen, now=now)
+            park(lease, error=error, now=now)
+        return
+    stay(
+        lease,
+        again_at=now + timedelta(seconds=settings.POLL_SECONDS),
+        now=now,
+        mark="order.custody_again",
+        action="order.custody_failed",
+        evidence={"custody_tx_id": seen.id, "status": seen.status, "sub_status": seen.sub_status},
+        also=lambda: custody.ask_again(record=record, transaction=seen, now=now),
     )
 
 

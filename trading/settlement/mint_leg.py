@@ -102,9 +102,9 @@ def mint(lease: OrderLease, now: datetime) -> None:
         order.mint.attempts.filter(unsigned__nonce=order.mint.nonce).order_by("-number")
     )
     newest = attempts[0]
-    if not newest.raw_transaction:
+    if not newest.raw_transaction and not _mined(attempts[1:]):
         _sign(lease, order.mint, newest, now)
-    elif newest.broadcast_at is None:
+    elif newest.raw_transaction and newest.broadcast_at is None:
         _broadcast(lease, order.mint, newest, now)
     else:
         _watch(lease, order.mint, attempts, now)
@@ -188,13 +188,14 @@ def _sign_again(
 ) -> None:
     """Ask once more under a new key with the same nonce: a failed request has no signature."""
     if attempt.number % _MAX_SIGNING_ATTEMPTS == 0:
+        error = f"The custodian does not sign: {seen.status} {seen.sub_status}."
         with transaction.atomic():
-            tokens.give_back_nonce(mint=mint_tx, reusable=True, now=now)
-            park(
-                lease,
-                error=f"The custodian does not sign: {seen.status} {seen.sub_status}.",
-                now=now,
-            )
+            # A nonce that an earlier attempt was signed with may be mined any moment: it is kept.
+            if not mint_tx.attempts.filter(unsigned__nonce=mint_tx.nonce).exclude(
+                raw_transaction=""
+            ):
+                tokens.give_back_nonce(mint=mint_tx, reusable=True, now=now)
+            park(lease, error=error, now=now)
         return
     stay(
         lease,
@@ -234,9 +235,6 @@ def _watch(lease: OrderLease, mint_tx: MintTx, attempts: list[MintAttempt], now:
     if receipt is None:
         _push(lease, mint_tx, attempts[0], now)
         return
-    if not receipt.succeeded:
-        _give_up(lease, mint_tx, receipt, now)
-        return
     depth = chain.block_number() - receipt.block_number + 1
     if chain.block_hash(receipt.block_number) != receipt.block_hash:
         raise Temporary("The block of the mint is not canonical now.")
@@ -251,7 +249,10 @@ def _watch(lease: OrderLease, mint_tx: MintTx, attempts: list[MintAttempt], now:
             also=lambda: tokens.note_mined(mint=mint_tx, receipt=receipt, now=now),
         )
         return
-    _confirm(lease, mint_tx, receipt, now)
+    if receipt.succeeded:
+        _confirm(lease, mint_tx, receipt, now)
+    else:
+        _give_up(lease, mint_tx, receipt, now)
 
 
 def _give_up(lease: OrderLease, mint_tx: MintTx, receipt: Receipt, now: datetime) -> None:
