@@ -4,18 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
             name="IdempotencyKey",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("client", models.UUIDField(help_text="The user whose key it is.", verbose_name="client")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "client",
+                    models.UUIDField(help_text="The user whose key it is.", verbose_name="client"),
+                ),
                 ("key", models.CharField(max_length=255, verbose_name="key")),
                 ("request_hash", models.CharField(max_length=64, verbose_name="request hash")),
                 ("status", models.PositiveSmallIntegerField(verbose_name="status")),
@@ -26,7 +32,15 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "idempotency key",
                 "verbose_name_plural": "idempotency keys",
-                "constraints": [models.UniqueConstraint(fields=("client", "key"), name="lib_idempotency_client_key"), models.CheckConstraint(condition=models.Q(("status__gte", 200), ("status__lt", 300)), name="lib_idempotency_only_success")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("client", "key"), name="lib_idempotency_client_key"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__gte", 200), ("status__lt", 300)),
+                        name="lib_idempotency_only_success",
+                    ),
+                ],
             },
         ),
     ]
