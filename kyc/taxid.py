@@ -11,7 +11,8 @@ from stdnum.br import cpf
 from stdnum.exceptions import ValidationError as NumberError
 from stdnum.py import ruc
 
-_RUC = re.compile(r"\d{5,8}\d")
+# A leading zero changes neither the number nor its check digit: refused, or one person had two.
+_RUC = re.compile(r"[1-9]\d{4,7}\d")
 
 
 class InvalidTaxId(ValueError):

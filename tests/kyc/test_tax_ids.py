@@ -84,3 +84,12 @@ def test_a_tax_id_of_another_country_is_refused(country: str) -> None:
 def test_a_cpf_is_no_ruc() -> None:
     with pytest.raises(InvalidTaxId):
         clean_tax_id(country="PY", text=a_cpf(1))
+
+
+def test_a_ruc_with_a_zero_in_front_is_refused_for_it_would_be_a_second_person() -> None:
+    base = "1234567"
+    check = ruc.calc_check_digit(base)
+    assert ruc.is_valid(f"0{base}{check}"), "stdnum lets it pass, which is why the guard stands"
+
+    with pytest.raises(InvalidTaxId):
+        clean_tax_id(country="PY", text=f"0{base}-{check}")
