@@ -1,0 +1,94 @@
+"""How long an order waits before its next try: never so short that an outage uses up its tries."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from agora.lib import work
+from agora.lib.outcome import OutsideError, Temporary, Unknown
+from agora.sandbox.client import SandboxControl
+from compliance.models import AuditRow
+from tests.settling import place
+from trading import broker, settlement
+from trading.broker import MarketClock
+from trading.models import Order
+from trading.settlement import broker_leg
+from trading.states import State
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def order(buyer: User, sandbox: SandboxControl) -> Order:
+    return place(buyer)
+
+
+def advanced(order: Order, *, now: datetime | None = None) -> Order:
+    now = now or timezone.now()
+    Order.objects.filter(pk=order.pk).update(next_attempt_at=timezone.now() - timedelta(hours=1))
+    settlement.advance(order_id=order.pk, now=now)
+    return Order.objects.get(pk=order.pk)
+
+
+@pytest.mark.parametrize(
+    "error", [Temporary("busy", retry_after=0), Temporary("busy", retry_after=1), Unknown("lost")]
+)
+def test_late_tries_wait_longer_whatever_the_vendor_asks_for(
+    order: Order, error: OutsideError, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    def fail() -> MarketClock:
+        raise error
+
+    monkeypatch.setattr(broker, "clock", fail)
+    settings.UNKNOWN_GRACE_SECONDS, settings.WORK_BACKOFF_SECONDS = 1, 1
+    settings.WORK_BACKOFF_MAX_SECONDS = 300
+    Order.objects.filter(pk=order.pk).update(attempts=9)
+
+    order = advanced(order)
+
+    assert order.next_attempt_at is not None
+    assert order.next_attempt_at > timezone.now() + timedelta(seconds=140)
+
+
+def test_a_wait_that_the_vendor_asks_for_is_never_cut_short(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> MarketClock:
+        raise Temporary("busy", retry_after=3600)
+
+    monkeypatch.setattr(broker, "clock", fail)
+
+    order = advanced(order)
+
+    assert order.next_attempt_at is not None
+    assert order.next_attempt_at > timezone.now() + timedelta(seconds=3590)
+
+
+def test_at_the_bell_a_clock_that_is_ahead_neither_hammers_the_broker_nor_fills_the_trail(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    bell = now - timedelta(milliseconds=200)
+    closed = MarketClock(now=bell, is_open=False, next_open=bell, next_close=bell)
+    monkeypatch.setattr(broker, "clock", lambda: closed)
+
+    for _ in range(3):
+        order = advanced(order, now=now)
+
+    assert order.state == State.PENDING
+    assert order.next_attempt_at is not None and order.next_attempt_at > now
+    assert AuditRow.objects.filter(action="order.queued", object_id=order.pk).count() == 1
+
+
+def test_an_order_that_counts_for_tomorrow_by_our_clock_stays_where_it_is_reserved(
+    order: Order,
+) -> None:
+    Order.objects.filter(pk=order.pk).update(limit_day=order.limit_day + timedelta(days=1))
+    lease = work.claim(Order, pk=order.pk)
+    assert lease is not None
+
+    assert broker_leg._counts_for_today(lease, timezone.now())
+    assert lease.row.limit_day == order.limit_day + timedelta(days=1)
