@@ -154,33 +154,32 @@ def claim(model: type[J], *, pk: object) -> Lease[J] | None:
 
     Outside of transactions only: the one that takes a lease does not wait for the disk.
     """
-    leases = _claim(model, where="id = %s", argument=pk, limit=1)
+    leases = _lease(model, where=f"id = %s AND {_DUE}", arguments=[pk])
     return leases[0] if leases else None
 
 
 def claim_due(model: type[J], *, limit: int) -> list[Lease[J]]:
     """Lease up to `limit` due rows, oldest first. Outside of transactions only."""
-    return _claim(model, where="%s", argument=True, limit=limit)
+    due = f"""id IN (SELECT id FROM {model._meta.db_table} WHERE {_DUE}
+        ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED)"""  # noqa: S608
+    return _lease(model, where=due, arguments=[limit])
 
 
-def _claim(model: type[J], *, where: str, argument: object, limit: int) -> list[Lease[J]]:
+_DUE = """next_attempt_at <= clock_timestamp()
+    AND (lease_until IS NULL OR lease_until < clock_timestamp())"""
+
+
+def _lease(model: type[J], *, where: str, arguments: list[object]) -> list[Lease[J]]:
     token = uuid.uuid4()
-    table = model._meta.db_table
     # Table and condition are ours; values are bound. RETURNING saves the second trip of the ORM.
     # The lease alone does not wait for the disk: a crash of the server that forgets it leaves the
     # row due, and whatever the worker commits next, such as its intent, brings it to the disk first.
     statement = f"""
-        UPDATE {table} SET lease_token = %s, attempts = attempts + 1,
+        UPDATE {model._meta.db_table} SET lease_token = %s, attempts = attempts + 1,
                lease_until = clock_timestamp() + make_interval(secs => %s)
-        WHERE id IN (
-            SELECT id FROM {table}, set_config('synchronous_commit', 'off', true)
-            WHERE {where} AND next_attempt_at <= clock_timestamp()
-              AND (lease_until IS NULL OR lease_until < clock_timestamp())
-            ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED
-        ) RETURNING *"""  # noqa: S608
-    rows = model._default_manager.raw(
-        statement, [token, settings.WORK_LEASE_SECONDS, argument, limit]
-    )
+        FROM set_config('synchronous_commit', 'off', true)
+        WHERE {where} RETURNING {model._meta.db_table}.*"""  # noqa: S608
+    rows = model._default_manager.raw(statement, [token, settings.WORK_LEASE_SECONDS, *arguments])
     return [Lease(row=row, token=token) for row in rows]
 
 
