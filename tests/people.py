@@ -13,9 +13,20 @@ from kyc import services as kyc
 _numbers = itertools.count(1)
 
 
-def new_user(*, email: str = "") -> User:
+def new_user(*, email: str = "", password: str | None = None, is_staff: bool = False) -> User:
     """A user who has signed up and nothing more."""
-    return User.objects.create_user(email or f"person{next(_numbers)}@example.com")
+    address = email or f"person{next(_numbers)}@example.com"
+    return User.objects.create_user(address, password, is_staff=is_staff)
+
+
+def new_cpf() -> str:
+    """A valid CPF that no other test of this run uses."""
+    return a_cpf(next(_numbers))
+
+
+def new_address() -> str:
+    """A wallet address that no other test of this run uses."""
+    return an_address(next(_numbers))
 
 
 def a_cpf(number: int) -> str:
@@ -28,15 +39,15 @@ def an_address(number: int) -> str:
     return f"0x{number + 0xA0000:040x}"
 
 
-def onboarded(*, now: datetime | None = None, country: str = "BR") -> User:
-    """A user approved for tier 1, with a wallet."""
-    user, number = new_user(), next(_numbers)
+def onboarded(*, now: datetime | None = None) -> User:
+    """A user from Brazil approved for tier 1, with a wallet."""
+    user = new_user()
     kyc.onboard(
         user=user,
         full_name="Person of a Test",
-        country=country,
-        tax_id=a_cpf(number),
-        wallet_address=an_address(number),
+        country="BR",
+        tax_id=new_cpf(),
+        wallet_address=new_address(),
         consent=True,
         now=now or timezone.now(),
     )

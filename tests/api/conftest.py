@@ -2,78 +2,25 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from itertools import count
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.utils import timezone
-from stdnum.br import cpf
 
 from accounts.models import User
 from accounts.token_store import issue_token
-from kyc.models import Tier
-from kyc.services import onboard
+from tests.people import new_user, onboarded
+from tests.quoting import a_quote
 from trading import quotes
-from trading.quotes import Quote, worst_price
 
 ALL_SCOPES = ("read", "trade", "copy")
-_serial = count(1)
-
-
-def new_cpf() -> str:
-    """A valid CPF that no other test of this run uses."""
-    digits = f"{527_000_000 + next(_serial):09d}"
-    return f"{digits}{cpf._calc_check_digits(digits)}"
-
-
-def new_address() -> str:
-    """An address without checksum that no other test of this run uses."""
-    return f"0x{0xA90A << 144 | next(_serial):040x}"
-
-
-def make_user(*, password: str | None = None, is_staff: bool = False) -> User:
-    email = f"person{next(_serial)}@example.com"
-    return User.objects.create_user(email, password, is_staff=is_staff)
-
-
-def make_buyer() -> User:
-    """A user who may buy: onboarded, approved, with a wallet."""
-    # A flush between transactional tests takes the tiers of the migration along.
-    Tier.objects.get_or_create(number=1, defaults={"daily_limit_usd": Decimal(1000)})
-    user = make_user()
-    onboard(
-        user=user,
-        full_name="Ana Souza",
-        country="BR",
-        tax_id=new_cpf(),
-        wallet_address=new_address(),
-        consent=True,
-        now=timezone.now(),
-    )
-    return User.objects.get(pk=user.pk)
-
-
-def make_quote(*, price: str = "200.00", now: datetime | None = None, **changes: Any) -> Quote:
-    at = now or timezone.now()
-    values: dict[str, Any] = {
-        "symbol": "AAPL",
-        "price": Decimal(price),
-        "as_of": at,
-        "quoted_at": at,
-        "expires_at": at + timedelta(seconds=60),
-        "limit_price": worst_price(Decimal(price)),
-        "market_open": True,
-        "next_open": None,
-    }
-    return Quote(**{**values, **changes})
 
 
 def quote_token(**changes: Any) -> str:
-    return quotes.freeze(make_quote(**changes))
+    return quotes.freeze(a_quote(**changes))
 
 
 @dataclass(frozen=True)
@@ -141,7 +88,7 @@ def anybody() -> Api:
 
 @pytest.fixture
 def user(db: None) -> User:
-    return make_user()
+    return new_user()
 
 
 @pytest.fixture
@@ -153,13 +100,13 @@ def api(user: User) -> Api:
 @pytest.fixture
 def buyer(db: None) -> Api:
     """A user who may buy."""
-    return Api(make_buyer())
+    return Api(onboarded())
 
 
 @pytest.fixture
 def stranger(db: None) -> Api:
     """Another user who may buy."""
-    return Api(make_buyer())
+    return Api(onboarded())
 
 
 @pytest.fixture

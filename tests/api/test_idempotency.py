@@ -12,7 +12,8 @@ from agora.lib import idempotency
 from agora.lib.models import IdempotencyKey
 from agora.lib.tasks import forget_idempotency_keys
 from kyc.models import DailyLimit
-from tests.api.conftest import Answer, Api, assert_problem, make_buyer, make_user, quote_token
+from tests.api.conftest import Answer, Api, assert_problem, quote_token
+from tests.people import new_user, onboarded
 from trading import services
 from trading.models import Order
 
@@ -107,7 +108,7 @@ def test_old_answers_are_forgotten() -> None:
     now = timezone.now()
     for hours in (1, 71, 73, 100):
         IdempotencyKey.objects.create(
-            client=make_user().pk,
+            client=new_user().pk,
             key=str(hours),
             request_hash="0" * 64,
             status=201,
@@ -141,7 +142,7 @@ def at_once(api: Api, bodies: list[dict[str, str]], *, keys: list[str]) -> list[
 
 @pytest.mark.django_db(transaction=True)
 def test_one_key_thirty_two_times_at_once() -> None:
-    api = Api(make_buyer())
+    api = Api(onboarded())
     sent = body()
     answers = at_once(api, [sent] * 32, keys=["k"] * 32)
     statuses = {answer.status for answer in answers}
@@ -159,7 +160,7 @@ def test_one_key_thirty_two_times_at_once() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_many_keys_at_once_keep_the_limit() -> None:
-    api = Api(make_buyer())
+    api = Api(onboarded())
     answers = at_once(api, [body("0.5")] * 24, keys=[f"k{n}" for n in range(24)])
     placed = [answer for answer in answers if answer.status == 201]
     assert len(placed) == 9  # 9 × 101 USD fit into 1,000
@@ -169,7 +170,7 @@ def test_many_keys_at_once_keep_the_limit() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_second_request_is_told_that_the_first_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    api, twin = Api(make_buyer()), Api(None)
+    api, twin = Api(onboarded()), Api(None)
     twin.headers = api.headers
     sent = body()
     inside, go_on = Event(), Event()
@@ -199,7 +200,7 @@ def test_second_request_is_told_that_the_first_runs(monkeypatch: pytest.MonkeyPa
 @pytest.mark.django_db(transaction=True)
 def test_answer_stored_between_look_up_and_insert(monkeypatch: pytest.MonkeyPatch) -> None:
     """The look-up's snapshot may predate the twin's commit: then the unique key decides."""
-    api = Api(make_buyer())
+    api = Api(onboarded())
     sent = body()
     first = api.post("/api/v1/orders", sent, key="k")
     find, blind = idempotency._lock_and_find, [True]

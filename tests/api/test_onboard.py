@@ -8,7 +8,8 @@ from agora.lib.models import IdempotencyKey
 from compliance.models import AuditRow
 from kyc.consent import CONSENT_VERSION
 from kyc.models import Application
-from tests.api.conftest import Answer, Api, assert_problem, new_address, new_cpf, pointers
+from tests.api.conftest import Answer, Api, assert_problem, pointers
+from tests.people import new_address, new_cpf
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,8 @@ from django.utils import timezone
 from agora.lib.models import IdempotencyKey
 from compliance.models import AuditRow
 from kyc.models import Application, DailyLimit
-from tests.api.conftest import Api, assert_problem, make_quote, pointers, quote_token
+from tests.api.conftest import Api, assert_problem, pointers, quote_token
+from tests.quoting import a_quote
 from trading import quotes
 from trading.models import Order
 from trading.quotes import QuoteUnavailable
@@ -162,7 +163,7 @@ def test_repeat_is_answered_though_its_quote_expired(
 
 
 def test_price_of_now_without_a_quote(buyer: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quotes, "current_quote", lambda *, now: make_quote(price="100"))
+    monkeypatch.setattr(quotes, "current_quote", lambda *, now: a_quote(price="100"))
     body = {"symbol": "AAPL", "quantity": "1"}
     assert buyer.post("/api/v1/orders", body).body["quote_price"] == "100.00"
 
@@ -181,7 +182,7 @@ def test_no_price_to_be_had(buyer: Api, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_quote(buyer: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quotes, "current_quote", lambda *, now: make_quote(price="230.1"))
+    monkeypatch.setattr(quotes, "current_quote", lambda *, now: a_quote(price="230.1"))
     quote = buyer.get("/api/v1/quotes/AAPL").body
     assert (quote["price"], quote["limit_price"]) == ("230.10", "232.41")
     placed = buyer.order("1", quote_token=quote["quote_token"])

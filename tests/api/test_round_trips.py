@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import pytest
 from django.db import close_old_connections, connection
 
-from tests.api.conftest import Api, make_buyer, quote_token
+from tests.api.conftest import Api, quote_token
+from tests.people import onboarded
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def completed(lines: list[str]) -> list[str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_order_costs_eight_round_trips_and_one_commit() -> None:
-    api = Api(make_buyer())
+    api = Api(onboarded())
     assert api.order("0.02").status == 201  # opens the connection, notes the token's use
     body = {"symbol": "AAPL", "quantity": "0.02", "quote_token": quote_token()}
     close_old_connections()  # as at the start of each real request: asks for a health check
@@ -52,7 +53,7 @@ def test_order_costs_eight_round_trips_and_one_commit() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_lost_connection_is_replaced_without_an_error() -> None:
-    api = Api(make_buyer())
+    api = Api(onboarded())
     assert api.get("/api/v1/orders").status == 200
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")

@@ -15,7 +15,9 @@ from openapi_spec_validator import validate
 from agora import api_urls
 from agora.lib.openapi import OnceGenerator
 from agora.lib.rest import Endpoint
-from tests.api.conftest import Answer, Api, make_quote, new_address, new_cpf
+from tests.api.conftest import Answer, Api
+from tests.people import new_address, new_cpf
+from tests.quoting import a_quote
 from trading import quotes
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.yaml"
@@ -89,7 +91,7 @@ def assert_conforms(document: Any, answer: Answer, schema: str) -> None:
 def test_answers_are_as_documented(
     document: Any, api: Api, buyer: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quotes, "current_quote", lambda *, now: make_quote())
+    monkeypatch.setattr(quotes, "current_quote", lambda *, now: a_quote())
     placed = buyer.order()
     person = {
         "full_name": "Ana Souza",

@@ -13,7 +13,8 @@ from accounts import token_store
 from accounts.models import ApiToken, User
 from accounts.token_store import InvalidToken, TokenRefused, issue_token, revoke_token
 from compliance.models import AuditRow
-from tests.api.conftest import Answer, Api, assert_problem, make_user, pointers
+from tests.api.conftest import Answer, Api, assert_problem, pointers
+from tests.people import new_user
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -131,7 +132,7 @@ def test_refused_token_stores_nothing(user: User, field: str, changes: dict[str,
 
 
 def test_staff_may_hold_the_scope_admin() -> None:
-    token, _raw = issue(make_user(is_staff=True), scopes=["admin", "read"])
+    token, _raw = issue(new_user(is_staff=True), scopes=["admin", "read"])
     assert token.scopes == ["read", "admin"]
 
 
@@ -158,7 +159,7 @@ def test_issue_and_revoke_are_in_the_audit_trail(user: User) -> None:
 def test_strangers_cannot_revoke(user: User) -> None:
     token, raw = issue(user)
     with pytest.raises(ApiToken.DoesNotExist):
-        revoke_token(user=make_user(), token_id=token.pk, now=NOW)
+        revoke_token(user=new_user(), token_id=token.pk, now=NOW)
     assert token_store.authenticate(raw, NOW).pk == token.pk
 
 
@@ -183,7 +184,7 @@ def ask(api: Api, user: User, **changes: object) -> Answer:
 
 @pytest.fixture
 def member() -> User:
-    user = make_user(password=PASSWORD)
+    user = new_user(password=PASSWORD)
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     return user
 
@@ -208,7 +209,7 @@ def test_wrong_password_and_unknown_address_look_the_same(anybody: Api, member: 
 
 def test_unconfirmed_address_gets_no_token(anybody: Api, settings: Any) -> None:
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-    assert_problem(ask(anybody, make_user(password=PASSWORD)), 403, "email_unverified")
+    assert_problem(ask(anybody, new_user(password=PASSWORD)), 403, "email_unverified")
 
 
 def test_inactive_account_gets_no_token(anybody: Api, member: User) -> None:
