@@ -1,6 +1,7 @@
 """The trail is append-only by the database itself, and every change to it is found (AUD-1)."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -251,8 +252,22 @@ def test_a_row_put_in_later_by_hand_is_named(sealed: list[AuditRow]) -> None:
     assert len(faults()) == 1
 
 
-def test_a_row_that_is_dated_back_past_the_sealer_is_named(sealed: list[AuditRow]) -> None:
-    forged = write(9, now=NOW - timedelta(hours=2))
+def test_a_row_put_in_far_behind_the_sealer_is_named(sealed: list[AuditRow]) -> None:
+    forged = AuditRow.objects.get(pk=sealed[0].pk)
+    forged.pk, forged.uid = sealed[0].pk - audit._LATE_ROWS, uuid.uuid4()
+    forged.row_hash = audit.row_digest(forged)
+    forged.save(force_insert=True)
 
     assert audit.seal(now=NOW) == 0
     assert faults() == [f"row {forged.uid} stands outside the chain"]
+
+
+def test_a_row_that_is_dated_back_gets_its_place_when_it_was_written(
+    sealed: list[AuditRow],
+) -> None:
+    dated_back = write(9, now=NOW - timedelta(hours=2))
+
+    assert audit.seal(now=NOW) == 1
+    assert dated_back.seal.position == len(sealed) + 1
+    assert dated_back.seal.sealed_at == NOW
+    assert faults() == []

@@ -73,6 +73,23 @@ def test_a_worker_whose_clock_is_minutes_behind_is_sealed_too() -> None:
     assert audit.seal(now=timezone.now()) == 1
 
 
+@pytest.mark.django_db
+def test_a_worker_whose_clock_is_hours_ahead_leaves_no_hole_in_the_chain() -> None:
+    audit.record(
+        actor="system:test",
+        action="thing.done",
+        object_type="thing",
+        object_id="1",
+        evidence={},
+        now=timezone.now() + timedelta(hours=2),
+    )
+    seal_all()
+    write(2)
+
+    assert audit.seal(now=timezone.now()) == 1
+    assert audit.verify().faults == []
+
+
 @pytest.mark.django_db(transaction=True)
 def test_rows_written_while_two_sealers_work_are_sealed_without_gap_or_repeat() -> None:
     def work(number: int) -> None:
