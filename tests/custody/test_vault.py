@@ -137,7 +137,7 @@ def test_the_quantity_arrives_exactly(sandbox: SandboxControl, quantity: str) ->
 def test_an_asset_that_a_vault_does_not_hold_has_the_balance_zero(sandbox: SandboxControl) -> None:
     balance = vault.balance(vault="1", asset="ETH_TEST5")
 
-    assert (balance.total, balance.available) == (0, 0)
+    assert balance.total == balance.available == 0
 
 
 def test_a_message_of_an_outcome_holds_no_secret(sandbox: SandboxControl) -> None:
