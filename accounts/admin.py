@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
 
 from accounts.models import ApiToken, User, Wallet
 from agora.lib.admin import ReadOnlyAdmin
@@ -25,6 +26,10 @@ class UserAdmin(ReadOnlyAdmin):
         "date_joined",
         "last_login",
     ]
+
+    def lookup_allowed(self, lookup: str, value: object, request: HttpRequest) -> bool:
+        """No search by password: its hash could be guessed letter by letter."""
+        return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
 
 
 @admin.register(Wallet)

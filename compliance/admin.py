@@ -63,7 +63,7 @@ class ReserveReportAdmin(ReadOnlyAdmin):
     @action(
         description=_("Build proof of reserve"),
         url_path="build",
-        permissions=["view"],
+        permissions=["compliance.add_reservereport"],
         dialog={
             "title": _("Build proof of reserve"),
             "description": _(

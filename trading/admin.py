@@ -102,7 +102,11 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
     def why(self, order: Order) -> str:
         return f"{reason_text(order.reason)} ({order.reason})" if order.reason else "–"
 
-    @admin.action(description=_("Try again what needs attention"), permissions=["view"])
+    def has_try_again_permission(self, request: HttpRequest) -> bool:
+        """Who may only look at orders may not set them going."""
+        return request.user.has_perm("trading.change_order")
+
+    @admin.action(description=_("Try again what needs attention"), permissions=["try_again"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
         count = services.try_again(
             order_ids=list(queryset.values_list("pk", flat=True)),
