@@ -57,13 +57,17 @@ class ReserveReportAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     actions_list = ["build_report"]
 
+    def has_build_report_permission(self, request: HttpRequest) -> bool:
+        """Who may only look at reports may not ask for one."""
+        return request.user.has_perm("compliance.add_reservereport")
+
     gap = decimal_column("difference", _("difference"))
     trail = trail_link("reserve_report")
 
     @action(
         description=_("Build proof of reserve"),
         url_path="build",
-        permissions=["compliance.add_reservereport"],
+        permissions=["build_report"],
         dialog={
             "title": _("Build proof of reserve"),
             "description": _(
