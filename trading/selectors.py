@@ -16,7 +16,7 @@ from compliance import audit
 from compliance.models import AuditRow
 from trading.models import Order
 from trading.reasons import reason_text
-from trading.states import MOVES, State
+from trading.states import State
 
 
 def order_for(*, user: User, order_id: uuid.UUID) -> Order:
@@ -27,11 +27,6 @@ def order_for(*, user: User, order_id: uuid.UUID) -> Order:
 def orders_of(user: User) -> QuerySet[Order]:
     """The user's orders, newest first."""
     return Order.objects.filter(user=user).select_related("mint").order_by("-created_at", "-id")
-
-
-def is_over(order: Order) -> bool:
-    """Whether nothing more will happen to the order."""
-    return order.state in MOVES.terminal
 
 
 def explorer_link(kind: str, value: object) -> str | None:
