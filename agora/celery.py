@@ -1,10 +1,11 @@
 """The Celery application: tasks are nudges, the rows they name are the work (ARCHITECTURE 2)."""
 
+import gc
 import os
 import sys
 
 from celery import Celery
-from celery.signals import celeryd_init, task_prerun
+from celery.signals import celeryd_init, task_prerun, worker_process_init
 from django.db import close_old_connections
 
 from agora import celery_logging  # noqa: F401  (its signal handlers)
@@ -30,3 +31,11 @@ def check_connection(**_: object) -> None:
 def preload(**_: object) -> None:
     """Import the custodian's SDK (seconds) once, before workers fork, not on the first order."""
     vault.preload()
+
+
+@worker_process_init.connect
+def keep_loaded(**_: object) -> None:
+    """Keep the garbage collector off what is loaded for good (see agora.wsgi)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
