@@ -1,11 +1,9 @@
-"""Tasks that a worker runs only in a benchmark."""
+"""What a worker runs only in a benchmark: an empty task, and steps without outside calls."""
 
-import uuid
 from datetime import datetime
 
 from celery import shared_task
 from celery.signals import worker_process_init
-from django.utils import timezone
 
 from trading import settlement
 from trading.settlement import moves
@@ -14,7 +12,7 @@ from trading.states import State
 
 QUEUE = "bench"
 NO_OP = "bench.no_op"
-STEP = "bench.step"
+STEPS_IN_A_ROW = 3
 
 
 @shared_task(name=NO_OP)
@@ -22,14 +20,7 @@ def no_op(*, id: str) -> None:  # noqa: A002
     """What Celery itself costs."""
 
 
-@shared_task(name=STEP)
-def step(*, id: str) -> None:  # noqa: A002
-    """One durable step by the executor that leads real orders."""
-    settlement.advance(order_id=uuid.UUID(id), now=timezone.now())
-
-
-def _submit_at_once(lease: OrderLease, now: datetime) -> None:
-    """The broker's leg with a broker that answers in no time."""
+def _submit(lease: OrderLease, now: datetime) -> None:
     order = lease.row
     moves.move(
         lease,
@@ -37,13 +28,41 @@ def _submit_at_once(lease: OrderLease, now: datetime) -> None:
         action="order.submitted",
         evidence={"client_order_id": order.client_order_id, "broker_order_id": str(order.pk)},
         now=now,
-        mark="bench.submitted",
+        mark="bench.submit",
         broker_order_id=str(order.pk),
         broker_status="accepted",
         sent_at=now,
     )
 
 
+def _fill(lease: OrderLease, now: datetime) -> None:
+    order = lease.row
+    moves.move(
+        lease,
+        to=State.FILLED,
+        action="order.filled",
+        evidence={"quantity": str(order.quantity), "price": str(order.quote_price)},
+        now=now,
+        mark="bench.fill",
+        broker_status="filled",
+        filled_quantity=order.quantity,
+        filled_avg_price=order.quote_price,
+    )
+
+
+def _end(lease: OrderLease, now: datetime) -> None:
+    moves.move(
+        lease,
+        to=State.FAILED,
+        action="order.failed",
+        evidence={"reason": "bench"},
+        now=now,
+        mark="bench.end",
+        reason="bench",
+    )
+
+
 @worker_process_init.connect
-def _replace_broker(**_: object) -> None:
-    settlement.STEPS[State.PENDING] = _submit_at_once
+def _replace_outside_calls(**_: object) -> None:
+    """Steps as the real ones end, behind vendors that answer in no time."""
+    settlement.STEPS.update({State.PENDING: _submit, State.SUBMITTED: _fill, State.FILLED: _end})
