@@ -48,6 +48,14 @@ def paused(chain: Chain) -> Iterator[None]:
         minting.unpause(chain)
 
 
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """A node that takes transactions and forgets them, until the test calls this."""
+    with monkeypatch.context() as node:
+        node.setattr(evm, "broadcast", lambda _raw: None)
+        yield node.undo
+
+
 def step(order: Order) -> Order:
     """One step, at once, whatever the order waits for."""
     Order.objects.filter(pk=order.pk).update(next_attempt_at=timezone.now() - timedelta(hours=1))
@@ -153,12 +161,9 @@ def test_a_mint_that_the_chain_drops_again_is_not_confirmed_and_minted_once(
 
 
 def test_a_stuck_mint_is_replaced_at_the_same_nonce_with_both_fees_raised_by_a_tenth(
-    in_custody: Order, chain: Chain, settings: Any
+    in_custody: Order, chain: Chain, forgetful: Callable[[], None], settings: Any
 ) -> None:
-    sender = settlement.mint_leg._minter()
-    gap = evm.mined_nonce(sender)
-    # Nothing is mined behind a gap in the nonces, so the mint sticks until the gap is filled.
-    NonceCounter.objects.create(chain_id=settings.CHAIN_ID, sender=sender, next_nonce=gap + 1)
+    nonce = evm.mined_nonce(settlement.mint_leg._minter())
     order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].broadcast_at))
 
     long_ago = timezone.now() - timedelta(seconds=settings.MINT_STUCK_SECONDS + 1)
@@ -167,12 +172,12 @@ def test_a_stuck_mint_is_replaced_at_the_same_nonce_with_both_fees_raised_by_a_t
     order = steps_until(order, lambda o: bool(attempts(o)[-1].broadcast_at))
 
     first, second = (minting.signed_fields(attempt) for attempt in attempts(order))
-    assert first["nonce"] == second["nonce"] == gap + 1
+    assert first["nonce"] == second["nonce"] == nonce
     for fee in ("maxFeePerGas", "maxPriorityFeePerGas"):
         assert second[fee] * 10 >= first[fee] * 11
     assert first["data"] == second["data"]
 
-    minting.use_nonce(chain, sender=sender, nonce=gap)
+    forgetful()
     order = settle(order, chain=chain)
     assert_minted_once(order)
     assert the_mint(order).tx_hash in {attempt.tx_hash for attempt in attempts(order)}
@@ -180,11 +185,13 @@ def test_a_stuck_mint_is_replaced_at_the_same_nonce_with_both_fees_raised_by_a_t
 
 
 def test_a_signed_mint_keeps_its_nonce_while_the_custodian_does_not_sign_its_replacements(
-    in_custody: Order, chain: Chain, sandbox: SandboxControl, settings: Any
+    in_custody: Order,
+    chain: Chain,
+    forgetful: Callable[[], None],
+    sandbox: SandboxControl,
+    settings: Any,
 ) -> None:
-    sender = settlement.mint_leg._minter()
-    gap = evm.mined_nonce(sender)
-    NonceCounter.objects.create(chain_id=settings.CHAIN_ID, sender=sender, next_nonce=gap + 1)
+    nonce = evm.mined_nonce(settlement.mint_leg._minter())
     order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].broadcast_at))
     first = attempts(order)[0]
     long_ago = timezone.now() - timedelta(seconds=settings.MINT_STUCK_SECONDS + 1)
@@ -199,15 +206,94 @@ def test_a_signed_mint_keeps_its_nonce_while_the_custodian_does_not_sign_its_rep
 
     order = steps_until(order, lambda o: o.attention)
 
-    assert the_mint(order).nonce == gap + 1
+    assert the_mint(order).nonce == nonce
     assert not FreeNonce.objects.exists()
 
-    minting.use_nonce(chain, sender=sender, nonce=gap)
+    forgetful()
+    evm.broadcast(first.raw_transaction)
     try_again(order_ids=[order.pk], actor="user:officer", now=timezone.now())
     order = settle(order, chain=chain)
 
     assert_minted_once(order)
     assert the_mint(order).tx_hash == first.tx_hash
+
+
+def test_a_mint_behind_an_unmined_nonce_waits_without_replacing_what_no_fee_would_help(
+    in_custody: Order, chain: Chain, settings: Any
+) -> None:
+    sender = settlement.mint_leg._minter()
+    gap = evm.mined_nonce(sender)
+    NonceCounter.objects.create(chain_id=settings.CHAIN_ID, sender=sender, next_nonce=gap + 1)
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].broadcast_at))
+    long_ago = timezone.now() - timedelta(seconds=settings.MINT_STUCK_SECONDS + 1)
+    MintAttempt.objects.update(broadcast_at=long_ago)
+
+    for _ in range(3):
+        order = step(order)
+    assert (len(attempts(order)), order.attention) == (1, False)
+
+    Order.objects.update(updated_at=timezone.now() - timedelta(hours=2))
+    order = step(order)
+    assert order.attention, "it does not wait for ever without anybody knowing"
+
+    minting.use_nonce(chain, sender=sender, nonce=gap)
+    try_again(order_ids=[order.pk], actor="user:officer", now=timezone.now())
+    assert_minted_once(settle(order, chain=chain))
+
+
+def test_a_mint_that_was_replaced_often_enough_goes_on_once_a_person_says_so(
+    in_custody: Order,
+    chain: Chain,
+    forgetful: Callable[[], None],
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(settlement.mint_leg, "_MAX_REPLACEMENTS", 2)
+    settings.MINT_STUCK_SECONDS = 0.01
+    order = steps_until(in_custody, lambda o: o.attention)
+    assert "many replacements" in order.last_error
+    settings.MINT_STUCK_SECONDS = 120
+
+    try_again(order_ids=[order.pk], actor="user:officer", now=timezone.now())
+    order = steps_until(order, lambda o: bool(attempts(o)[-1].broadcast_at))
+    assert (len(attempts(order)), order.attention) == (3, False)
+
+    forgetful()
+    assert_minted_once(settle(order, chain=chain))
+
+
+def test_a_signature_that_never_comes_frees_its_nonce_and_is_left_to_a_person(
+    in_custody: Order, chain: Chain, sandbox: SandboxControl
+) -> None:
+    sandbox.fault(
+        "POST /fireblocks/v1/transactions",
+        "stuck",
+        match=f"m1-{in_custody.pk.hex}",
+        stuck_status="PENDING_SIGNATURE",
+    )
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].signing_tx_id))
+    MintAttempt.objects.update(created_at=timezone.now() - timedelta(hours=1))
+
+    order = steps_until(order, lambda o: o.attention)
+    assert (the_mint(order).nonce, FreeNonce.objects.count()) == (None, 1)
+
+    try_again(order_ids=[order.pk], actor="user:officer", now=timezone.now())
+    assert_minted_once(settle(order, chain=chain))
+
+
+def test_an_attempt_that_mints_after_its_nonce_was_given_up_is_the_mint(
+    in_custody: Order, chain: Chain, settings: Any
+) -> None:
+    settings.MINT_CONFIRMATIONS = 100
+    order = steps_until(in_custody, lambda o: bool(o.mint and o.mint.block_number))
+    # As after a reorganisation in which another transaction had the nonce for a while.
+    MintTx.objects.update(nonce=None, block_number=None, block_hash="")
+    chain.mine(100)
+
+    order = settle(order, chain=chain)
+
+    assert_minted_once(order)
+    assert (order.attention, len(attempts(order))) == (False, 1)
 
 
 def test_a_mint_whose_nonce_went_elsewhere_takes_a_fresh_one(

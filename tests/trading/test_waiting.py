@@ -11,7 +11,8 @@ from agora.lib import work
 from agora.lib.outcome import OutsideError, Temporary, Unknown
 from agora.sandbox.client import SandboxControl
 from compliance.models import AuditRow
-from tests.settling import place
+from tests.conftest import Chain
+from tests.settling import place, settle
 from trading import broker, settlement
 from trading.broker import MarketClock
 from trading.models import Order
@@ -79,7 +80,8 @@ def test_at_the_bell_a_clock_that_is_ahead_neither_hammers_the_broker_nor_fills_
         order = advanced(order, now=now)
 
     assert order.state == State.PENDING
-    assert order.next_attempt_at is not None and order.next_attempt_at > now
+    assert order.next_attempt_at is not None
+    assert order.next_attempt_at > now
     assert AuditRow.objects.filter(action="order.queued", object_id=order.pk).count() == 1
 
 
@@ -92,3 +94,31 @@ def test_an_order_that_counts_for_tomorrow_by_our_clock_stays_where_it_is_reserv
 
     assert broker_leg._counts_for_today(lease, timezone.now())
     assert lease.row.limit_day == order.limit_day + timedelta(days=1)
+
+
+def test_an_order_that_the_broker_never_ends_is_shown_to_a_person(
+    order: Order, sandbox: SandboxControl
+) -> None:
+    sandbox.market(fill={"outcome": "never"})
+    order = advanced(order)
+    assert order.state == State.SUBMITTED
+    order = advanced(order)
+    assert not order.attention
+
+    Order.objects.filter(pk=order.pk).update(updated_at=timezone.now() - timedelta(days=6))
+
+    assert advanced(order).attention
+
+
+def test_a_receipt_that_the_custodian_never_finishes_is_shown_to_a_person(
+    order: Order, sandbox: SandboxControl, chain: Chain
+) -> None:
+    sandbox.fault("POST /fireblocks/v1/transactions", "stuck", stuck_status="PENDING_AUTHORIZATION")
+    order = settle(order, chain=chain, until={State.FILLED})
+    for _ in range(3):
+        order = advanced(order)
+    assert (order.state, order.attention) == (State.FILLED, False)
+
+    Order.objects.filter(pk=order.pk).update(updated_at=timezone.now() - timedelta(hours=2))
+
+    assert advanced(order).attention

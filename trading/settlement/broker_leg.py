@@ -14,11 +14,19 @@ from kyc.selectors import application_of
 from trading import broker
 from trading.broker import BrokerOrder
 from trading.models import Order
-from trading.settlement.moves import NeedsAttention, OrderLease, move, stay
+from trading.settlement.moves import (
+    NeedsAttention,
+    OrderLease,
+    check_patience,
+    move,
+    patience,
+    stay,
+)
 from trading.states import State
 
 log = structlog.get_logger(__name__)
-_SLOWEST_POLL = timedelta(seconds=30)
+# An order for the day may have to wait for the end of a long weekend first.
+_LONGEST_ORDER = timedelta(days=5)
 # Statuses of alpaca-py's enum after which fills may still come.
 _WORKING = frozenset(
     [
@@ -138,8 +146,8 @@ def poll(lease: OrderLease, now: datetime) -> None:
 
 def _keep_waiting(lease: OrderLease, seen: BrokerOrder, now: datetime) -> None:
     order = lease.row
-    age = now - order.updated_at
-    pause = min(max(timedelta(seconds=settings.POLL_SECONDS), age / 10), _SLOWEST_POLL)
+    check_patience(order, what=f"It stays {seen.status}", now=now, longest=_LONGEST_ORDER)
+    pause = patience(since=order.updated_at, now=now)
     if (seen.status, seen.filled_quantity) == (order.broker_status, order.filled_quantity):
         stay(lease, again_at=now + pause, now=now)
         return

@@ -11,7 +11,7 @@ from custody import services as custody
 from custody import vault
 from custody.models import CustodyRecord
 from custody.vault import VaultTransaction
-from trading.settlement.moves import OrderLease, move, park, stay
+from trading.settlement.moves import OrderLease, check_patience, move, park, patience, stay
 from trading.states import State
 
 log = structlog.get_logger(__name__)
@@ -33,9 +33,10 @@ def record_custody(lease: OrderLease, now: datetime) -> None:
     elif seen.is_failed:
         _ask_again(lease, record, seen, now)
     else:
+        check_patience(lease.row, what=f"The custody transfer stays {seen.status}", now=now)
         stay(
             lease,
-            again_at=now + timedelta(seconds=settings.POLL_SECONDS),
+            again_at=now + patience(since=lease.row.updated_at, now=now),
             now=now,
             also=lambda: custody.note_status(record=record, transaction=seen),
         )

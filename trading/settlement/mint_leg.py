@@ -1,5 +1,6 @@
 """The mint leg: build, have signed, store, broadcast, and wait until the block is deep (RAT-008)."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -17,11 +18,20 @@ from tokens import services as tokens
 from tokens.chain import Minted, Receipt
 from tokens.models import MintAttempt, MintTx
 from trading.models import Order
-from trading.settlement.moves import NeedsAttention, OrderLease, move, park, stay
+from trading.settlement.moves import (
+    NeedsAttention,
+    OrderLease,
+    check_patience,
+    move,
+    park,
+    patience,
+    stay,
+)
 from trading.states import State
 
 log = structlog.get_logger(__name__)
 _MAX_SIGNING_ATTEMPTS = 3
+_LONGEST_SIGNING = timedelta(minutes=10)
 _MAX_REPLACEMENTS = 10
 
 
@@ -111,7 +121,14 @@ def mint(lease: OrderLease, now: datetime) -> None:
 
 
 def _renew(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
-    """A mint without a nonce (its old one went elsewhere) starts again with a fresh one."""
+    """A mint without a nonce (its old one went elsewhere) starts again with a fresh one.
+
+    Unless the chain was reorganised meanwhile and one of the old attempts has minted after all.
+    """
+    receipt = _minted_by(mint_tx)
+    if receipt is not None:
+        _follow(lease, mint_tx, receipt, now)
+        return
     unsigned = _build(lease.row, units=int(mint_tx.units), sender=mint_tx.sender)
     chain_nonce = chain.mined_nonce(mint_tx.sender)
 
@@ -131,8 +148,10 @@ def _sign(lease: OrderLease, mint_tx: MintTx, attempt: MintAttempt, now: datetim
         _store_signature(lease, mint_tx, attempt, seen, now)
     elif seen.is_failed:
         _sign_again(lease, mint_tx, attempt, seen, now)
+    elif now - attempt.created_at > _LONGEST_SIGNING:
+        _stop_signing(lease, mint_tx, attempt, seen, now)
     else:
-        stay(lease, again_at=now + timedelta(seconds=settings.POLL_SECONDS), now=now)
+        stay(lease, again_at=now + patience(since=attempt.created_at, now=now), now=now)
 
 
 def _ask_signature(lease: OrderLease, attempt: MintAttempt, digest: bytes, now: datetime) -> None:
@@ -188,14 +207,7 @@ def _sign_again(
 ) -> None:
     """Ask once more under a new key with the same nonce: a failed request has no signature."""
     if attempt.number % _MAX_SIGNING_ATTEMPTS == 0:
-        error = f"The custodian does not sign: {seen.status} {seen.sub_status}."
-        with transaction.atomic():
-            # A nonce that an earlier attempt was signed with may be mined any moment: it is kept.
-            if not mint_tx.attempts.filter(unsigned__nonce=mint_tx.nonce).exclude(
-                raw_transaction=""
-            ):
-                tokens.give_back_nonce(mint=mint_tx, reusable=True, now=now)
-            park(lease, error=error, now=now)
+        _stop_signing(lease, mint_tx, attempt, seen, now)
         return
     stay(
         lease,
@@ -205,6 +217,25 @@ def _sign_again(
         evidence={"status": seen.status, "sub_status": seen.sub_status},
         also=lambda: _add_attempt(mint_tx, attempt.unsigned, now),
     )
+
+
+def _stop_signing(
+    lease: OrderLease,
+    mint_tx: MintTx,
+    attempt: MintAttempt,
+    seen: VaultTransaction,
+    now: datetime,
+) -> None:
+    """Leave it to a person, without holding up later mints; tried again, it is asked for anew."""
+    error = f"The custodian does not sign: {seen.status} {seen.sub_status}."
+    signed = mint_tx.attempts.filter(unsigned__nonce=mint_tx.nonce).exclude(raw_transaction="")
+    with transaction.atomic():
+        if signed.exists():
+            # A nonce that an earlier attempt was signed with may be mined any moment: it is kept.
+            _add_attempt(mint_tx, attempt.unsigned, now)
+        else:
+            tokens.give_back_nonce(mint=mint_tx, reusable=True, now=now)
+        park(lease, error=error, now=now)
 
 
 def _add_attempt(mint_tx: MintTx, unsigned: dict[str, object], now: datetime) -> None:
@@ -230,11 +261,16 @@ def _broadcast(lease: OrderLease, mint_tx: MintTx, attempt: MintAttempt, now: da
 
 def _watch(lease: OrderLease, mint_tx: MintTx, attempts: list[MintAttempt], now: datetime) -> None:
     """Look at every hash tried: the mined one may be an older one."""
-    again_at = now + timedelta(seconds=settings.POLL_SECONDS)
     receipt = _mined(attempts)
     if receipt is None:
         _push(lease, mint_tx, attempts[0], now)
         return
+    _follow(lease, mint_tx, receipt, now)
+
+
+def _follow(lease: OrderLease, mint_tx: MintTx, receipt: Receipt, now: datetime) -> None:
+    """Wait until the block of a mined attempt is deep, then take what it did for final."""
+    again_at = now + timedelta(seconds=settings.POLL_SECONDS)
     depth = chain.block_number() - receipt.block_number + 1
     if chain.block_hash(receipt.block_number) != receipt.block_hash:
         raise Temporary("The block of the mint is not canonical now.")
@@ -257,38 +293,60 @@ def _watch(lease: OrderLease, mint_tx: MintTx, attempts: list[MintAttempt], now:
 
 def _give_up(lease: OrderLease, mint_tx: MintTx, receipt: Receipt, now: datetime) -> None:
     """Mined without effect, its nonce spent: a person looks why; another try takes a fresh nonce."""
+    if _minted_by(mint_tx) is not None:
+        # The contract refused it because an attempt given up before has minted after all.
+        _lose_nonce(lease, mint_tx, now)
+        return
     with transaction.atomic():
         tokens.give_back_nonce(mint=mint_tx, reusable=False, now=now)
         park(lease, error=f"The mint {receipt.tx_hash} was mined but reverted.", now=now)
 
 
-def _mined(attempts: list[MintAttempt]) -> Receipt | None:
+def _receipts(attempts: Iterable[MintAttempt]) -> Iterator[Receipt]:
     for attempt in attempts:
         receipt = chain.receipt(attempt.tx_hash) if attempt.tx_hash else None
         if receipt is not None:
-            return receipt
-    return None
+            yield receipt
+
+
+def _mined(attempts: Iterable[MintAttempt]) -> Receipt | None:
+    return next(_receipts(attempts), None)
+
+
+def _minted_by(mint_tx: MintTx) -> Receipt | None:
+    """The receipt of whichever attempt has minted, those of nonces given up included."""
+    receipts = _receipts(mint_tx.attempts.order_by("-number"))
+    return next((receipt for receipt in receipts if receipt.succeeded), None)
 
 
 def _push(lease: OrderLease, mint_tx: MintTx, newest: MintAttempt, now: datetime) -> None:
     """Not mined: hand it in again (a node may have dropped it), and replace it once it is stuck."""
-    if mint_tx.nonce is not None and chain.mined_nonce(mint_tx.sender) > mint_tx.nonce:
+    if not newest.raw_transaction:
+        raise Temporary("An earlier attempt was mined and is gone again; this one is not signed.")
+    nonce, turn = int(mint_tx.nonce or 0), chain.mined_nonce(mint_tx.sender)
+    if turn > nonce:
         _start_over(lease, mint_tx, now)
         return
-    again_at = now + timedelta(seconds=settings.POLL_SECONDS)
-    waiting = now - (newest.broadcast_at or now)
-    if waiting < timedelta(seconds=settings.MINT_STUCK_SECONDS):
+    if not newest.raw_transaction:
+        raise Temporary("The mint that was seen is not on the chain now.")
+    # Behind an earlier nonce that is not mined no fee helps: it is that one which is stuck.
+    stuck = now - (newest.broadcast_at or now) >= timedelta(seconds=settings.MINT_STUCK_SECONDS)
+    if turn < nonce or not stuck:
+        check_patience(lease.row, what=f"The mint waits for the nonce {turn}", now=now)
         chain.broadcast(newest.raw_transaction)
         stay(
             lease,
-            again_at=again_at,
+            again_at=now + patience(since=newest.broadcast_at or now, now=now),
             now=now,
             also=lambda: tokens.note_reorganised(mint=mint_tx, now=now),
         )
         return
-    if newest.number >= _MAX_REPLACEMENTS:
-        raise NeedsAttention("The mint stays unmined after many replacements.")
     replacement = chain.bumped(newest.unsigned)
+    if newest.number % _MAX_REPLACEMENTS == 0:
+        with transaction.atomic():
+            _add_attempt(mint_tx, replacement, now)  # for when a person has it tried again
+            park(lease, error="The mint stays unmined after many replacements.", now=now)
+        return
     stay(
         lease,
         again_at=now,
@@ -307,6 +365,10 @@ def _start_over(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
     """
     if chain.minted_units(mint_tx.broker_trade_id):
         raise Temporary("The mint is on the chain; its receipt is not seen yet.")
+    _lose_nonce(lease, mint_tx, now)
+
+
+def _lose_nonce(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
     stay(
         lease,
         again_at=now,

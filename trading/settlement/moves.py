@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
@@ -17,6 +18,8 @@ from trading.states import MOVES, State
 
 log = structlog.get_logger(__name__)
 ACTOR = audit.system("settlement")
+
+_SLOWEST_POLL = timedelta(seconds=30)
 
 OrderLease = Lease[Order]
 
@@ -81,6 +84,22 @@ def stay(
         if action:
             note(lease.row, action=action, evidence=evidence or {}, now=now)
     failpoint(f"{mark}.after_commit", key=lease.row.pk)
+
+
+def patience(*, since: datetime, now: datetime) -> timedelta:
+    """The pause before looking again at what goes on since then: longer with time, up to 30 s."""
+    return min(max(timedelta(seconds=settings.POLL_SECONDS), (now - since) / 10), _SLOWEST_POLL)
+
+
+def check_patience(
+    order: Order, *, what: str, now: datetime, longest: timedelta = timedelta(hours=1)
+) -> None:
+    """Raise NeedsAttention when nothing has happened to the order for too long.
+
+    Having it tried again counts as something that happened.
+    """
+    if now - order.updated_at > longest:
+        raise NeedsAttention(f"{what}, for more than {longest}.")
 
 
 def retry(
