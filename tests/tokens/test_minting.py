@@ -33,6 +33,13 @@ def buyer(db: None) -> User:
     return onboarded()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left_in_the_pool(chain: Chain) -> Iterator[None]:
+    """A test that ends with a transaction unmined must not hold up the nonces of the next."""
+    yield
+    chain.rpc("anvil_dropAllTransactions")
+
+
 @pytest.fixture
 def in_custody(chain: Chain, sandbox: SandboxControl, buyer: User) -> Order:
     """An order whose share is in custody: the mint comes next."""
