@@ -239,10 +239,17 @@ def find_transaction(*, external_tx_id: str) -> VaultTransaction | None:
 
 
 def get_transaction(*, tx_id: str) -> VaultTransaction:
-    """Read a transaction by the custodian's id; raises Temporary or Rejected."""
-    return _transaction_of(
-        _answer(_client().transactions.get_transaction, effect=False, tx_id=tx_id)
-    )
+    """Read a transaction by the custodian's id; raises Temporary or Rejected.
+
+    The custodian gave us the id, so "not found" is Temporary: it is not found yet.
+    """
+    try:
+        data = _answer(_client().transactions.get_transaction, effect=False, tx_id=tx_id)
+    except Rejected as error:
+        if error.code == "404":
+            raise Temporary("Fireblocks does not find the transaction.", code="404") from error
+        raise
+    return _transaction_of(data)
 
 
 def balance(*, vault: str, asset: str) -> VaultBalance:

@@ -25,7 +25,7 @@ from agora.lib.money import decimal_of, plain
 from agora.lib.outcome import Rejected, Temporary, Unknown, retry_after_seconds
 
 T = TypeVar("T")
-_DUPLICATE = "40010001"
+_DUPLICATE, _NOT_FOUND = "40010001", "40410000"
 _local = threading.local()
 
 
@@ -176,8 +176,12 @@ def submit_limit_buy(
     try:
         return _order_of(_trading().post("/orders", payload))
     except APIError as error:
-        if error.status_code == 422 and _body_of(error)[0] == _DUPLICATE:
+        code, message = _body_of(error)
+        if code == _DUPLICATE or "client_order_id" in message:
             raise Unknown("The broker has an order of this id.", code=_DUPLICATE) from error
+        if error.status_code == 404:
+            # There is no such address: a wrong setting, which says nothing about the order.
+            raise Temporary("Alpaca answered 404.", code="404") from error
         raise _of_status(error, effect=True) from error
     except requests.ConnectTimeout as error:
         raise Temporary("Alpaca could not be reached.") from error
@@ -186,7 +190,10 @@ def submit_limit_buy(
 
 
 def find_order(*, client_order_id: str) -> BrokerOrder | None:
-    """Look an order up by our own id; None when the broker has none. Raises Temporary."""
+    """Look an order up by our own id; None when the broker says that it has none.
+
+    Raises Temporary, or Rejected for any other refusal: a 404 of a wrong address is no answer.
+    """
     try:
         return _read(
             lambda: _order_of(
@@ -194,14 +201,22 @@ def find_order(*, client_order_id: str) -> BrokerOrder | None:
             )
         )
     except Rejected as error:
-        if error.code in ("404", "40410000") or "not found" in error.message.lower():
+        if error.code == _NOT_FOUND:
             return None
         raise
 
 
 def get_order(*, broker_order_id: str) -> BrokerOrder:
-    """Read an order by the broker's id; raises Temporary or Rejected."""
-    return _read(lambda: _order_of(_trading().get(f"/orders/{uuid.UUID(broker_order_id)}")))
+    """Read an order by the broker's id; raises Temporary or Rejected.
+
+    The broker gave us the id, so "not found" is Temporary: it is not found yet, or here.
+    """
+    try:
+        return _read(lambda: _order_of(_trading().get(f"/orders/{uuid.UUID(broker_order_id)}")))
+    except Rejected as error:
+        if error.code in ("404", _NOT_FOUND):
+            raise Temporary("The broker does not find the order.", code=error.code) from error
+        raise
 
 
 def clock() -> MarketClock:
@@ -237,13 +252,17 @@ def latest_price(*, symbol: str) -> MarketPrice:
 
 def position(*, symbol: str) -> Decimal:
     """Shares that the broker holds for us; 0 without a position. Raises Temporary."""
+
+    def read() -> Decimal:
+        raw: Any = _trading().get(f"/positions/{symbol}")
+        return decimal_of(raw["qty"])
+
     try:
-        raw: Any = _read(lambda: _trading().get(f"/positions/{symbol}"))
+        return _read(lambda: _checked(read))
     except Rejected as error:
-        if error.code in ("404", "40410000"):
+        if error.code == _NOT_FOUND:
             return Decimal(0)
         raise
-    return decimal_of(raw["qty"])
 
 
 def account_status() -> str:

@@ -156,3 +156,10 @@ def test_a_message_of_an_outcome_holds_no_secret(sandbox: SandboxControl) -> Non
 
     assert "secret" not in failure.value.message
     assert project.FIREBLOCKS_API_KEY not in failure.value.message
+
+
+def test_a_transaction_that_the_custodian_does_not_find_by_its_own_id_is_looked_for_again(
+    sandbox: SandboxControl,
+) -> None:
+    with pytest.raises(Temporary):
+        read()

@@ -155,3 +155,41 @@ def test_without_an_ask_the_last_trade_counts(sandbox: SandboxControl) -> None:
     sandbox.fault(route, "status", status=200, body=no_ask)
 
     assert broker.latest_price(symbol="AAPL").price == Decimal("231.07")
+
+
+def test_a_wrong_address_is_no_answer_about_an_order(sandbox: SandboxControl) -> None:
+    nothing_here = '{"message": "endpoint not found."}'
+    sandbox.fault(SUBMIT, "status", status=404, body=nothing_here)
+    with pytest.raises(Temporary):
+        submit()
+
+    sandbox.fault(
+        "GET /alpaca/v2/orders:by_client_order_id", "status", status=404, body=nothing_here
+    )
+    with pytest.raises(Rejected):
+        broker.find_order(client_order_id="buy-1")
+
+
+def test_an_order_that_the_broker_does_not_find_by_its_own_id_is_looked_for_again(
+    sandbox: SandboxControl,
+) -> None:
+    with pytest.raises(Temporary):
+        read()
+
+
+def test_a_used_client_order_id_means_look_it_up_however_the_broker_says_so(
+    sandbox: SandboxControl,
+) -> None:
+    body = '{"code": 40310000, "message": "client_order_id must be unique"}'
+    sandbox.fault(SUBMIT, "status", status=403, body=body)
+
+    with pytest.raises(Unknown):
+        submit()
+
+
+@pytest.mark.parametrize("body", ['{"symbol": "AAPL"}', "[]", "{}", '{"qty": "many"}'])
+def test_a_malformed_position_is_asked_for_again(sandbox: SandboxControl, body: str) -> None:
+    sandbox.fault("GET /alpaca/v2/positions/*", "status", status=200, body=body)
+
+    with pytest.raises(Temporary):
+        broker.position(symbol="AAPL")

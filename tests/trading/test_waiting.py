@@ -122,3 +122,20 @@ def test_a_receipt_that_the_custodian_never_finishes_is_shown_to_a_person(
     Order.objects.filter(pk=order.pk).update(updated_at=timezone.now() - timedelta(hours=2))
 
     assert advanced(order).attention
+
+
+def test_a_refusal_of_a_second_sending_does_not_hide_that_the_first_got_through(
+    order: Order, sandbox: SandboxControl, chain: Chain
+) -> None:
+    sandbox.fault("POST /alpaca/v2/orders", "drop_after", match=order.client_order_id)
+    not_found = '{"code": 40410000, "message": "order not found"}'
+    look_up = "GET /alpaca/v2/orders:by_client_order_id"
+    sandbox.fault(look_up, "status", status=404, body=not_found, count=2)
+    order = advanced(order)
+    no_money = '{"code": 40310000, "message": "insufficient buying power"}'
+    sandbox.fault("POST /alpaca/v2/orders", "status", status=403, body=no_money)
+
+    order = settle(order, chain=chain)
+
+    assert order.sends == 0
+    assert (order.state, order.reason) == (State.MINT_CONFIRMED, "")

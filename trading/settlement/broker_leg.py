@@ -70,8 +70,12 @@ def submit(lease: OrderLease, now: datetime) -> None:
             sent_at=order.sent_at or now,
         )
     except Rejected as error:
-        _close(lease, to=State.REJECTED, reason=f"broker_{error.code}"[:60], now=now)
-        return
+        # Refused the second time: perhaps because an earlier sending got through after all.
+        found = _sent_before(order)
+        if found is None:
+            _close(lease, to=State.REJECTED, reason=f"broker_{error.code}"[:60], now=now)
+            return
+        placed = found
     log.info("Order Submitted", broker_order_id=placed.id, quantity=plain(order.quantity))
     move(
         lease,
@@ -85,6 +89,13 @@ def submit(lease: OrderLease, now: datetime) -> None:
         broker_raw=placed.raw,
         queued_until=None,
     )
+
+
+def _sent_before(order: Order) -> BrokerOrder | None:
+    """The order as an earlier sending of unknown outcome left it at the broker."""
+    if order.sends < 2:
+        return None
+    return broker.find_order(client_order_id=order.client_order_id)
 
 
 def _market_is_open(lease: OrderLease, now: datetime) -> bool:
