@@ -38,12 +38,6 @@ def check_production(**_: object) -> list[CheckMessage]:
         url = urlparse(getattr(settings, name))
         if url.scheme != "https":
             found.append(Error(f"{name} is not https.", id="agora.E003"))
-    if settings.ALPACA_BASE_URL.rstrip("/") == "https://api.alpaca.markets":
-        found.append(
-            Error(
-                "ALPACA_BASE_URL is the live broker; Agora is for paper accounts.", id="agora.E004"
-            )
-        )
     if not settings.CONTRACT_ADDRESS:
         found.append(
             checks.Warning("CONTRACT_ADDRESS is not set: nothing can be minted.", id="agora.W001")

@@ -7,6 +7,7 @@ runtime leaves its values in DATA_DIR/runtime.env, so that commands in a second 
 import sys
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -217,6 +218,8 @@ TOKEN_PEPPER = required("TOKEN_PEPPER")
 
 # --- Vendors --------------------------------------------------------------------------------
 ALPACA_BASE_URL = address("ALPACA_BASE_URL", default="https://paper-api.alpaca.markets")
+if urlsplit(ALPACA_BASE_URL).hostname == "api.alpaca.markets":
+    raise ImproperlyConfigured("ALPACA_BASE_URL is the live broker; Agora is for paper accounts.")
 ALPACA_DATA_URL = address("ALPACA_DATA_URL", default="https://data.alpaca.markets")
 ALPACA_API_KEY = env.str("ALPACA_API_KEY", default="")
 ALPACA_API_SECRET = env.str("ALPACA_API_SECRET", default="")

@@ -40,6 +40,8 @@ def _read(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("DATABASE_URL", "sqlite:///agora.sqlite3"),
         ("REDIS_URL", "127.0.0.1:6379"),
         ("ALPACA_BASE_URL", "paper-api.alpaca.markets"),
+        ("ALPACA_BASE_URL", "https://api.alpaca.markets"),
+        ("ALPACA_BASE_URL", "https://API.alpaca.markets/v2"),
         ("CHAIN_ID", "base"),
         ("CHAIN_ID", "0"),
         ("MINT_CONFIRMATIONS", "1.5"),
