@@ -21,6 +21,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agora.lib import crypto
 from agora.lib.models import IdempotencyKey
 from agora.lib.problems import Problem, retry_after
 
@@ -52,9 +53,12 @@ def key_of(request: Request) -> str:
 
 
 def fingerprint(*, method: str, path: str, data: object) -> str:
-    """Hash of what a request asks for; white space and the order of members do not count."""
+    """Keyed hash of what a request asks for; white space and order of members do not count.
+
+    Keyed, because a request may hold a tax id, which a plain hash would let anyone find by trying.
+    """
     content = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(f"{method} {path}\n{content}".encode()).hexdigest()
+    return crypto.blind_index(f"{method} {path}\n{content}", purpose="idempotency").hex()
 
 
 def once(

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier, Event
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -215,3 +216,11 @@ def test_answer_stored_between_look_up_and_insert(monkeypatch: pytest.MonkeyPatc
     assert (again.raw, again.headers["Idempotency-Replayed"]) == (first.raw, "true")
     assert Order.objects.count() == 1
     assert DailyLimit.objects.get(application__user=api.user).used_usd == 101
+
+
+def test_the_stored_hash_cannot_be_found_by_trying_tax_ids(settings: Any) -> None:
+    asked = {"method": "POST", "path": "/a", "data": {"tax_id": "529.982.247-25"}}
+    one = idempotency.fingerprint(**asked)
+    settings.BLIND_INDEX_KEY = "another key"
+
+    assert idempotency.fingerprint(**asked) != one
