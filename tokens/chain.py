@@ -31,6 +31,18 @@ T = TypeVar("T")
 _ARTIFACT = settings.BASE_DIR / "contracts" / "artifacts" / "RATMintingContract.json"
 # A first mint costs about 100,000 gas; the estimate gets this margin.
 _GAS_MARGIN = 1.25
+FEE = "fee"
+# JSON-RPC has no codes for these; the words of geth, erigon, nethermind and anvil.
+_IN_ALREADY = ("already known", "already imported", "alreadyknown", "nonce too low")
+_NEVER = (
+    "invalid sender",
+    "invalid signature",
+    "chain id",
+    "intrinsic gas",
+    "block gas limit",
+    "rlp",
+)
+_FEE_TOO_LOW = ("underpriced", "fee too low", "feetoolow", "less than block base fee")
 _local = threading.local()
 
 
@@ -268,18 +280,20 @@ def with_signature(unsigned: dict[str, Any], *, r: int, s: int, v: int) -> Signe
 def broadcast(raw_transaction: str) -> None:
     """Hand a signed transaction to the node. Doing so again is harmless: it has one nonce.
 
-    Raises Rejected when the node refuses it for good, Unknown when its answer is lost. "Already
-    known" and "nonce too low" are no refusal: the transaction, or one of its nonce, is in.
+    Raises Rejected when no node will ever take it, Temporary for any other refusal (code FEE: with
+    higher fees it would), Unknown when the answer is lost. "Already known" and "nonce too low" are
+    no refusal: the transaction, or one of its nonce, is in.
     """
     try:
         _web3().eth.send_raw_transaction(HexStr(raw_transaction))
     except Web3RPCError as error:
         text = str(error).lower()
-        if "already known" in text or "nonce too low" in text or "already imported" in text:
+        if any(words in text for words in _IN_ALREADY):
             return
-        if "underpriced" in text or "insufficient funds" in text:
-            raise Temporary(f"The node does not take it now: {text[:200]}") from error
-        raise Rejected(f"The node refuses it: {text[:200]}", code="rpc") from error
+        if any(words in text for words in _NEVER):
+            raise Rejected(f"The node refuses it: {text[:200]}", code="rpc") from error
+        code = FEE if any(words in text for words in _FEE_TOO_LOW) else "rpc"
+        raise Temporary(f"The node does not take it now: {text[:200]}", code=code) from error
     except (requests.RequestException, Web3Exception, ValueError) as error:
         raise Unknown(f"The node's answer was lost: {type(error).__name__}") from error
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.conf import settings as project
 from django.utils import timezone
+from web3.exceptions import Web3RPCError
 
 from accounts.models import User
 from agora.lib.money import token_units
+from agora.lib.outcome import OutsideError, Rejected, Temporary
 from agora.sandbox.client import SandboxControl
 from compliance.models import AuditRow
 from custody import vault
@@ -411,3 +413,46 @@ def test_a_transaction_handed_in_twice_is_one_transaction(in_custody: Order, cha
         evm.broadcast(raw)
 
     assert_minted_once(settle(order, chain=chain))
+
+
+def test_a_mint_whose_fees_are_too_low_by_the_time_it_is_sent_goes_out_with_higher_ones(
+    in_custody: Order, chain: Chain
+) -> None:
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].raw_transaction))
+    chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**12))
+    chain.mine()
+
+    order = settle(order, chain=chain)
+
+    assert_minted_once(order)
+    first, second = (minting.signed_fields(attempt) for attempt in attempts(order))
+    assert first["nonce"] == second["nonce"]
+    assert first["maxFeePerGas"] < 10**12 < second["maxFeePerGas"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ("already known", None),
+        ("nonce too low: next nonce 7, tx nonce 6", None),
+        ("request rate exceeded", Temporary),
+        ("txpool is full", Temporary),
+        ("insufficient funds for gas * price + value", Temporary),
+        ("replacement transaction underpriced", Temporary),
+        ("invalid sender", Rejected),
+        ("intrinsic gas too low: gas 1, minimum needed 21000", Rejected),
+    ],
+)
+def test_what_a_node_says_is_final_only_where_no_node_would_ever_take_it(
+    answer: str, outcome: type[OutsideError] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_raw: object) -> None:
+        raise Web3RPCError(answer)
+
+    monkeypatch.setattr(evm._web3().eth, "send_raw_transaction", refuse)
+
+    if outcome is None:
+        evm.broadcast("0x00")
+    else:
+        with pytest.raises(outcome):
+            evm.broadcast("0x00")

@@ -245,7 +245,13 @@ def _add_attempt(mint_tx: MintTx, unsigned: dict[str, object], now: datetime) ->
 def _broadcast(lease: OrderLease, mint_tx: MintTx, attempt: MintAttempt, now: datetime) -> None:
     # The nonce makes a second broadcast harmless, so it needs neither intent nor look-up.
     failpoint("order.broadcast.before_call", key=lease.row.pk)
-    chain.broadcast(attempt.raw_transaction)
+    try:
+        chain.broadcast(attempt.raw_transaction)
+    except Temporary as error:
+        if error.code != chain.FEE:
+            raise
+        _replace(lease, mint_tx, attempt, now)
+        return
     failpoint("order.broadcast.after_call", key=lease.row.pk)
     log.info("Mint Tx Sent", tx_hash=attempt.tx_hash, nonce=mint_tx.nonce)
     stay(
@@ -341,6 +347,11 @@ def _push(lease: OrderLease, mint_tx: MintTx, newest: MintAttempt, now: datetime
             also=lambda: tokens.note_reorganised(mint=mint_tx, now=now),
         )
         return
+    _replace(lease, mint_tx, newest, now)
+
+
+def _replace(lease: OrderLease, mint_tx: MintTx, newest: MintAttempt, now: datetime) -> None:
+    """Ask for a signature of the same with higher fees; a few times, then a person looks first."""
     replacement = chain.bumped(newest.unsigned)
     if newest.number % _MAX_REPLACEMENTS == 0:
         with transaction.atomic():
