@@ -12,7 +12,7 @@ from decimal import Decimal
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from agora.lib import work
 from agora.lib.money import plain, shares_of
@@ -110,10 +110,14 @@ def _read(*, symbol: str, block: int) -> Figures:
 
 def _in_flight(*, symbol: str, block: int) -> list[tuple[uuid.UUID, Decimal]]:
     """Orders whose shares are bought but whose tokens are not in the supply of this block."""
-    orders = Order.objects.filter(state__in=_BOUGHT, symbol=symbol, filled_quantity__gt=0)
+    on_the_way = Q(state__in=_BOUGHT, filled_quantity__gt=0)
+    minted_later = Q(state=State.MINT_CONFIRMED, mint__block_number__gt=block)
+    orders = Order.objects.filter(on_the_way | minted_later, symbol=symbol)
     return [
         (order.pk, order.filled_quantity)
-        for order in orders.only("state", "filled_quantity", "broker_order_id")
+        for order in orders.only("state", "filled_quantity", "broker_order_id").order_by(
+            "created_at"
+        )
         if order.state != State.MINTING
         or not chain.minted_units(order.broker_order_id or "", block=block)
     ]

@@ -96,6 +96,19 @@ def test_an_order_on_its_way_is_listed_and_makes_no_difference(
     assert after.difference == before.difference
 
 
+def test_an_order_minted_after_the_block_of_the_report_is_in_flight_there(
+    before: ReserveReport, chain: Chain
+) -> None:
+    block = evm.block_number()
+    order = settle(place(onboarded(), quantity="0.25"), chain=chain)
+
+    found = reserves._read(symbol="AAPL", block=block)
+
+    assert order.state == State.MINT_CONFIRMED
+    assert found.in_flight_orders == [str(order.pk)]
+    assert found.total_supply == before.figures["total_supply"]
+
+
 def test_a_partial_fill_at_the_broker_is_in_flight_once_it_is_read(
     before: ReserveReport, sandbox: SandboxControl, chain: Chain
 ) -> None:
