@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import connection
 
 from agora.runtime.postgres import BINARIES
@@ -85,7 +86,8 @@ class PgBench:
             *(f"--file={self._file}", f"--host={url.hostname}", f"--port={url.port}"),
             *(f"--username={url.username}", url.path.lstrip("/")),
         ]
-        env = {**os.environ, "PGPASSWORD": url.password or ""}
+        session = settings.DATABASES["default"]["OPTIONS"]["options"]  # its timers, too
+        env = {**os.environ, "PGPASSWORD": url.password or "", "PGOPTIONS": session}
         text = subprocess.run(
             command, env=env, stdout=subprocess.PIPE, text=True, check=True
         ).stdout

@@ -16,6 +16,7 @@ from trading.quotes import Quote
 
 PATH = "/api/v1/orders"
 QUANTITY = Decimal("0.02")
+_numbers = count()
 
 
 def quote() -> Quote:
@@ -41,10 +42,10 @@ def body() -> str:
 
 def traced(person: Person) -> tuple[list[str], str]:
     """The statements of a usual placement, one a round trip, and its Idempotency-Key."""
-    client, order, keys = Client(), body(), (f"traced-{id(person)}-{n}" for n in count())
+    client, order = Client(), body()
 
     def place() -> str:
-        key = next(keys)
+        key = f"traced-{next(_numbers)}"
         headers = {
             "Authorization": f"Bearer {person.token}",
             "Idempotency-Key": key,
