@@ -11,6 +11,7 @@ from agora.lib import work
 from agora.lib.outcome import OutsideError, Temporary, Unknown
 from agora.sandbox.client import SandboxControl
 from compliance.models import AuditRow
+from kyc.models import DailyLimit
 from tests.conftest import Chain
 from tests.settling import place, settle
 from trading import broker, settlement
@@ -139,3 +140,21 @@ def test_a_refusal_of_a_second_sending_does_not_hide_that_the_first_got_through(
 
     assert order.sends == 0
     assert (order.state, order.reason) == (State.MINT_CONFIRMED, "")
+
+
+def test_an_order_that_did_not_get_through_is_not_sent_on_another_days_limit(
+    order: Order, sandbox: SandboxControl
+) -> None:
+    sandbox.fault("POST /alpaca/v2/orders", "drop_before", match=order.client_order_id)
+    order = advanced(order)
+    assert order.asked_at is not None
+    yesterday = order.limit_day - timedelta(days=1)
+    Order.objects.filter(pk=order.pk).update(limit_day=yesterday)
+    DailyLimit.objects.update(day=yesterday)
+
+    for _ in range(3):
+        order = advanced(order, now=timezone.now() + timedelta(seconds=1))
+
+    assert (order.state, order.reason) == (State.REJECTED, "broker_expired")
+    assert DailyLimit.objects.get().used_usd == 0
+    assert [o for o in sandbox.orders() if o["client_order_id"] == order.client_order_id] == []

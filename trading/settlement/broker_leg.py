@@ -60,12 +60,7 @@ def submit(lease: OrderLease, now: datetime) -> None:
         placed = lease.ask_once(
             mark="order.submit",
             find=lambda: broker.find_order(client_order_id=order.client_order_id),
-            send=lambda _number: broker.submit_limit_buy(
-                client_order_id=order.client_order_id,
-                symbol=order.symbol,
-                quantity=order.quantity,
-                limit_price=order.limit_price,
-            ),
+            send=lambda number: _send(order, number=number, now=now),
             now=now,
             sent_at=order.sent_at or now,
         )
@@ -88,6 +83,19 @@ def submit(lease: OrderLease, now: datetime) -> None:
         broker_status=placed.status,
         broker_raw=placed.raw,
         queued_until=None,
+    )
+
+
+def _send(order: Order, *, number: int, now: datetime) -> BrokerOrder:
+    """Send the order, but not again on a later day than the one whose limit it counts for."""
+    application = application_of(order.user) if number > 1 else None
+    if application and limits.local_day(country=application.country, now=now) > order.limit_day:
+        raise Rejected("Its day is over.", code="expired")
+    return broker.submit_limit_buy(
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        quantity=order.quantity,
+        limit_price=order.limit_price,
     )
 
 
