@@ -231,6 +231,7 @@ def cancel_order(*, user: User, order_id: uuid.UUID, now: datetime) -> Order:
         Order.objects.filter(pk=order.pk).update(
             state=State.CANCELLED,
             reason="cancelled_by_user",
+            attention=False,
             next_attempt_at=None,
             lease_token=None,
             lease_until=None,

@@ -51,6 +51,13 @@ def test_a_cancelled_order_is_never_sent(sandbox: SandboxControl, buyer: User) -
     assert [o for o in sandbox.orders() if o["client_order_id"] == order.client_order_id] == []
 
 
+def test_a_cancelled_order_needs_nobodys_attention(sandbox: SandboxControl, buyer: User) -> None:
+    order = place(buyer)
+    Order.objects.filter(pk=order.pk).update(attention=True, next_attempt_at=None)
+
+    assert not cancel(buyer, order).attention
+
+
 def test_a_sent_order_is_not_cancelled(
     sandbox: SandboxControl, buyer: User, untouched: Untouched
 ) -> None:
