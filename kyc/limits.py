@@ -74,6 +74,12 @@ def reserve(*, application: Application, amount_usd: Decimal, now: datetime) -> 
     return today if len(taken) else None
 
 
+def hold(*, user: User) -> None:
+    """Lock the person's counter until the transaction ends."""
+    limit = DailyLimit.objects.select_for_update(no_key=True, of=("self",))
+    limit.filter(application__user=user).first()
+
+
 def settle(*, user: User, day: date, reserved: Decimal, spent: Decimal) -> None:
     """Replace a reservation by what was really spent (0: release all of it).
 

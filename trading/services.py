@@ -219,10 +219,12 @@ def _limit_exceeded(*, user: User, requested: Decimal, now: datetime) -> OrderRe
 def cancel_order(*, user: User, order_id: uuid.UUID, now: datetime) -> Order:
     """Cancel an order that waits for the market to open and release its reservation.
 
-    Locks the order's row. Raises Order.DoesNotExist for strangers, OrderRefused("not_cancellable")
-    once it may have been sent to the broker; from then on only the broker's answer moves it.
+    Locks the person's limit row, then the order's. Raises Order.DoesNotExist for strangers,
+    OrderRefused("not_cancellable") once it may have been sent to the broker; from then on only the
+    broker's answer moves it.
     """
     with transaction.atomic():
+        limits.hold(user=user)  # first, as settlement does: the other way round they could deadlock
         order = Order.objects.select_for_update().get(pk=order_id, user=user)
         if order.state != State.PENDING or order.sent_at is not None:
             raise OrderRefused(
