@@ -314,5 +314,10 @@ def receipt(tx_hash: str) -> Receipt | None:
     )
 
 
+def checksummed(address: str) -> str:
+    """The EIP-55 form, in which addresses are stored and compared."""
+    return str(_address(address))
+
+
 def _address(text: str) -> ChecksumAddress:
     return Web3.to_checksum_address(text)

@@ -351,6 +351,16 @@ def test_a_mint_that_was_mined_but_reverted_is_left_to_a_person_who_can_have_it_
     assert_minted_once(settle(order, chain=chain))
 
 
+def test_the_minters_address_counts_however_the_custodian_writes_it(
+    sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = settlement.mint_leg._minter()
+    monkeypatch.setattr(vault, "minter_address", address.lower)
+    settlement.mint_leg._minter.cache_clear()
+
+    assert settlement.mint_leg._minter() == address
+
+
 def test_a_signature_by_another_key_is_never_broadcast(
     in_custody: Order, chain: Chain, settings: Any
 ) -> None:

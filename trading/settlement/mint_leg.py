@@ -79,7 +79,7 @@ def _trade_id(order: Order) -> str:
 @lru_cache(maxsize=1)
 def _minter() -> str:
     """The minter's address, asked from the custodian once a process: a vault's key never changes."""
-    return vault.minter_address()
+    return chain.checksummed(vault.minter_address())
 
 
 def _build(order: Order, *, units: int, sender: str) -> dict[str, object]:
