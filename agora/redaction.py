@@ -34,8 +34,8 @@ _HARMLESS_KEYS = frozenset({"timestamp", "level", "logger"})
 
 # One pass that most texts end with: none of the patterns below can match without one of these.
 _HINT = re.compile(
-    r"@|://|-----|\d{5}|\d\.\d{3}|bearer|basic|agr_|eyJ|passw|secret|api_?key|private_?key|pepper"
-    r"|token|confirm-email|reset/key",
+    r"@|://|-----|\d{5}|\d\.\d{3}|bearer|basic|agr_|eyJ|passw|secret|api[_-]?key|private[_-]?key"
+    r"|pepper|token|tax_id|full_name|confirm-email|reset/key",
     re.IGNORECASE,
 )
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(-----END [A-Z0-9 ]+-----|$)", re.DOTALL)
@@ -44,7 +44,8 @@ _API_TOKEN = re.compile(r"\bagr_([A-Za-z0-9]{12})_[A-Za-z0-9]+")
 _JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*")
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*):[^\s/@]+@")
 _ASSIGNMENT = re.compile(
-    r"(?i)\b((?:\w*(?:password|passwd|secret|api_?key|private_?key|pepper)\w*|(?:\w+_)?token)"
+    r"(?i)\b((?:[\w-]{0,40}(?:password|passwd|secret|api[_-]?key|private[_-]?key|pepper)[\w-]{0,40}"
+    r"|tax_id|full_name|(?:\w+_)?token)"
     r"[\"']?\s*[=:]\s*)"
     r"(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)"
 )
