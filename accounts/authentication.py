@@ -4,7 +4,6 @@ from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication
@@ -34,7 +33,7 @@ class BearerAuthentication(BaseAuthentication):
         if scheme.lower() != "bearer":
             raise AuthenticationFailed(_("Use the Bearer scheme."))
         try:
-            token = _look_up(raw.strip(), tokens=_tokens_for(request))
+            token = _look_up(raw.strip(), related=_related(request))
         except token_store.InvalidToken as error:
             detail = _REASONS.get(error.reason, _("This API token is not valid."))
             raise AuthenticationFailed(detail) from error
@@ -45,22 +44,22 @@ class BearerAuthentication(BaseAuthentication):
         return 'Bearer realm="agora"'
 
 
-def _tokens_for(request: Request) -> QuerySet[ApiToken]:
-    """Tokens, joined with what the view will ask of their user (`Endpoint.related`)."""
+def _related(request: Request) -> tuple[str, ...]:
+    """What the view will ask of the token's user (`Endpoint.related`)."""
     view = (request.parser_context or {}).get("view")
-    return ApiToken.objects.select_related("user", *getattr(view, "related", ()))
+    return tuple(getattr(view, "related", ()))
 
 
-def _look_up(raw: str, *, tokens: QuerySet[ApiToken]) -> ApiToken:
+def _look_up(raw: str, *, related: tuple[str, ...]) -> ApiToken:
     """The look-up doubles as the connection's health check, which would be a round trip."""
     connection.health_check_done = True  # type: ignore[attr-defined]
     try:
-        return token_store.authenticate(raw, timezone.now(), tokens=tokens)
+        return token_store.authenticate(raw, timezone.now(), related=related)
     except (OperationalError, InterfaceError):
         if connection.in_atomic_block:
             raise
         connection.close()
-        return token_store.authenticate(raw, timezone.now(), tokens=tokens)
+        return token_store.authenticate(raw, timezone.now(), related=related)
 
 
 def user_of(request: Request) -> User:

@@ -127,6 +127,10 @@ if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL is not an address that begins postgres://.")
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     connect_timeout=3,
+    # Prepared on the connection after a few uses: planning a statement costs more than running it.
+    # (A pooler in transaction mode has to support prepared statements.)
+    server_side_binding=True,
+    prepare_threshold=2,
     options="-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c lock_timeout=5000",
 )
 REDIS_URL = address(

@@ -29,6 +29,23 @@ _LOCK = re.compile(r"(?<=pg_try_advisory_xact_lock\()-?\d+")
 
 
 @contextmanager
+def spelled_out() -> Iterator[None]:
+    """A connection whose statements hold their values, as pgbench sends them.
+
+    Agora's own sends them apart and prepared, which the trace would show as numbers.
+    """
+    options = connection.settings_dict["OPTIONS"]
+    own = options["server_side_binding"]
+    connection.close()
+    options["server_side_binding"] = False
+    try:
+        yield
+    finally:
+        connection.close()
+        options["server_side_binding"] = own
+
+
+@contextmanager
 def traced() -> Iterator[list[str]]:
     """The statements that this thread's connection sends inside the block, one a round trip."""
     statements: list[str] = []

@@ -55,8 +55,9 @@ def traced(person: Person) -> tuple[list[str], str]:
         assert answer.status_code == 201, answer.content
         return key
 
-    place()  # opens the connection and notes the token's use, which is written once a minute
-    close_old_connections()  # as at the start of each request of a server
-    with pgbench.traced() as statements:
-        key = place()
+    with pgbench.spelled_out():
+        place()  # opens the connection and notes the token's use, which is written once a minute
+        close_old_connections()  # as at the start of each request of a server
+        with pgbench.traced() as statements:
+            key = place()
     return statements, key

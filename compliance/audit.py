@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from django.db import connection, transaction
 from django.db.models import Max
 
+from agora.lib.prepared import Insert
 from compliance.models import AuditRow, AuditSeal
 
 GENESIS = hashlib.sha256(b"agora audit trail").digest()
@@ -71,8 +73,13 @@ def record(
         evidence=dict(evidence),
     )
     row.row_hash = row_digest(row)
-    row.save(force_insert=True)
+    _insert()(row)
     return row
+
+
+@cache
+def _insert() -> Insert[AuditRow]:
+    return Insert(AuditRow)
 
 
 def seal(*, now: datetime, limit: int = 5000) -> int:

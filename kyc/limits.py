@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
+from django.db import connection
 from django.db.models import DecimalField, F, Value
 from django.db.models.functions import Greatest
 
@@ -58,8 +59,7 @@ _RESERVE = f"""
     UPDATE {DailyLimit._meta.db_table}
     SET used_usd = CASE WHEN day = %(today)s THEN used_usd ELSE 0 END + %(amount)s, day = %(today)s
     WHERE application_id = %(application)s AND day <= %(today)s
-        AND CASE WHEN day = %(today)s THEN used_usd ELSE 0 END + %(amount)s <= limit_usd
-    RETURNING application_id"""  # noqa: S608  (the table's name is ours)
+        AND CASE WHEN day = %(today)s THEN used_usd ELSE 0 END + %(amount)s <= limit_usd"""  # noqa: S608  (the table's name is ours)
 
 
 def reserve(*, application: Application, amount_usd: Decimal, now: datetime) -> date | None:
@@ -68,10 +68,11 @@ def reserve(*, application: Application, amount_usd: Decimal, now: datetime) -> 
     Call it inside the transaction that stores the order: the row stays locked until its end.
     """
     today = local_day(country=application.country, now=now)
-    taken = DailyLimit.objects.raw(
-        _RESERVE, {"application": application.pk, "today": today, "amount": amount_usd}
-    )
-    return today if len(taken) else None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _RESERVE, {"application": application.pk, "today": today, "amount": amount_usd}
+        )
+        return today if cursor.rowcount == 1 else None
 
 
 def hold(*, user: User) -> None:

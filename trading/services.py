@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import cache
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User, Wallet
 from agora.lib import work
 from agora.lib.money import SHARE_DECIMALS, plain, up_to_cents
+from agora.lib.prepared import Insert
 from compliance import audit
 from kyc import limits
 from kyc.models import Application
@@ -128,7 +130,7 @@ def place_order(
                 raise _limit_exceeded(user=user, requested=worst_usd, now=now)
             order = _new_order(user, buyer, quantity, quote, source, worst_usd, day, now)
             order.placement_key = placement_key
-            order.save(force_insert=True)
+            _insert()(order)
             _record_placed(order, now)
             work.nudge_after_commit(SETTLE_TASK, pk=order.pk)
     except IntegrityError:
@@ -137,6 +139,11 @@ def place_order(
             return earlier
         raise
     return order
+
+
+@cache
+def _insert() -> Insert[Order]:
+    return Insert(Order)
 
 
 def _placed_before(user: User, placement_key: str) -> Order | None:

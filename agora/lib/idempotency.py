@@ -14,15 +14,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agora.lib import crypto
 from agora.lib.models import IdempotencyKey
+from agora.lib.prepared import Insert
 from agora.lib.problems import Problem, retry_after
 
 KEPT = timedelta(hours=72)
@@ -91,37 +94,52 @@ def _attempt(
         answer = perform()
         body = JSONRenderer().render(answer.body).decode()
         try:
-            IdempotencyKey(
-                client=client,
-                key=key,
-                request_hash=digest,
-                status=answer.status,
-                location=answer.location,
-                body=body,
-                created_at=now,
-            ).save(force_insert=True)
+            _insert()(
+                IdempotencyKey(
+                    client=client,
+                    key=key,
+                    request_hash=digest,
+                    status=answer.status,
+                    location=answer.location,
+                    body=body,
+                    created_at=now,
+                )
+            )
         except IntegrityError as error:
             raise _StoredMeanwhile from error
     return _response(status=answer.status, body=body, location=answer.location)
 
 
+@cache
+def _insert() -> Insert[IdempotencyKey]:
+    return Insert(IdempotencyKey)
+
+
 # Always one row: whether the lock is ours, beside the stored answer or NULLs.
 _LOCK_AND_FIND = f"""
-    SELECT lock.got, stored.*
+    SELECT lock.got, stored.request_hash, stored.status, stored.location, stored.body
     FROM (SELECT pg_try_advisory_xact_lock(%s) AS got) AS lock
     LEFT JOIN {IdempotencyKey._meta.db_table} AS stored
         ON stored.client = %s AND stored.key = %s"""  # noqa: S608  (the table's name is ours)
 
 
-def _lock_and_find(*, client: UUID, key: str) -> IdempotencyKey | None:
+class _Stored(NamedTuple):
+    """An answer given before, and the keyed hash of the request it answered."""
+
+    request_hash: str
+    status: int
+    location: str
+    body: str
+
+
+def _lock_and_find(*, client: UUID, key: str) -> _Stored | None:
     """Take the key's lock until the transaction ends; the stored answer if there is one."""
-    found = IdempotencyKey.objects.raw(
-        _LOCK_AND_FIND, [_lock_number(client=client, key=key), client, key]
-    )[0]
-    stored: object = found.pk  # NULL when there is no answer yet
-    if stored is not None:
-        return found
-    if not getattr(found, "got", False):
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_AND_FIND, [_lock_number(client=client, key=key), client, key])
+        got, *stored = cursor.fetchone()
+    if stored[0] is not None:
+        return _Stored(*stored)
+    if not got:
         raise Problem("idempotency_in_progress", headers=retry_after(1))
     return None
 
@@ -131,7 +149,7 @@ def _lock_number(*, client: UUID, key: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-def _replay(stored: IdempotencyKey, *, digest: str) -> Response:
+def _replay(stored: _Stored, *, digest: str) -> Response:
     if stored.request_hash != digest:
         raise Problem("idempotency_key_reused")
     response = _response(status=stored.status, body=stored.body, location=stored.location)
