@@ -25,15 +25,16 @@ def _client(url: str) -> redis.Redis:
 
 
 def count(*, rate: str, who: str, now: float) -> int:
-    """Requests of `who` in this window including this one, in one round trip to Redis.
+    """Requests of `who` in this window including this one; one round trip to Redis but for the first.
 
     Raises redis.RedisError when Redis does not answer.
     """
     key = f"agora:rate:{rate}:{who}:{int(now // WINDOW_SECONDS)}"
-    pipe = _client(settings.REDIS_URL).pipeline(transaction=False)
-    pipe.incr(key)
-    pipe.expire(key, WINDOW_SECONDS * 2)
-    return int(pipe.execute()[0])
+    client = _client(settings.REDIS_URL)
+    used = int(client.incr(key))
+    if used == 1:
+        client.expire(key, WINDOW_SECONDS * 2)
+    return used
 
 
 class RateThrottle(BaseThrottle):
