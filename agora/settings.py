@@ -19,7 +19,9 @@ from agora.environment import address, env, evm_address, flag, one_of, required,
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
-if (DATA_DIR / "runtime.env").is_file():
+# The demo itself must not take the addresses of a killed one for parts that run already.
+STARTS_THE_DEMO = len(sys.argv) > 1 and sys.argv[1] == "demo"
+if (DATA_DIR / "runtime.env").is_file() and not STARTS_THE_DEMO:
     environ.Env.read_env(DATA_DIR / "runtime.env")
 
 # --- Core -----------------------------------------------------------------------------------
@@ -65,7 +67,7 @@ INSTALLED_APPS = [
     "compliance",
 ]
 
-if len(sys.argv) > 1 and sys.argv[1] == "demo":
+if STARTS_THE_DEMO:
     # It loads the apps in the processes it starts; here they would only delay that by seconds.
     INSTALLED_APPS = ["agora.apps.AgoraConfig"]
 

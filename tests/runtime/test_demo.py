@@ -50,3 +50,24 @@ def test_a_failed_leg_is_named_and_the_exit_code_tells(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "✗ Order: POST /orders gave 503" in done.stdout
     assert not (tmp_path / "data" / "runtime.env").exists()
+
+
+@pytest.mark.parametrize(("command", "expected"), [("demo", "None"), ("doctor", "postgres://gone")])
+def test_only_other_commands_take_the_addresses_that_a_runtime_left(
+    tmp_path: Path, command: str, expected: str
+) -> None:
+    (tmp_path / "runtime.env").write_text("DATABASE_URL=postgres://gone\nSECRET_KEY=left\n")
+    script = (
+        f"import os, sys; sys.argv = ['manage.py', '{command}']\n"
+        "try:\n    import agora.settings\nexcept Exception: pass\n"
+        "print(os.environ.get('DATABASE_URL'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=settings.BASE_DIR,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == expected
