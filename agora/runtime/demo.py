@@ -206,7 +206,7 @@ class Demo:
     {site}/buy/              the same as the buyer above
     {site}/admin/            orders, custody, mints and the audit trail as the officer
     {site}/api/docs/         the API, with a token of {site}/account/tokens/
-    make doctor                          in another terminal: is everything as it should be?
+    {"make doctor":<{len(site) + 18}}   in another terminal: is everything as it should be?
 
   Data, secrets and logs are in {self.data}. Ctrl-C stops everything.
 """

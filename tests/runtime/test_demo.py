@@ -71,3 +71,18 @@ def test_only_other_commands_take_the_addresses_that_a_runtime_left(
         check=True,
     )
     assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "http"])
+def test_what_is_no_port_is_refused_before_anything_starts(tmp_path: Path, port: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "demo", f"--port={port}", "--data", str(tmp_path / "data")],
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "is no port" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()

@@ -1,6 +1,7 @@
 """`manage.py demo`: the whole product on this machine."""
 
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,14 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from agora.runtime.demo import Demo
+
+HIGHEST_PORT = 65535
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= HIGHEST_PORT:
+        raise ArgumentTypeError(f"{text!r} is no port; choose one from 1 to {HIGHEST_PORT}.")
+    return int(text)
 
 
 class Command(BaseCommand):
@@ -20,7 +29,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--once", action="store_true", help="Run one order from start to end, then stop."
         )
-        parser.add_argument("--port", type=int, help="Port of the pages and the API.")
+        parser.add_argument(
+            "--port", type=_port, metavar="PORT", help="Port of the pages and the API."
+        )
         parser.add_argument(
             "--data", type=Path, default=settings.DATA_DIR, help="Folder that keeps everything."
         )
