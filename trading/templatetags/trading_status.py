@@ -1,8 +1,10 @@
 """How an order's state looks: a word, an icon and a colour, each enough by itself."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from django import template
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
@@ -53,3 +55,9 @@ def cost_of(order: Order) -> Decimal | None:
 def worst_of(order: Order) -> Decimal:
     """The most that the order could cost, in USD."""
     return up_to_cents(order.quantity * order.limit_price)
+
+
+@register.filter
+def age_seconds(moment: datetime) -> int:
+    """Whole seconds since a moment: how old a price is."""
+    return max(0, int((timezone.now() - moment).total_seconds()))
