@@ -1,0 +1,35 @@
+"""Why the exchange did not do a thing: stable codes, carried by the outcome errors."""
+
+# Refused for good (Rejected).
+INSUFFICIENT_FUNDS = "insufficient_funds"
+BELOW_MIN_NOTIONAL = "below_min_notional"
+LOT_SIZE = "lot_size"
+PRICE_FILTER = "price_filter"
+PERCENT_PRICE = "percent_price"
+TOO_MANY_OPEN_ORDERS = "too_many_open_orders"
+WOULD_MATCH = "would_match"
+ORDER_NOT_FOUND = "order_not_found"
+KEY_INVALID = "key_invalid"
+KEY_NO_PERMISSION = "key_no_permission"
+IP_NOT_ALLOWED = "ip_not_allowed"
+LEGAL = "legal"
+UNKNOWN_SYMBOL = "unknown_symbol"
+BAD_REQUEST = "bad_request"
+
+# Certainly not done, may be sent again later (Temporary).
+MARKET_CLOSED = "market_closed"
+CLOCK_SKEW = "clock_skew"
+RATE_LIMITED_IP = "rate_limited_ip"
+BANNED_IP = "banned_ip"
+RATE_LIMITED_ACCOUNT = "rate_limited_account"
+OVERLOADED = "overloaded"
+MAINTENANCE = "maintenance"
+NOT_SENT = "not_sent"
+STALE = "stale"
+
+# May have been done: look it up (Unknown).
+DUPLICATE = "duplicate"
+TIMEOUT = "timeout"
+RESET = "reset"
+BAD_ANSWER = "bad_answer"
+SERVER_ERROR = "server_error"
