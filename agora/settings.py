@@ -302,6 +302,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "agora.lib.tasks.forget_idempotency_keys",
         "schedule": timedelta(hours=1),
     },
+    "sweep notices": {
+        "task": "accounts.tasks.sweep_notices",
+        "schedule": timedelta(seconds=15),
+    },
     "sweep reserve reports": {
         "task": "compliance.tasks.sweep_reserve_reports",
         "schedule": timedelta(seconds=15),

@@ -1,0 +1,25 @@
+"""Celery's way in to the e-mails of notices. A task carries a notice's id and nothing else."""
+
+import uuid
+
+from celery import shared_task
+from django.utils import timezone
+
+from accounts import notices
+from accounts.models import Notice
+from agora.lib import work
+
+_SWEEP_LIMIT = 500
+
+
+@shared_task(name=notices.DELIVER_TASK)
+def deliver_notice(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
+    """E-mail a notice."""
+    notices.deliver(notice_id=uuid.UUID(id), now=timezone.now())
+
+
+@shared_task(name="accounts.tasks.sweep_notices", expires=30)
+def sweep_notices() -> None:
+    """Nudge every notice whose e-mail is due: what a lost task or a dead worker left."""
+    for pk in work.due_ids(Notice, limit=_SWEEP_LIMIT):
+        work.nudge(notices.DELIVER_TASK, pk=pk)
