@@ -18,6 +18,7 @@ version_1 = [
     path("quotes/<str:symbol>", trading_api.QuoteOf.as_view(), name="quote"),
     path("orders", trading_api.Orders.as_view(), name="orders"),
     path("orders/<uuid:order_id>", trading_api.OrderById.as_view(), name="order"),
+    path("copy/", include("copytrade.api_urls")),
 ]
 
 urlpatterns = [

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("kyc.urls")),
     path("", include("trading.urls")),
+    path("copy/", include("copytrade.urls")),
     path("account/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("agora.api_urls")),

@@ -1,0 +1,1 @@
+"""Back office of copy trading: everything can be read, services alone change it."""

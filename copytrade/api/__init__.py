@@ -1,0 +1,1 @@
+"""The JSON API of copy trading, one module a topic."""

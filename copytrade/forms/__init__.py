@@ -1,0 +1,1 @@
+"""Forms of copy trading: shape only; the rules are in copytrade.services."""

@@ -1,0 +1,1 @@
+"""Tasks of copy trading, one module a topic."""

@@ -1,0 +1,1 @@
+"""Pages of copy trading, one module a topic."""
