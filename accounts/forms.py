@@ -10,6 +10,7 @@ from accounts.models import User
 SCOPE_LABELS = {
     "read": _("Read: orders, balance, prices"),
     "trade": _("Trade: place and cancel orders"),
+    "copy": _("Copy trading: strategies, subscriptions, exchange accounts, limits"),
     "admin": _("Admin: reports of the back office"),
 }
 LIFETIMES = ((30, _("30 days")), (90, _("90 days")), (365, _("1 year")))

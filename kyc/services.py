@@ -10,8 +10,9 @@ from django.db import IntegrityError, transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.addresses import clean_evm_address
 from accounts.models import User
-from accounts.services import clean_address, set_wallet
+from accounts.services import set_wallet
 from agora.lib import crypto
 from compliance import audit
 from kyc.consent import CONSENT_VERSION, consent_hash
@@ -82,7 +83,7 @@ def _check(
         except InvalidTaxId as error:
             errors["tax_id"] = [error.reason]
     try:
-        address = clean_address(wallet_address)
+        address = clean_evm_address(wallet_address)
     except ValidationError as error:
         errors["wallet_address"] = list(error.messages)
     if consent is not True:

@@ -8,9 +8,10 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.addresses import InvalidAddress, clean_evm_address
 from accounts.models import Wallet
 from accounts.selectors import wallet_of
-from accounts.services import AddressTaken, InvalidAddress, clean_address, set_wallet
+from accounts.services import AddressTaken, set_wallet
 from compliance.models import AuditRow
 from tests.people import new_user
 
@@ -30,15 +31,15 @@ MIXED = CHECKSUMMED[4]
 
 @pytest.mark.parametrize("address", CHECKSUMMED)
 def test_the_examples_of_eip_55_are_accepted_as_they_are(address: str) -> None:
-    assert clean_address(address) == address
+    assert clean_evm_address(address) == address
 
 
 @pytest.mark.parametrize("address", CHECKSUMMED)
 def test_one_case_carries_no_checksum_and_is_given_one(address: str) -> None:
     digits = address[2:]
 
-    assert clean_address("0x" + digits.lower()) == address
-    assert clean_address("0x" + digits.upper()) == address
+    assert clean_evm_address("0x" + digits.lower()) == address
+    assert clean_evm_address("0x" + digits.upper()) == address
 
 
 @given(st.sampled_from([i for i, c in enumerate(MIXED) if i > 1 and c.isalpha()]))
@@ -46,7 +47,7 @@ def test_one_letter_in_the_wrong_case_is_a_typing_error(position: int) -> None:
     wrong = MIXED[:position] + MIXED[position].swapcase() + MIXED[position + 1 :]
 
     with pytest.raises(InvalidAddress) as refusal:
-        clean_address(wrong)
+        clean_evm_address(wrong)
     assert refusal.value.code == "checksum"
 
 
@@ -67,18 +68,18 @@ def test_one_letter_in_the_wrong_case_is_a_typing_error(position: int) -> None:
 )
 def test_what_is_not_forty_hexadecimal_digits_is_no_address(text: str) -> None:
     with pytest.raises(InvalidAddress) as refusal:
-        clean_address(text)
+        clean_evm_address(text)
     assert refusal.value.code == "invalid"
 
 
 def test_the_zero_address_is_nobodys() -> None:
     with pytest.raises(InvalidAddress) as refusal:
-        clean_address("0x" + "0" * 40)
+        clean_evm_address("0x" + "0" * 40)
     assert refusal.value.code == "zero"
 
 
 def test_spaces_around_a_pasted_address_do_not_matter() -> None:
-    assert clean_address(f"  {MIXED}\n") == MIXED
+    assert clean_evm_address(f"  {MIXED}\n") == MIXED
 
 
 @pytest.mark.django_db
