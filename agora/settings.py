@@ -257,6 +257,9 @@ QUOTE_CACHE_SECONDS = whole("QUOTE_CACHE_SECONDS", default=3, least=1)
 MARKET_DATA_MAX_AGE_SECONDS = whole("MARKET_DATA_MAX_AGE_SECONDS", default=900, least=1)
 PRICE_COLLAR_BPS = whole("PRICE_COLLAR_BPS", default=100)
 
+# --- Copy trading -----------------------------------------------------------------------------
+COPY_OPEN_EXPIRY_SECONDS = whole("COPY_OPEN_EXPIRY_SECONDS", default=10, least=1)
+
 # --- Durable work ---------------------------------------------------------------------------
 WORK_LEASE_SECONDS = seconds("WORK_LEASE_SECONDS", default=30)
 WORK_MAX_ATTEMPTS = whole("WORK_MAX_ATTEMPTS", default=20, least=1)

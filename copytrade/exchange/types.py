@@ -4,6 +4,7 @@ Symbols are written BASE/QUOTE ("BTC/USDT"); quantities are in the base asset, p
 quantities in the quote asset.
 """
 
+import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +22,7 @@ OPEN_STATUSES: frozenset[OrderStatus] = frozenset({"NEW", "PARTIALLY_FILLED"})
 class Credentials:
     """An API key of one account. Its repr shows neither key nor secret."""
 
-    account_id: int
+    account_id: uuid.UUID
     api_key: str = field(repr=False)
     secret: str = field(repr=False)
 
@@ -112,7 +113,8 @@ class OrderReport:
     """An order as the exchange tells it. `price` is None for a MARKET order.
 
     `type` may be another than this adapter sends: a master trades at the exchange as well.
-    `trades` may lag behind `filled`; see `has_all_trades`.
+    `created_at` is when the exchange took the order, `at` when it last changed. `trades` may lag
+    behind `filled` (`has_all_trades`); answers about many orders carry none.
     """
 
     id: str
@@ -125,6 +127,7 @@ class OrderReport:
     price: Decimal | None
     filled: Decimal
     quote_filled: Decimal
+    created_at: datetime
     at: datetime
     trades: tuple[Trade, ...] = ()
 

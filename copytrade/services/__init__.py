@@ -1,1 +1,1 @@
-"""What people do in copy trading: each service owns its transaction and its audit row."""
+"""Writes of copy trading: each owns its transaction and its audit row."""

@@ -1,0 +1,1 @@
+"""Booking what happened at the exchange: trades, deposits, corrections (LED-1)."""
