@@ -6,6 +6,7 @@ from agora.lib import crypto
 from copytrade.exchange.types import Credentials
 from copytrade.models import ExchangeAccount
 
+Sealed = bytes | memoryview
 _TABLE = ExchangeAccount._meta.db_table
 
 
@@ -16,10 +17,10 @@ def credentials_of(account: ExchangeAccount) -> Credentials:
     )
 
 
-def open_sealed(*, account_id: uuid.UUID, api_key: bytes, secret: bytes) -> Credentials:
+def open_sealed(*, account_id: uuid.UUID, api_key: Sealed, secret: Sealed) -> Credentials:
     """The key whose sealed columns a statement has read."""
 
-    def unseal(column: str, sealed: bytes) -> str:
+    def unseal(column: str, sealed: Sealed) -> str:
         return crypto.decrypt(bytes(sealed), table=_TABLE, column=column, row=account_id)
 
     return Credentials(

@@ -132,7 +132,7 @@ def _expiry(
     type: str,
     cause: str,
     at: datetime,
-    now: datetime,  # noqa: A002
+    now: datetime,
 ) -> datetime | None:
     """When opens are too old to be sent. A resting order has a price of its own to guard it."""
     if kind != Signal.Kind.OPEN or type == "LIMIT":
@@ -160,7 +160,7 @@ def _plan_legs(signal: Signal, *, paused: bool, now: datetime) -> int:
         if reason:
             cursor.execute(_SUPERSEDE, values | {"reason": reason})
         cursor.execute(_LEGS, values)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _superseding(signal: Signal) -> str:

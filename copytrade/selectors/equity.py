@@ -1,5 +1,6 @@
 """What a subscription or a strategy is worth now, in the quote asset."""
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -58,7 +59,7 @@ def strategy_equity(*, strategy: Strategy) -> Equity:
     return _valued(positions, exchange=strategy.exchange, allocated=cash + cost - realized)
 
 
-def wallet_balance(*, account_id: object, asset: str) -> Decimal:
+def wallet_balance(*, account_id: uuid.UUID, asset: str) -> Decimal:
     """Units of an asset at the exchange, as the ledger has it."""
     entries = LedgerEntry.objects.filter(account_id=account_id, asset=asset)
     received = entries.filter(debit=LedgerEntry.Book.WALLET).aggregate(sum=Sum("amount"))["sum"]
