@@ -7,7 +7,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Lower
 from django.utils.translation import gettext_lazy as _
 
 from agora.lib.work import Job
@@ -83,6 +84,16 @@ class Strategy(Job):
                 condition=Q(is_public=True, state="ACTIVE"),
                 name="copytrade_strategy_listed",
             ),
+            models.Index(
+                fields=["-copiers", "-id"],
+                condition=Q(is_public=True, state="ACTIVE"),
+                name="copytrade_strategy_copiers",
+            ),
+            models.Index(
+                fields=["-aum", "-id"],
+                condition=Q(is_public=True, state="ACTIVE"),
+                name="copytrade_strategy_aum",
+            ),
             GinIndex(fields=["symbols"], name="copytrade_strategy_symbols"),
             GinIndex(
                 SearchVector("name", "description", config="simple"),
@@ -95,6 +106,12 @@ class Strategy(Job):
                 fields=["account"],
                 condition=~Q(state="DELETED"),
                 name="copytrade_strategy_of_account",
+            ),
+            models.UniqueConstraint(
+                F("master"),
+                Lower("name"),
+                condition=~Q(state="DELETED"),
+                name="copytrade_strategy_name",
             ),
             models.CheckConstraint(
                 condition=Q(copiers__lte=F("max_followers")), name="copytrade_strategy_slots"
@@ -112,6 +129,7 @@ class TrackRecord(models.Model):
     """Figures of a strategy over one period, computed from the ledger and neutral to deposits.
 
     Fractions, not percent: `roi` 0.05 is 5 %. `sharpe` is of daily returns, a year of 365 days.
+    `sharpe_order` puts those without one last when sorted, and lets an index serve that order.
     """
 
     class Period(models.IntegerChoices):
@@ -126,6 +144,11 @@ class TrackRecord(models.Model):
     pnl = amount(_("profit and loss"))
     max_drawdown = models.DecimalField(_("largest drawdown"), max_digits=18, decimal_places=8)
     sharpe = models.DecimalField(max_digits=18, decimal_places=6, null=True)
+    sharpe_order = models.GeneratedField(
+        expression=Coalesce("sharpe", Value(-(10**9)), output_field=models.DecimalField()),
+        output_field=models.DecimalField(max_digits=18, decimal_places=6),
+        db_persist=True,
+    )
     win_rate = models.DecimalField(_("winning trades"), max_digits=9, decimal_places=8, null=True)
     trades = models.PositiveIntegerField(_("closed trades"), default=0)
     computed_at = models.DateTimeField()
@@ -142,7 +165,10 @@ class TrackRecord(models.Model):
             models.Index(
                 fields=["period", "max_drawdown", "strategy"], name="copytrade_record_mdd"
             ),
-            models.Index(fields=["period", "sharpe"], name="copytrade_record_sharpe"),
+            models.Index(
+                fields=["period", "-sharpe_order", "-strategy"],
+                name="copytrade_record_sharpe_order",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -150,13 +176,18 @@ class TrackRecord(models.Model):
 
 
 class NavPoint(models.Model):
-    """Unit value of a strategy at the end of a UTC day (1 on its first): the equity curve."""
+    """Unit value of a strategy at the end of a UTC day, 1 before its first: the equity curve.
+
+    `flows` are the day's deposits less its withdrawals, and `equity` what `holdings` (asset:
+    amount, as text) were worth, both in the quote asset.
+    """
 
     strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="curve")
     day = models.DateField()
     nav = models.DecimalField(max_digits=24, decimal_places=12)
     equity = amount()
     flows = amount(default=0)
+    holdings = models.JSONField(default=dict)
 
     class Meta:
         verbose_name = _("unit value")
