@@ -39,6 +39,13 @@ class Chain(models.TextChoices):
     XRP = "XRP", _("XRP Ledger")
 
 
+class Exchange(models.TextChoices):
+    """Where an address of the book receives; empty: in a wallet of the person's own."""
+
+    OWN = "", _("Own wallet")
+    BINANCE = "binance", _("Binance")
+
+
 FORMS: dict[Chain, Text] = {
     Chain.BTC: _("Begins with bc1, 1 or 3."),
     Chain.EVM: _(
@@ -79,6 +86,36 @@ def check(chain: Chain, text: str) -> Checked:
         if refusal.code != "zero":
             _refuse_other_chain(chain, address)
         raise
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something about a right address that its owner should still look at."""
+
+    code: str
+    message: Text
+
+
+def cautions(*, chain: str, exchange: str, address: str, tag: int | None) -> list[Caution]:
+    """What to look at again in an address that is stored. Codes: tag_missing, two_chains."""
+    found = []
+    if chain == Chain.XRP and exchange != Exchange.OWN and tag is None:
+        found.append(
+            Caution(
+                "tag_missing",
+                _("No destination tag: an exchange cannot tell whose deposit it is without one."),
+            )
+        )
+    if chain == Chain.LTC and address.startswith("3"):
+        found.append(
+            Caution(
+                "two_chains",
+                _(
+                    "Bitcoin has addresses of this old form too. Make sure that this one is Litecoin."
+                ),
+            )
+        )
+    return found
 
 
 def clean_evm_address(text: str) -> str:

@@ -1,8 +1,41 @@
 """Reads about people."""
 
-from accounts.models import User, Wallet
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from accounts.models import AddressEntry, Notice, User, Wallet
+
+# Nobody counts further; and counting further would cost a page the more the less is read.
+COUNTED_UNREAD = 100
 
 
 def wallet_of(user: User) -> Wallet | None:
     """The wallet that the user's tokens go to, or None before onboarding."""
     return Wallet.objects.filter(user=user).first()
+
+
+def addresses_of(
+    user: User, *, chain: str = "", exchange: str | None = None
+) -> QuerySet[AddressEntry]:
+    """The user's address book, newest first; of one chain, or of one exchange ("": own wallets)."""
+    book = AddressEntry.objects.filter(user=user)
+    if chain:
+        book = book.filter(chain=chain)
+    return book if exchange is None else book.filter(exchange=exchange)
+
+
+def address_for(*, user: User, entry_id: UUID) -> AddressEntry:
+    """One entry of the user's book; raises AddressEntry.DoesNotExist for anybody else's."""
+    return AddressEntry.objects.get(pk=entry_id, user=user)
+
+
+def notices_of(user: User, *, unread: bool = False) -> QuerySet[Notice]:
+    """What the user was told, newest first; `unread` leaves out what they have read."""
+    told = Notice.objects.filter(user=user)
+    return told.filter(read_at=None) if unread else told
+
+
+def unread_count(user: User) -> int:
+    """How many notices the user has not read, counted up to COUNTED_UNREAD; one query."""
+    return notices_of(user, unread=True)[:COUNTED_UNREAD].count()
