@@ -24,8 +24,9 @@ class ExchangeAccount(Job):
     """An exchange account and its key; the job is the daily check of the key and of the ledger.
 
     Key and secret are sealed per field, bound to this row, and never shown again. `key_index` is a
-    blind index, so that one key is entered once. `failures` counts in a row; from `blocked_until`
-    on the account is tried again (circuit breaker).
+    blind index, so that one key is entered once; `owner_index` one of the exchange's number of the
+    account (empty where it tells none), so that two keys of one account do not book it twice.
+    `failures` counts in a row; from `blocked_until` on the account is tried again (circuit breaker).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -37,6 +38,7 @@ class ExchangeAccount(Job):
     api_key_encrypted = models.BinaryField(editable=False)
     secret_encrypted = models.BinaryField(editable=False)
     key_index = models.CharField(max_length=64, editable=False)
+    owner_index = models.CharField(max_length=64, editable=False, blank=True, default="")
     key_hint = models.CharField(_("key ends in"), max_length=4)
     state = models.CharField(
         _("state"), max_length=8, choices=AccountState, default=AccountState.ACTIVE
@@ -68,6 +70,11 @@ class ExchangeAccount(Job):
                 fields=["exchange", "key_index"],
                 condition=~Q(state="REMOVED"),
                 name="copytrade_account_key_once",
+            ),
+            models.UniqueConstraint(
+                fields=["exchange", "owner_index"],
+                condition=~Q(state="REMOVED") & ~Q(owner_index=""),
+                name="copytrade_account_owner_once",
             ),
             # A key that may withdraw is never kept in use (SUB-1).
             models.CheckConstraint(
