@@ -9,6 +9,7 @@ from celery.signals import celeryd_init, task_prerun, worker_process_init
 from django.db import close_old_connections
 
 from agora import celery_logging  # noqa: F401  (its signal handlers)
+from copytrade.exchange import runner
 from custody import vault
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agora.settings")
@@ -29,8 +30,9 @@ def check_connection(**_: object) -> None:
 
 @celeryd_init.connect
 def preload(**_: object) -> None:
-    """Import the custodian's SDK (seconds) once, before workers fork, not on the first order."""
+    """Import the vendors' SDKs (seconds) once, before workers fork, not on the first order."""
     vault.preload()
+    runner.preload()
 
 
 @worker_process_init.connect

@@ -241,6 +241,16 @@ FIREBLOCKS_GAS_ASSET = env.str("FIREBLOCKS_GAS_ASSET", default="BASECHAIN_ETH_TE
 VENDOR_CONNECT_TIMEOUT = seconds("VENDOR_CONNECT_TIMEOUT", default=3)
 VENDOR_READ_TIMEOUT = seconds("VENDOR_READ_TIMEOUT", default=10)
 
+# --- Exchange -------------------------------------------------------------------------------
+BINANCE_BASE_URL = address("BINANCE_BASE_URL", default="https://testnet.binance.vision")
+COPY_SEND_TIMEOUT = seconds("COPY_SEND_TIMEOUT", default=3)
+COPY_CONCURRENCY = whole("COPY_CONCURRENCY", default=100, least=1)
+EXCHANGE_WEIGHT_PER_MINUTE = whole("EXCHANGE_WEIGHT_PER_MINUTE", default=6000, least=1)
+EXCHANGE_RESERVED_SHARE = whole("EXCHANGE_RESERVED_SHARE", default=20)
+if EXCHANGE_RESERVED_SHARE > 99:
+    raise ImproperlyConfigured("EXCHANGE_RESERVED_SHARE is over 99 percent: nothing could open.")
+EGRESS_NAME = env.str("EGRESS_NAME", default="default")
+
 # --- Chain ----------------------------------------------------------------------------------
 CHAIN_RPC_URL = address("CHAIN_RPC_URL", default="http://127.0.0.1:8545")
 CHAIN_ID = whole("CHAIN_ID", default=31337, least=1)
@@ -259,6 +269,10 @@ PRICE_COLLAR_BPS = whole("PRICE_COLLAR_BPS", default=100)
 
 # --- Copy trading -----------------------------------------------------------------------------
 COPY_OPEN_EXPIRY_SECONDS = whole("COPY_OPEN_EXPIRY_SECONDS", default=10, least=1)
+COPY_POLL_SECONDS = seconds("COPY_POLL_SECONDS", default=5)
+COPY_RECONCILE_SECONDS = seconds("COPY_RECONCILE_SECONDS", default=60)
+COPY_PRICE_SECONDS = seconds("COPY_PRICE_SECONDS", default=3)
+COPY_PRICE_MAX_AGE_SECONDS = seconds("COPY_PRICE_MAX_AGE_SECONDS", default=30)
 
 # --- Durable work ---------------------------------------------------------------------------
 WORK_LEASE_SECONDS = seconds("WORK_LEASE_SECONDS", default=30)

@@ -14,7 +14,7 @@ KEY_NO_PERMISSION = "key_no_permission"
 IP_NOT_ALLOWED = "ip_not_allowed"
 LEGAL = "legal"
 UNKNOWN_SYMBOL = "unknown_symbol"
-BAD_REQUEST = "bad_request"
+REJECTED = "rejected"
 
 # Certainly not done, may be sent again later (Temporary).
 MARKET_CLOSED = "market_closed"
