@@ -1,18 +1,23 @@
-"""Masters, followers, strategies and subscriptions for tests of copy trading: rows, quickly made."""
+"""Masters, followers, strategies and subscriptions for tests of copy trading: rows, quickly made.
+
+Without a `control` an account's key is random and known to no exchange; with one, the account is in
+the exchange sandbox and its `label` names it in the books there.
+"""
 
 import itertools
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
 from agora.lib import crypto
+from copytrade.ledger import booking
 from copytrade.models import (
     CopyPosition,
     ExchangeAccount,
@@ -23,7 +28,11 @@ from copytrade.models import (
 )
 from tests.people import new_user
 
+if TYPE_CHECKING:
+    from agora.sandbox.client import SandboxControl
+
 _numbers = itertools.count(1)
+BALANCES = {"USDT": "10000"}
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 
 
@@ -33,6 +42,7 @@ class Trader:
 
     user: User
     account: ExchangeAccount
+    label: str
     api_key: str
     secret: str
 
@@ -67,10 +77,27 @@ def new_account(
     return account
 
 
-def new_master(*, user: User | None = None) -> Trader:
-    """Somebody with an exchange account to publish."""
-    person, key = user or new_user(), new_key()
-    return Trader(person, new_account(user=person, key=key), *key)
+def sandbox_key(
+    control: "SandboxControl", *, balances: Mapping[str, str] = BALANCES, **rights: Any
+) -> tuple[str, tuple[str, str]]:
+    """Label, and key with secret, of a new account in the exchange sandbox."""
+    label = f"trader-{secrets.token_hex(6)}"
+    made = control.binance.account(label, balances=dict(balances), **rights)
+    return label, (made["api_key"], made["secret_key"])
+
+
+def new_master(
+    *,
+    user: User | None = None,
+    control: "SandboxControl | None" = None,
+    balances: Mapping[str, str] = BALANCES,
+) -> Trader:
+    """Somebody with an exchange account; its ledger opens with what the sandbox gives it."""
+    label, key = sandbox_key(control, balances=balances) if control else ("", new_key())
+    account = new_account(user=user or new_user(), key=key)
+    held = {asset: Decimal(units) for asset, units in balances.items()}
+    booking.open_books(account=account, balances=held, now=account.created_at)
+    return Trader(account.user, account, label, *key)
 
 
 new_follower = new_master
