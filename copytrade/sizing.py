@@ -118,7 +118,8 @@ def size_open(
     if reason:  # a limit, not the follower's size, left too little
         return Sized(ideal, clamped, ZERO, reason)
     if minimum == "accumulate":
-        return Sized(ideal, clamped, ZERO, "accumulated", carried=ideal)
+        # `clamped` is what this leg adds: it counts as done for the order, `carried` for the pair.
+        return Sized(ideal, missing, ZERO, "accumulated", carried=ideal)
     if minimum == "bump":
         bumped, reason = _clamp(least, price=price, headrooms=headrooms, market=market)
         if not reason:

@@ -198,6 +198,7 @@ class CopyOrder(Job):
     ideal = amount(_("ideal quantity"), null=True, blank=True)
     clamped = amount(_("within limits"), null=True, blank=True)
     rounded = amount(_("rounded"), null=True, blank=True)
+    carried_in = amount(_("carried over from before"), default=0)
     sent = amount(_("sent"), default=0)
     filled = amount(_("filled"), default=0)
     quote_filled = amount(_("paid or received"), default=0)

@@ -22,13 +22,13 @@ _SIDES = {Signal.Kind.OPEN: Side.BUY, Signal.Kind.CLOSE: Side.SELL}
 
 _LEGS = """
 INSERT INTO copytrade_copyorder (id, signal_id, subscription_id, leg, account_id, master_order_id,
-    kind, symbol, side, rank, client_order_id, state, reason, type, sent, filled, quote_filled,
+    kind, symbol, side, rank, client_order_id, state, reason, type, carried_in, sent, filled, quote_filled,
     exchange_order_id, created_at, updated_at, next_attempt_at, attempts, last_error, attention,
     missed_lookups, sends)
 SELECT gen_random_uuid(), %(signal)s, t.id, 0, t.account_id, %(order)s, %(kind)s, %(symbol)s,
        %(side)s, row_number() OVER (ORDER BY md5(%(seed)s || t.id::text)),
        'c' || substr(encode(sha256(convert_to(%(signal)s || t.id::text || '0', 'UTF8')), 'hex'), 1, 27),
-       CASE WHEN t.reason = '' THEN 'PLANNED' ELSE 'SKIPPED' END, t.reason, '', 0, 0, 0, '',
+       CASE WHEN t.reason = '' THEN 'PLANNED' ELSE 'SKIPPED' END, t.reason, '', 0, 0, 0, 0, '',
        %(now)s, %(now)s, CASE WHEN t.reason = '' THEN %(now)s END, 0, '', false, 0, 0
 FROM (
     SELECT s.id, s.account_id, CASE %(kind)s
@@ -129,7 +129,7 @@ def publish(
 def _expiry(
     *,
     kind: str,
-    type: str,
+    type: str,  # noqa: A002
     cause: str,
     at: datetime,
     now: datetime,
