@@ -13,9 +13,11 @@ from copytrade.models.strategies import (
     TrackRecord,
 )
 from copytrade.models.subscriptions import CopyPosition, MasterPosition, Subscription
+from copytrade.models.watch import AccountWatch
 
 __all__ = [
     "QUOTE",
+    "AccountWatch",
     "CopyOrder",
     "CopyPosition",
     "DailyPrice",

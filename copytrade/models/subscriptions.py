@@ -73,6 +73,7 @@ class Subscription(Job):
     created_at = models.DateTimeField(_("subscribed"))
     updated_at = models.DateTimeField(_("changed"))
     stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
+    reconciled_at = models.DateTimeField(_("compared with the exchange"), null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
 
     class Meta:
