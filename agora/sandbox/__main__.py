@@ -11,22 +11,25 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import uvloop
 from aiohttp import web
 
 from agora.sandbox.app import build
 from agora.sandbox.config import Options
 
 DESCRIPTION = """\
-Local servers that speak the wire protocol of Alpaca paper v2 and Fireblocks v1, with books of their
-own and faults on request. The vendors' SDKs run against them unchanged:
+Local servers that speak the wire protocol of Alpaca paper v2, Fireblocks v1 and Binance spot v3, with
+books of their own and faults on request. The vendors' SDKs run against them unchanged:
 
   Alpaca trading      http://HOST:PORT/alpaca         (url_override of TradingClient)
   Alpaca market data  http://HOST:PORT/alpaca-data    (url_override of StockHistoricalDataClient)
   Fireblocks          http://HOST:PORT/fireblocks/v1  (base_path of ClientConfiguration)
+  Binance spot        http://HOST:PORT/binance        (base_path of binance-sdk-spot; then /api/v3/...)
   Control             http://HOST:PORT/control/...    (faults, books, market; see docs/sandbox.md)
 
 Prints one JSON line {"ready": true, "port": PORT} when it listens. SIGTERM or Ctrl-C stops it;
 everything it answered for is on disk at any moment, so that a killed process goes on where it was.
+Only the exchange saves in batches: a kill may cost it the last seconds, a stop costs it nothing.
 """
 ENVIRONMENT = """\
 environment:
@@ -96,6 +99,19 @@ def parse(arguments: list[str]) -> Options:
         metavar="N",
         help="Alpaca requests per minute; the vendor's is 200 (default %(default)s)",
     )
+    add(
+        "--binance-prices",
+        choices=("static", "path"),
+        default=defaults.binance_prices,
+        help="prices of the exchange: fixed levels, or moving on a seeded path (default %(default)s)",
+    )
+    add(
+        "--binance-weight-limit",
+        type=int,
+        default=defaults.binance_weight_limit,
+        metavar="N",
+        help="request weight of the exchange per address and minute (default %(default)s)",
+    )
     add("--fireblocks-public-key", type=Path, metavar="FILE",
         help="RSA public key (PEM) that verifies the client's JWTs")  # fmt: skip
     chosen = parser.parse_args(arguments)
@@ -105,6 +121,7 @@ def parse(arguments: list[str]) -> Options:
         data=chosen.data, host=chosen.host, port=chosen.port, fill_delay=chosen.fill_delay,
         status_delay=chosen.status_delay, market=chosen.market, seed=chosen.seed,
         cash=chosen.cash, alpaca_rate_limit=chosen.alpaca_rate_limit,
+        binance_prices=chosen.binance_prices, binance_weight_limit=chosen.binance_weight_limit,
         alpaca_key=os.environ.get("ALPACA_API_KEY") or defaults.alpaca_key,
         alpaca_secret=os.environ.get("ALPACA_API_SECRET") or defaults.alpaca_secret,
         fireblocks_api_key=os.environ.get("FIREBLOCKS_API_KEY") or defaults.fireblocks_api_key,
@@ -133,7 +150,7 @@ async def serve(options: Options) -> None:
 def main() -> int:
     try:
         options = parse(sys.argv[1:])
-        asyncio.run(serve(options))
+        uvloop.run(serve(options))
     except (OSError, ValueError) as error:
         sys.stderr.write(f"sandbox: {error}\n")
         return 1

@@ -1,4 +1,4 @@
-"""Puts the parts together: one store, two vendors, control, and the middleware around them."""
+"""Puts the parts together: one store, three vendors, control, and the middleware around them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from aiohttp import web
 from agora.sandbox.alpaca import api as alpaca
 from agora.sandbox.alpaca.broker import Broker
 from agora.sandbox.alpaca.market import Market
+from agora.sandbox.binance.control import ExchangeControl
+from agora.sandbox.binance.exchange import Exchange, journal_keys
 from agora.sandbox.config import Options
 from agora.sandbox.control import ControlApi
 from agora.sandbox.faults import DROPPED, FAULT, Faults
@@ -26,18 +28,22 @@ from agora.sandbox.store import Store
 from agora.sandbox.wire import Json, VendorError, parse_object
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-VENDORS = {"alpaca": "alpaca", "alpaca-data": "alpaca", "fireblocks": "fireblocks"}
+BINANCE = "binance"
+VENDORS = {
+    "alpaca": "alpaca", "alpaca-data": "alpaca", "fireblocks": "fireblocks", BINANCE: BINANCE,
+}  # fmt: skip
 KEY_FIELDS = ("client_order_id", "externalTxId")
 
 
 @dataclass(frozen=True)
 class Books:
-    """What the process holds: one store, and the two vendors' books on it."""
+    """What the process holds: one store, and the vendors' books on it."""
 
     store: Store
     market: Market
     broker: Broker
     custodian: Custodian
+    exchange: Exchange
 
     @classmethod
     def open(cls, options: Options) -> Books:
@@ -56,14 +62,22 @@ class Books:
                 signer=signer,
                 status_delay=options.status_delay,
             ),
+            exchange=Exchange(
+                store=store,
+                seed=options.seed,
+                mode=options.binance_prices,
+                weight_limit=options.binance_weight_limit,
+            ),
         )
 
     def load(self) -> None:
         self.market.load()
         self.broker.load()
         self.custodian.load()
+        self.exchange.load()
 
     def close(self) -> None:
+        self.exchange.close()
         self.broker.timers.stop_all()
         self.custodian.timers.stop_all()
         self.store.close()
@@ -81,10 +95,13 @@ def build(options: Options) -> web.Application:
     limits = _alpaca_gate(options)
     control = ControlApi(
         store=books.store, faults=faults, market=books.market, broker=books.broker,
-        custodian=books.custodian, limits=limits,
+        custodian=books.custodian, exchange=books.exchange, limits=limits,
     )  # fmt: skip
-    app = web.Application(middlewares=[_vendor_errors, _journal(books.store), faults.middleware()])
+    app = web.Application(middlewares=[_vendor_errors, _journal(books), faults.middleware()])
     app.add_routes(control.routes())
+    app.add_routes(ExchangeControl(books.exchange).routes())
+    # No part of its own: a request of the fan-out goes through as little as there can be.
+    app.add_routes(books.exchange.routes())
     trading = alpaca.TradingApi(broker=books.broker, market=books.market)
     _mount(app=app, prefix="/alpaca/", guard=limits.middleware(), routes=trading.routes())
     data = alpaca.DataApi(market=books.market)
@@ -144,7 +161,7 @@ async def _vendor_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return refusal.response()
 
 
-def _journal(store: Store) -> Any:
+def _journal(books: Books) -> Any:
     @web.middleware
     async def journal(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Note every vendor request with its outcome; status is null when no answer was sent."""
@@ -166,10 +183,13 @@ def _journal(store: Store) -> Any:
                 "path": request.raw_path,
                 "status": None if status == DROPPED else status,
                 "fault": request.get(FAULT),
-                "keys": await _keys(request),
+                "keys": await (journal_keys if vendor == BINANCE else _keys)(request),
                 "seconds": round(time.time() - at, 6),
             }
-            store.write_journal(at=at, vendor=vendor, entry=entry)
+            if vendor == BINANCE:
+                books.exchange.note(at=at, entry=entry)
+            else:
+                books.store.write_journal(at=at, vendor=vendor, entry=entry)
 
     return journal
 

@@ -22,5 +22,7 @@ class Options:
     alpaca_key: str = "sandbox-key"
     alpaca_secret: str = "sandbox-secret"  # noqa: S105 - opens this sandbox only
     alpaca_rate_limit: int = 100_000
+    binance_prices: str = "static"
+    binance_weight_limit: int = 6000
     fireblocks_api_key: str = "sandbox-fireblocks-key"
     fireblocks_public_key: str | None = None

@@ -12,6 +12,7 @@ from agora.sandbox.alpaca import views
 from agora.sandbox.alpaca.api import Gate
 from agora.sandbox.alpaca.broker import Broker
 from agora.sandbox.alpaca.market import MODES, OUTCOMES, Market, Script
+from agora.sandbox.binance.exchange import Exchange
 from agora.sandbox.faults import Faults
 from agora.sandbox.fireblocks.custodian import Custodian
 from agora.sandbox.store import Store
@@ -27,6 +28,7 @@ class ControlApi:
     market: Market
     broker: Broker
     custodian: Custodian
+    exchange: Exchange
     limits: Gate
 
     def routes(self) -> list[web.RouteDef]:
@@ -111,7 +113,11 @@ class ControlApi:
         """Let stuck orders and transactions go on: the one with `id`, or all."""
         wanted = (await _body(request)).get("id")
         return answer({
-            "released": self.broker.release(wanted) + self.custodian.release(wanted)
+            "released": [
+                *self.broker.release(wanted),
+                *self.custodian.release(wanted),
+                *self.exchange.engine.release(wanted),
+            ]
         })  # fmt: skip
 
     async def reset(self, request: web.Request) -> web.Response:
@@ -120,6 +126,7 @@ class ControlApi:
         self.faults.rules.clear()
         self.broker.reset()
         self.custodian.reset()
+        self.exchange.reset()
         self.limits.per_minute = self.limits.at_start
         self.market.restore()
         return answer(None, status=204)
@@ -138,6 +145,11 @@ class ControlApi:
                 "transactions": [tx.wire(vaults) for tx in self.custodian.transactions.values()],
                 "vaults": [vaults.wire(account) for account in vaults.accounts.values()],
                 "requests": self.store.requests["fireblocks"],
+            },
+            "binance": {
+                "accounts": len(self.exchange.accounts.by_uid),
+                "orders": self.exchange.books.orders,
+                "requests": self.store.requests["binance"],
             },
         })  # fmt: skip
 

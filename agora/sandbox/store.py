@@ -1,7 +1,8 @@
-"""The books on disk: one SQLite file, one commit per effect.
+"""The books on disk: one SQLite file.
 
-Each vendor keeps its books in memory and writes every change through before it answers, so that a
-process killed at any moment starts again with exactly what it had answered for.
+Broker and custodian keep their books in memory and write every change through before they answer, so
+that a process killed at any moment starts again with exactly what it had answered for. The exchange
+saves in batches instead (binance/books.py).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,14 @@ class Store:
         self._db.execute("PRAGMA synchronous=OFF")
         self._db.executescript(SCHEMA)
         self._depth = 0
+        self._queued: list[tuple[float, str, dict[str, Any]]] = []
         self._next_sweep = 0.0
         # Counted once: the books are read often and the journal grows long.
         counts = self._db.execute("SELECT vendor, count(*) FROM journal GROUP BY vendor")
         self.requests: Counter[str] = Counter(dict(counts.fetchall()))
 
     def close(self) -> None:
+        self.flush_journal()
         self._db.close()
 
     @contextmanager
@@ -72,6 +75,14 @@ class Store:
             (kind, key, json.dumps(body)),
         )
 
+    def put_all(self, *, kind: str, rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Documents by key, all of one kind."""
+        self._db.executemany(
+            "INSERT INTO rows (kind, key, body) VALUES (?, ?, ?)"
+            " ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
+            ((kind, key, json.dumps(body)) for key, body in rows),
+        )
+
     def get(self, *, kind: str, key: str) -> dict[str, Any] | None:
         found = self._db.execute(
             "SELECT body FROM rows WHERE kind = ? AND key = ?", (kind, key)
@@ -88,9 +99,27 @@ class Store:
         with self.transaction():
             self._db.execute("DELETE FROM rows")
             self._db.execute("DELETE FROM journal")
+        self._queued.clear()
         self.requests.clear()
 
+    def queue_journal(self, *, at: float, vendor: str, entry: dict[str, Any]) -> None:
+        """Note a request, to be written with the next `flush_journal`."""
+        self._queued.append((at, vendor, entry))
+        self.requests[vendor] += 1
+
+    def flush_journal(self) -> None:
+        """Write what was queued, in one transaction."""
+        if not self._queued:
+            return
+        queued, self._queued = self._queued, []
+        with self.transaction():
+            self._db.executemany(
+                "INSERT INTO journal (at, vendor, entry) VALUES (?, ?, ?)",
+                ((at, vendor, json.dumps(entry)) for at, vendor, entry in queued),
+            )
+
     def write_journal(self, *, at: float, vendor: str, entry: dict[str, Any]) -> None:
+        self.flush_journal()
         self._db.execute(
             "INSERT INTO journal (at, vendor, entry) VALUES (?, ?, ?)",
             (at, vendor, json.dumps(entry)),
@@ -99,6 +128,7 @@ class Store:
 
     def journal(self, *, after: int) -> list[dict[str, Any]]:
         """Requests seen after number `after`, in order, at most JOURNAL_PAGE of them."""
+        self.flush_journal()
         found = self._db.execute(
             "SELECT n, at, vendor, entry FROM journal WHERE n > ? ORDER BY n LIMIT ?",
             (after, JOURNAL_PAGE),
