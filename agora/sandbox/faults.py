@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import uuid
 from collections.abc import Awaitable, Callable
@@ -162,7 +163,7 @@ async def _drop_after(rule: Rule, request: web.Request, handler: Handler) -> web
 async def _status(rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:
     if rule.after:
         await _effect(request, handler)
-    text = '{"message": "sandbox fault"}' if rule.body is None else rule.body
+    text = _body(rule=rule, request=request, code=-1000, message="sandbox fault")
     is_json = text.lstrip()[:1] in ("{", "[")
     kind = "application/json" if is_json else "text/html"
     return web.Response(status=rule.status, text=text, content_type=kind)
@@ -172,9 +173,18 @@ async def _rate_limit(rule: Rule, request: web.Request, handler: Handler) -> web
     return web.Response(
         status=429,
         headers={"Retry-After": f"{rule.retry_after:g}"},
-        text=rule.body or '{"message": "too many requests."}',
+        text=_body(rule=rule, request=request, code=-1003, message="too many requests."),
         content_type="application/json",
     )
+
+
+def _body(*, rule: Rule, request: web.Request, code: int, message: str) -> str:
+    """The rule's body, else one in the form of the vendor."""
+    if rule.body is not None:
+        return rule.body
+    if request.path.startswith("/binance/"):
+        return json.dumps({"code": code, "msg": message}, separators=(",", ":"))
+    return json.dumps({"message": message})
 
 
 async def _truncate(rule: Rule, request: web.Request, handler: Handler) -> web.StreamResponse:

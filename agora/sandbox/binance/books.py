@@ -20,7 +20,7 @@ from agora.sandbox.store import Store
 from agora.sandbox.wire import Json, plain
 
 IDLE = 0.25
-LATEST = 3.0
+LATEST = 20.0
 ACCOUNT, ORDER, STATE = "binance-account", "binance-order", "binance-state"
 
 
