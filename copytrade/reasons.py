@@ -34,6 +34,7 @@ REASONS: dict[str, str | Promise] = {
     "insufficient_funds": _("The exchange account did not hold enough."),
     "key_invalid": _("The exchange no longer accepts the key."),
     "key_no_permission": _("The key may not trade."),
+    "key_can_withdraw": _("The key may withdraw money, which is not safe."),
     "ip_not_allowed": _("The key does not allow Agora's network address."),
     # --- the exchange's rules
     "below_min_notional": _("The exchange refused it as too small."),

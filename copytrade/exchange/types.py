@@ -5,6 +5,7 @@ quantities in the quote asset.
 """
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -170,3 +171,16 @@ class Balance:
     @property
     def total(self) -> Decimal:
         return self.free + self.locked
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an account holds, by asset; `owner` is the exchange's number of it, "" when not told."""
+
+    owner: str = field(repr=False)
+    balances: Mapping[str, Balance]
+
+    @property
+    def totals(self) -> dict[str, Decimal]:
+        """Units of each asset, locked ones included."""
+        return {asset: balance.total for asset, balance in self.balances.items()}

@@ -19,6 +19,7 @@ from copytrade.exchange.markets import MarketBook
 from copytrade.exchange.types import (
     Balance,
     Credentials,
+    Holdings,
     KeyRights,
     Market,
     NewOrder,
@@ -233,8 +234,12 @@ class Venue:
 
     async def balances(self, creds: Credentials) -> dict[str, Balance]:
         """What the account holds, by asset; assets of which it has nothing are left out."""
+        return dict((await self.holdings(creds)).balances)
+
+    async def holdings(self, creds: Credentials) -> Holdings:
+        """What the account holds, and the exchange's number of the account, in one request."""
         raw = await self._ask("account", {"omitZeroBalances": "true"}, creds=creds)
-        return understood(wire.balances_of, raw, effect=False)
+        return understood(wire.holdings_of, raw, effect=False)
 
     async def rights(self, creds: Credentials) -> KeyRights:
         """What the key may do; raises Rejected (key_invalid) for one that the exchange refuses.

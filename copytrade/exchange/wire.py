@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from agora.lib.money import decimal_of, plain
 from copytrade.exchange.types import (
     Balance,
+    Holdings,
     KeyRights,
     Market,
     NewOrder,
@@ -202,6 +203,10 @@ def balances_of(raw: dict[str, Any]) -> dict[str, Balance]:
         for entry in raw["balances"]
     }
     return {asset: balance for asset, balance in found.items() if balance.total}
+
+
+def holdings_of(raw: dict[str, Any]) -> Holdings:
+    return Holdings(owner=str(raw.get("uid") or ""), balances=balances_of(raw))
 
 
 def rights_of(raw: dict[str, Any]) -> KeyRights:
