@@ -7,11 +7,12 @@ Babel with the locale of the country that a language stands for.
 import re
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_datetime, get_timezone_location
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -25,7 +26,12 @@ _FIGURE = re.compile(r"(\d+(?:\.\d+)?) ([A-Z][A-Z-]*)")
 
 def reader_locale() -> Locale:
     """The Babel locale of the active language; English where none is active."""
-    return Locale.parse(LOCALES.get((get_language() or "en").lower(), "en_US"))
+    return _locale(get_language() or "en")
+
+
+@cache
+def _locale(language: str) -> Locale:
+    return Locale.parse(LOCALES.get(language.lower(), "en_US"))
 
 
 def _decimal(value: object) -> Decimal | None:
@@ -56,6 +62,32 @@ def quantity(value: object) -> str:
     return format_decimal(
         amount.normalize(), format="#,##0.##################", locale=reader_locale()
     )
+
+
+@cache
+def _marks(locale: Locale) -> tuple[dict[int, str | None], str]:
+    """How a locale writes Python's own grouping and point, and what it puts after a percentage."""
+    example = format_decimal(Decimal("1111.5"), format="#,##0.0", locale=locale)
+    marks = str.maketrans({",": example[1], ".": example[5]})
+    return marks, format_percent(0, locale=locale)[1:]
+
+
+def rounded(value: object, decimals: int | str = 2) -> str:
+    """A number rounded half to even to ``decimals`` places; many times as fast as Babel, for lists."""
+    amount = _decimal(value)
+    if amount is None:
+        return DASH
+    marks, _percent = _marks(reader_locale())
+    return f"{amount:,.{int(decimals)}f}".translate(marks)
+
+
+def percent(value: object, decimals: int | str = 1) -> str:
+    """A fraction as a percentage: 0.053 is 5.3%."""
+    amount = _decimal(value)
+    if amount is None:
+        return DASH
+    _numbers, sign = _marks(reader_locale())
+    return rounded(amount * 100, decimals) + sign
 
 
 def figure(text: object) -> str:

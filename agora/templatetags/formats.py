@@ -9,6 +9,8 @@ register = template.Library()
 for _filter in (
     formats.usd,
     formats.quantity,
+    formats.rounded,
+    formats.percent,
     formats.figure,
     formats.plain,
     formats.percent_of,
