@@ -13,6 +13,11 @@ from trading import api as trading_api
 version_1 = [
     path("token/issue", accounts_api.IssueToken.as_view(), name="issue_token"),
     path("token/revoke", accounts_api.RevokeToken.as_view(), name="revoke_token"),
+    path("addresses", accounts_api.Addresses.as_view(), name="addresses"),
+    path("addresses/<uuid:entry_id>", accounts_api.AddressById.as_view(), name="address"),
+    path("notices", accounts_api.Notices.as_view(), name="notices"),
+    path("notices/read", accounts_api.AllNoticesRead.as_view(), name="notices_read"),
+    path("notices/<uuid:notice_id>/read", accounts_api.NoticeRead.as_view(), name="notice_read"),
     path("users/onboard", kyc_api.Onboard.as_view(), name="onboard"),
     path("users/<uuid:user_id>/balance", tokens_api.BalanceOfUser.as_view(), name="balance"),
     path("quotes/<str:symbol>", trading_api.QuoteOf.as_view(), name="quote"),

@@ -365,7 +365,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "Country": "kyc.models.Application.Country",
-        "Scope": "accounts.api.SCOPE_CHOICES",
+        "Scope": "accounts.api.tokens.SCOPE_CHOICES",
+        "AddressChain": "accounts.api.addresses.CHAIN_CHOICES",
+        "AddressExchange": "accounts.api.addresses.EXCHANGE_CHOICES",
+        "NoticeLevel": "accounts.api.notices.LEVEL_CHOICES",
         "OrderState": "trading.api_schema.ORDER_STATES",
         "StepState": "trading.api_schema.STEP_STATES",
     },
@@ -374,6 +377,7 @@ SPECTACULAR_SETTINGS = {
         "agora.lib.openapi.add_problems",
     ],
 }
+    "COMPONENT_SPLIT_PATCH": False,  # what a PATCH may leave out says so itself
 
 # --- Logs and metrics -----------------------------------------------------------------------
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

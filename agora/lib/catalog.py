@@ -50,6 +50,13 @@ CATALOG: dict[str, Kind] = {
         429, _("Too many requests"), _("Wait as long as Retry-After says, then go on.")
     ),
     "too_many_tokens": Kind(409, _("Too many API tokens"), _("Revoke a token first.")),
+    # --- address book
+    "address_exists": Kind(
+        409, _("Address known already"), _("It is in your address book: relabel that entry.")
+    ),
+    "too_many_addresses": Kind(
+        409, _("Address book full"), _("Delete an address that you no longer need first.")
+    ),
     # --- idempotency
     "idempotency_key_missing": Kind(
         400,

@@ -86,7 +86,7 @@ def add_problems(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
             for status, text in _STATUSES.items():
                 if status == "404" and "{" not in path:
                     continue
-                if method == "get" and status in _WITHOUT_BODY:
+                if method in ("get", "delete") and status in _WITHOUT_BODY:
                     continue
                 operation["responses"].setdefault(status, _problem_response(text))
     return result

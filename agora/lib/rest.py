@@ -89,7 +89,7 @@ class Endpoint(APIView):
     parser_classes = (StrictJSONParser,)
     content_negotiation_class = AlwaysJSON
     throttle_classes = (RateThrottle,)
-    http_method_names = ("get", "head", "post")
+    http_method_names: tuple[str, ...] = ("get", "head", "post")
     rates: ClassVar[Mapping[str, str]] = {}
     scopes: ClassVar[Mapping[str, str | None]] = {}
     related: ClassVar[tuple[str, ...]] = ()

@@ -20,6 +20,7 @@ from tests.people import new_address, new_cpf
 from tests.quoting import a_quote
 from trading import quotes
 
+METHODS = ("get", "post", "put", "patch", "delete")
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 
 
@@ -71,7 +72,7 @@ def test_every_endpoint_is_guarded_and_documented(document: Any) -> None:
     found = endpoints(api_urls.urlpatterns)
     assert len(found) == len(document["paths"])
     for route, view in found:
-        methods = {name.upper() for name in ("get", "post") if hasattr(view, name)}
+        methods = {name.upper() for name in METHODS if hasattr(view, name)}
         if route != "v1/token/issue":
             assert methods == set(view.scopes), route
             assert view.permission_classes, route
@@ -107,6 +108,10 @@ def test_answers_are_as_documented(
     assert_conforms(document, api.get("/api/v1/users/onboard"), "Consent")
     assert_conforms(document, api.post("/api/v1/users/onboard", person), "Onboarded")
     assert_conforms(document, buyer.order("100"), "Problem")
+    address = {"chain": "EVM", "label": "Mine", "address": new_address()}
+    assert_conforms(document, api.post("/api/v1/addresses", address), "AddressView")
+    assert_conforms(document, api.get("/api/v1/addresses"), "AddressPage")
+    assert_conforms(document, api.get("/api/v1/notices"), "NoticePage")
     assert_conforms(document, api.post("/api/v1/token/revoke", {}, key=None), "TokenRevoked")
 
 
