@@ -5,6 +5,7 @@ Nothing here is inside a transaction: the exchange may take seconds to answer.
 
 import re
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -24,6 +25,7 @@ from copytrade.exchange.types import Credentials, Holdings, KeyRights
 from copytrade.models import ExchangeAccount
 
 DEADLINE_SECONDS = 8.0
+_NOBODY = uuid.UUID(int=0)  # the key belongs to no account yet
 KEY_CAN_WITHDRAW = "key_can_withdraw"
 # Binance's are 64 letters and digits; its test network and other exchanges differ a little.
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,128}")
@@ -94,7 +96,7 @@ def examine(*, user: User, api_key: str, secret: str) -> Examined:
     if not _KEY.fullmatch(hidden):
         raise KeyRefused("secret_malformed")
     _count_check(user)
-    return _ask(Credentials(account_id=0, api_key=key, secret=hidden))
+    return _ask(Credentials(account_id=_NOBODY, api_key=key, secret=hidden))
 
 
 @sensitive_variables()
