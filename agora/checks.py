@@ -34,7 +34,7 @@ def check_production(**_: object) -> list[CheckMessage]:
                 "FAILPOINTS_DIR is set: anyone who can write there kills workers.", id="agora.E002"
             )
         )
-    for name in ("ALPACA_BASE_URL", "ALPACA_DATA_URL", "FIREBLOCKS_BASE_URL"):
+    for name in ("ALPACA_BASE_URL", "ALPACA_DATA_URL", "FIREBLOCKS_BASE_URL", "BINANCE_BASE_URL"):
         url = urlparse(getattr(settings, name))
         if url.scheme != "https":
             found.append(Error(f"{name} is not https.", id="agora.E003"))

@@ -17,7 +17,9 @@ from agora.runtime import Services
 DATA = Path(tempfile.mkdtemp(prefix="agora-tests-"))
 
 # Nothing of the surrounding environment may lead a test to a real service.
-for name in [n for n in os.environ if n.startswith(("ALPACA_", "FIREBLOCKS_", "CHAIN_"))]:
+for name in [
+    n for n in os.environ if n.startswith(("ALPACA_", "FIREBLOCKS_", "BINANCE_", "CHAIN_"))
+]:
     del os.environ[name]
 
 SERVICES = Services(

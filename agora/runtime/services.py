@@ -22,7 +22,7 @@ _ADDRESSES = {
     "postgres": {"DATABASE_URL"},
     "valkey": {"REDIS_URL"},
     "anvil": {"CHAIN_RPC_URL"},
-    "sandbox": {"ALPACA_BASE_URL", "FIREBLOCKS_BASE_URL"},
+    "sandbox": {"ALPACA_BASE_URL", "FIREBLOCKS_BASE_URL", "BINANCE_BASE_URL"},
 }
 
 
@@ -142,6 +142,7 @@ class Services:
             "ALPACA_API_SECRET": "sandbox-secret",
             "FIREBLOCKS_BASE_URL": f"{self.sandbox_url}/fireblocks/v1",
             "FIREBLOCKS_API_KEY": "sandbox-fireblocks-key",
+            "BINANCE_BASE_URL": f"{self.sandbox_url}/binance",
         }
         for name, make in keys.MAKERS.items():
             if name not in self.given:
