@@ -299,6 +299,11 @@ def block(*, exchange: str, seconds: float, now: float | None = None) -> None:
         log.warning("Shared Budget Unavailable", error=type(error).__name__)
 
 
+def forget() -> None:
+    """Drop what this process knows by itself; what Redis keeps stays."""
+    _memory.cache_clear()
+
+
 @functools.cache
 def _script(url: str) -> "redis.commands.core.Script":
     return _client(url).register_script(_SCRIPT)

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 from agora.runtime import Services, probes
+from copytrade import budget
 from tests import plugin
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _empty_cache() -> Iterator[None]:
     """No test sees another's rate limits, quotes or queued messages."""
     yield
     cache.clear()
+    budget.forget()
 
 
 @pytest.fixture(scope="session")

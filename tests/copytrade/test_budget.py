@@ -35,7 +35,7 @@ def an_address(*, limit: int = LIMIT, reserved: int = 20) -> Iterator[None]:
 
 def another_process() -> None:
     """What follows is done by a process that remembers nothing of what was granted before."""
-    budget._memory.cache_clear()
+    budget.forget()
 
 
 @pytest.fixture(autouse=True)
