@@ -111,6 +111,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "agora.lib.pages.page_context",
+                "accounts.context.header",
             ],
         },
     }
@@ -163,6 +164,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "home"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -250,6 +252,7 @@ EXCHANGE_RESERVED_SHARE = whole("EXCHANGE_RESERVED_SHARE", default=20)
 if EXCHANGE_RESERVED_SHARE > 99:
     raise ImproperlyConfigured("EXCHANGE_RESERVED_SHARE is over 99 percent: nothing could open.")
 EGRESS_NAME = env.str("EGRESS_NAME", default="default")
+EGRESS_ADDRESSES = env.list("EGRESS_ADDRESSES", default=[])
 
 # --- Chain ----------------------------------------------------------------------------------
 CHAIN_RPC_URL = address("CHAIN_RPC_URL", default="http://127.0.0.1:8545")
@@ -269,6 +272,7 @@ PRICE_COLLAR_BPS = whole("PRICE_COLLAR_BPS", default=100)
 
 # --- Copy trading -----------------------------------------------------------------------------
 COPY_OPEN_EXPIRY_SECONDS = whole("COPY_OPEN_EXPIRY_SECONDS", default=10, least=1)
+COPY_LEASE_SECONDS = seconds("COPY_LEASE_SECONDS", default=12)
 COPY_POLL_SECONDS = seconds("COPY_POLL_SECONDS", default=5)
 COPY_RECONCILE_SECONDS = seconds("COPY_RECONCILE_SECONDS", default=60)
 COPY_PRICE_SECONDS = seconds("COPY_PRICE_SECONDS", default=3)
@@ -308,6 +312,42 @@ CELERY_BEAT_SCHEDULE = {
         "task": "trading.tasks.sweep_orders",
         "schedule": timedelta(seconds=SWEEP_SECONDS),
     },
+    "sweep copied orders": {
+        "task": "copytrade.tasks.sweep_legs",
+        "schedule": timedelta(seconds=SWEEP_SECONDS),
+    },
+    "sweep masters' orders": {
+        "task": "copytrade.tasks.sweep_master_orders",
+        "schedule": timedelta(seconds=SWEEP_SECONDS),
+    },
+    "sweep masters' accounts": {
+        "task": "copytrade.tasks.sweep_strategies",
+        "schedule": timedelta(seconds=min(COPY_POLL_SECONDS, SWEEP_SECONDS)),
+    },
+    "sweep subscriptions": {
+        "task": "copytrade.tasks.sweep_subscriptions",
+        "schedule": timedelta(seconds=10),
+    },
+    "refresh the exchange's prices": {
+        "task": "copytrade.tasks.refresh_prices",
+        "schedule": timedelta(seconds=COPY_PRICE_SECONDS),
+    },
+    "refresh daily prices": {
+        "task": "copytrade.tasks.refresh_daily_prices",
+        "schedule": timedelta(hours=1),
+    },
+    "watch limits on losses": {
+        "task": "copytrade.tasks.risk.watch",
+        "schedule": timedelta(seconds=COPY_PRICE_SECONDS),
+    },
+    "begin days of subscriptions": {
+        "task": "copytrade.tasks.risk.begin_days",
+        "schedule": timedelta(seconds=60),
+    },
+    "prove ledgers": {
+        "task": "copytrade.tasks.ledger.prove_accounts",
+        "schedule": timedelta(minutes=10),
+    },
     "seal the audit trail": {
         "task": "compliance.tasks.seal_audit",
         "schedule": timedelta(seconds=2),
@@ -328,6 +368,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "compliance.tasks.sweep_reserve_reports",
         "schedule": timedelta(seconds=15),
     },
+    "sweep exchange accounts": {
+        "task": "copytrade.tasks.sweep_exchange_accounts",
+        "schedule": timedelta(seconds=60),
+    },
 }
 
 # --- API ------------------------------------------------------------------------------------
@@ -337,6 +381,8 @@ API_RATES = {
     "trade": whole("API_RATE_TRADE", default=120),
     "onboard": whole("API_RATE_ONBOARD", default=10),
     "token": whole("API_RATE_TOKEN", default=10),
+    "export": whole("API_RATE_EXPORT", default=10),
+    "key": whole("API_RATE_KEY", default=10),
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -363,6 +409,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False},
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "COMPONENT_SPLIT_PATCH": False,  # what a PATCH may leave out says so itself
     "ENUM_NAME_OVERRIDES": {
         "Country": "kyc.models.Application.Country",
         "Scope": "accounts.api.tokens.SCOPE_CHOICES",
@@ -377,7 +424,6 @@ SPECTACULAR_SETTINGS = {
         "agora.lib.openapi.add_problems",
     ],
 }
-    "COMPONENT_SPLIT_PATCH": False,  # what a PATCH may leave out says so itself
 
 # --- Logs and metrics -----------------------------------------------------------------------
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

@@ -1,5 +1,5 @@
 """Tasks of copy trading, one module a topic; Celery finds those that are imported here."""
 
-from copytrade.tasks import accounts
+from copytrade.tasks import accounts, desk, replication
 
-__all__ = ["accounts"]
+__all__ = ["accounts", "desk", "replication"]
