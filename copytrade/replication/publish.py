@@ -25,51 +25,51 @@ INSERT INTO copytrade_copyorder (id, signal_id, subscription_id, leg, account_id
     kind, symbol, side, rank, client_order_id, state, reason, type, carried_in, sent, filled, quote_filled,
     exchange_order_id, created_at, updated_at, next_attempt_at, attempts, last_error, attention,
     missed_lookups, sends)
-SELECT gen_random_uuid(), %(signal)s, t.id, 0, t.account_id, %(order)s, %(kind)s, %(symbol)s,
-       %(side)s, row_number() OVER (ORDER BY md5(%(seed)s || t.id::text)),
-       'c' || substr(encode(sha256(convert_to(%(signal)s || t.id::text || '0', 'UTF8')), 'hex'), 1, 27),
+SELECT gen_random_uuid(), %(signal)s::uuid, t.id, 0, t.account_id, %(order)s::uuid, %(kind)s::text, %(symbol)s::text,
+       %(side)s::text, row_number() OVER (ORDER BY md5(%(seed)s::text || t.id::text)),
+       'c' || substr(encode(sha256(convert_to((%(signal)s::uuid)::text || t.id::text || '0', 'UTF8')), 'hex'), 1, 27),
        CASE WHEN t.reason = '' THEN 'PLANNED' ELSE 'SKIPPED' END, t.reason, '', 0, 0, 0, 0, '',
-       %(now)s, %(now)s, CASE WHEN t.reason = '' THEN %(now)s END, 0, '', false, 0, 0
+       %(now)s::timestamptz, %(now)s::timestamptz, CASE WHEN t.reason = '' THEN %(now)s::timestamptz END, 0, '', false, 0, 0
 FROM (
-    SELECT s.id, s.account_id, CASE %(kind)s
+    SELECT s.id, s.account_id, CASE %(kind)s::text
         WHEN 'OPEN' THEN CASE
             WHEN s.state = 'PAUSED' THEN 'subscription_paused'
             WHEN s.state = 'REDUCING' THEN 'risk_reducing'
             WHEN s.state = 'STOPPING' THEN 'subscription_stopping'
-            WHEN %(paused)s THEN 'strategy_paused'
-            WHEN s.symbols <> '{}' AND NOT %(symbol)s = ANY(s.symbols) THEN 'symbol_not_allowed'
+            WHEN %(paused)s::bool THEN 'strategy_paused'
+            WHEN s.symbols <> '{}' AND NOT %(symbol)s::text = ANY(s.symbols) THEN 'symbol_not_allowed'
             WHEN a.state <> 'ACTIVE' THEN 'account_paused'
             ELSE '' END
         WHEN 'CLOSE' THEN CASE
             WHEN EXISTS (SELECT 1 FROM copytrade_copyposition p WHERE p.subscription_id = s.id
-                         AND p.symbol = %(symbol)s AND p.quantity > 0)
+                         AND p.symbol = %(symbol)s::text AND p.quantity > 0)
               OR EXISTS (SELECT 1 FROM copytrade_copyorder l WHERE l.account_id = s.account_id
-                         AND l.subscription_id = s.id AND l.symbol = %(symbol)s
+                         AND l.subscription_id = s.id AND l.symbol = %(symbol)s::text
                          AND l.state IN ('PLANNED', 'SENDING', 'WORKING'))
             THEN '' ELSE 'no_position' END
         ELSE CASE
             WHEN EXISTS (SELECT 1 FROM copytrade_copyorder l WHERE l.account_id = s.account_id
                          AND l.subscription_id = s.id AND l.kind = 'OPEN'
                          AND l.state IN ('PLANNED', 'SENDING', 'WORKING')
-                         AND (%(order)s::uuid IS NULL OR l.master_order_id = %(order)s))
+                         AND (%(order)s::uuid IS NULL OR l.master_order_id = %(order)s::uuid))
             THEN '' ELSE 'nothing_open' END
         END AS reason
     FROM copytrade_subscription s JOIN copytrade_exchangeaccount a ON a.id = s.account_id
-    WHERE s.strategy_id = %(strategy)s AND s.state <> 'STOPPED'
-      AND (%(only)s::uuid IS NULL OR s.id = %(only)s)
+    WHERE s.strategy_id = %(strategy)s::uuid AND s.state <> 'STOPPED'
+      AND (%(only)s::uuid IS NULL OR s.id = %(only)s::uuid)
 ) t
 """
 
 # A close of everything overtakes opens that nobody has sent yet.
 _SUPERSEDE = """
-UPDATE copytrade_copyorder l SET state = 'SKIPPED', reason = %(reason)s, next_attempt_at = NULL,
-       updated_at = %(now)s
+UPDATE copytrade_copyorder l SET state = 'SKIPPED', reason = %(reason)s::text, next_attempt_at = NULL,
+       updated_at = %(now)s::timestamptz
 FROM copytrade_subscription s, copytrade_signal g
-WHERE s.id = l.subscription_id AND g.id = l.signal_id AND s.strategy_id = %(strategy)s
-  AND (%(only)s::uuid IS NULL OR s.id = %(only)s)
-  AND l.symbol = %(symbol)s AND l.kind = 'OPEN' AND l.state = 'PLANNED'
-  AND (%(kind)s = 'CLOSE' OR %(order)s::uuid IS NULL
-       OR (l.master_order_id = %(order)s AND g.type = 'LIMIT'))
+WHERE s.id = l.subscription_id AND g.id = l.signal_id AND s.strategy_id = %(strategy)s::uuid
+  AND (%(only)s::uuid IS NULL OR s.id = %(only)s::uuid)
+  AND l.symbol = %(symbol)s::text AND l.kind = 'OPEN' AND l.state = 'PLANNED'
+  AND (%(kind)s::text = 'CLOSE' OR %(order)s::uuid IS NULL
+       OR (l.master_order_id = %(order)s::uuid AND g.type = 'LIMIT'))
 """
 
 
@@ -144,7 +144,7 @@ def _expiry(
 def _plan_legs(signal: Signal, *, paused: bool, now: datetime) -> int:
     """Insert the legs, skipped ones with their reason; how many are to be worked on."""
     values = {
-        "signal": str(signal.pk),
+        "signal": signal.pk,
         "order": signal.master_order_id,
         "kind": signal.kind,
         "symbol": signal.symbol,

@@ -1,0 +1,70 @@
+"""What failures mean beyond the leg: an account rested or paused, or the exchange left in peace."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from django.db import connection, transaction
+
+from copytrade import budget
+from copytrade.models import ExchangeAccount
+from copytrade.replication import pausing, risk
+from copytrade.replication.claims import Facts
+from copytrade.replication.outcomes import Change
+from copytrade.replication.planning import Decision, Skip
+from copytrade.selectors.risk import standings
+
+log = structlog.get_logger(__name__)
+# Failures in a row after which an account is rested, and after which it is paused.
+REST_AFTER = 3
+PAUSE_AFTER = 10
+_LONGEST_REST = 300
+# So many failures in one batch are the exchange's, not the accounts'.
+_OUTAGE = 20
+_OUTAGE_SECONDS = 5.0
+
+_COUNT = """
+UPDATE copytrade_exchangeaccount SET
+    failures = failures + 1,
+    blocked_until = CASE WHEN failures + 1 >= %s
+        THEN %s::timestamptz + make_interval(secs => least(2 ^ (failures + 1), %s)) END
+WHERE id = ANY(%s) RETURNING id, failures
+"""
+
+
+def note(changes: Sequence[Change], *, now: datetime) -> None:
+    """Count failures of accounts, forgive after a success, and pause what keeps failing."""
+    failed = {change.leg.account_id for change in changes if change.failed}
+    if len(failed) >= _OUTAGE and 2 * len(failed) > len(changes):
+        log.error("exchange.failing", accounts=len(failed))
+        budget.block(exchange=changes[0].leg.exchange, seconds=_OUTAGE_SECONDS)
+        failed = set()
+    well = {
+        change.leg.account_id
+        for change in changes
+        if change.leg.failures and not change.failed and change.report is not None
+    }
+    if well:
+        ExchangeAccount.objects.filter(pk__in=well).update(failures=0, blocked_until=None)
+    troubles = {c.leg.account_id: c.key_trouble for c in changes if c.key_trouble}
+    if failed:
+        with connection.cursor() as cursor:
+            cursor.execute(_COUNT, [REST_AFTER, now, _LONGEST_REST, list(failed)])
+            rows = cursor.fetchall()
+        troubles |= {pk: "account_failing" for pk, count in rows if count >= PAUSE_AFTER}
+    for pk, reason in troubles.items():
+        with transaction.atomic():
+            pausing.pause(account=ExchangeAccount.objects.get(pk=pk), reason=reason, now=now)
+
+
+def note_skips(decided: Sequence[tuple[Facts, Decision]], *, now: datetime) -> None:
+    """A loss limit that was met at the moment of sending takes effect at once."""
+    breaches = {
+        leg.subscription_id: decision.breach
+        for leg, decision in decided
+        if isinstance(decision, Skip) and decision.breach
+    }
+    if not breaches:
+        return
+    for pk, standing in standings(subscription_ids=list(breaches), now=now).items():
+        risk.strike(standing=standing, kind=breaches[pk], now=now)

@@ -1,0 +1,260 @@
+"""Taking legs to work on, with every fact that their decisions need, in one statement.
+
+The rows of legs and of their accounts are held until the caller's transaction ends; what another
+worker holds is passed over. An account whose leg is being sent has no other leg taken.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import connection
+
+_DUE = """
+    l.next_attempt_at <= clock_timestamp()
+    AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
+    AND NOT EXISTS (SELECT 1 FROM copytrade_copyorder b
+        WHERE b.account_id = l.account_id AND b.state = 'SENDING' AND b.id <> l.id)
+    AND NOT (l.kind = 'CLOSE' AND EXISTS (SELECT 1 FROM copytrade_copyorder o
+        WHERE o.account_id = l.account_id AND o.subscription_id = l.subscription_id
+          AND o.symbol = l.symbol AND o.kind = 'OPEN' AND o.state = 'PLANNED'
+          AND o.created_at < l.created_at
+          AND o.created_at > clock_timestamp() - interval '15 seconds'))
+"""
+
+# Amounts are in the quote asset. `open_cost` and `pending` are what positions and resting buys bind.
+_CLAIM = f"""
+WITH picked AS MATERIALIZED (
+    SELECT l.id FROM copytrade_copyorder l
+    JOIN copytrade_exchangeaccount a ON a.id = l.account_id
+    WHERE {{where}} AND {_DUE}
+    ORDER BY {{order}} LIMIT %(limit)s
+    FOR NO KEY UPDATE OF l, a SKIP LOCKED
+)
+SELECT l.id, l.state, l.kind, l.symbol, l.side, l.client_order_id, l.exchange_order_id,
+       l.attempts, l.sends, l.missed_lookups, l.asked_at, l.created_at, l.accepted_at, l.type,
+       l.price, l.ideal, l.clamped, l.rounded, l.sent, l.filled, l.quote_filled, l.carried_in,
+       l.reason, l.signal_id, l.master_order_id, l.subscription_id, l.account_id,
+       g.type, g.price, g.cumulative, g.order_quantity, g.position_before, g.equity_before,
+       g.expires_at, g.strategy_id, g.at,
+       s.state, s.sizing, s.factor, s.allocated, s.symbols, s.slippage_bps, s.max_open, s.minimum,
+       s.stop_equity, s.follower_id,
+       a.exchange, a.state, a.api_key_encrypted, a.secret_encrypted, a.blocked_until, a.failures,
+       coalesce(p.quantity, 0), coalesce(p.carried, 0),
+       e.value, e.symbol_value, e.open_cost, e.realized, e.open_pairs, e.unpriced, e.priced_at,
+       w.pending, w.pending_symbol,
+       d.done,
+       least(ul.max_order, sl.max_order, pl.max_order),
+       sl.max_symbol, sl.max_exposure, sl.daily_loss,
+       least(ul.max_symbol, pl.max_symbol), least(ul.max_exposure, pl.max_exposure),
+       CASE WHEN coalesce(ul.max_symbol, pl.max_symbol, ul.max_exposure, pl.max_exposure)
+            IS NOT NULL THEN (
+                SELECT coalesce(sum(up.quantity * um.price), 0)
+                FROM copytrade_subscription us
+                JOIN copytrade_copyposition up ON up.subscription_id = us.id
+                JOIN copytrade_markprice um ON um.symbol = up.symbol AND um.exchange = a.exchange
+                WHERE us.follower_id = s.follower_id AND us.state <> 'STOPPED') END,
+       CASE WHEN coalesce(ul.max_symbol, pl.max_symbol) IS NOT NULL THEN (
+                SELECT coalesce(sum(up.quantity * um.price), 0)
+                FROM copytrade_subscription us
+                JOIN copytrade_copyposition up
+                    ON up.subscription_id = us.id AND up.symbol = l.symbol
+                JOIN copytrade_markprice um ON um.symbol = up.symbol AND um.exchange = a.exchange
+                WHERE us.follower_id = s.follower_id AND us.state <> 'STOPPED') END,
+       (SELECT r.pnl_start FROM copytrade_riskday r WHERE r.subscription_id = s.id
+        ORDER BY r.day DESC LIMIT 1),
+       t.id, t.client_order_id
+FROM picked
+JOIN copytrade_copyorder l ON l.id = picked.id
+JOIN copytrade_signal g ON g.id = l.signal_id
+JOIN copytrade_subscription s ON s.id = l.subscription_id
+JOIN copytrade_exchangeaccount a ON a.id = l.account_id
+LEFT JOIN copytrade_copyposition p
+    ON p.subscription_id = l.subscription_id AND p.symbol = l.symbol
+LEFT JOIN copytrade_risklimits ul ON ul.user_id = s.follower_id
+LEFT JOIN copytrade_risklimits sl ON sl.subscription_id = s.id
+LEFT JOIN copytrade_risklimits pl ON pl.user_id IS NULL AND pl.subscription_id IS NULL
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(x.quantity * coalesce(m.price, x.cost / nullif(x.quantity, 0))), 0) AS value,
+           coalesce(sum(x.quantity * coalesce(m.price, x.cost / nullif(x.quantity, 0)))
+               FILTER (WHERE x.symbol = l.symbol), 0) AS symbol_value,
+           coalesce(sum(x.cost), 0) AS open_cost, coalesce(sum(x.realized), 0) AS realized,
+           count(*) FILTER (WHERE x.quantity > 0) AS open_pairs,
+           coalesce(bool_or(x.quantity > 0 AND m.price IS NULL), false) AS unpriced,
+           min(m.at) FILTER (WHERE x.quantity > 0) AS priced_at
+    FROM copytrade_copyposition x
+    LEFT JOIN copytrade_markprice m ON m.symbol = x.symbol AND m.exchange = a.exchange
+    WHERE x.subscription_id = l.subscription_id
+) e
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(o.sent * o.price - o.quote_filled), 0) AS pending,
+           coalesce(sum(o.sent * o.price - o.quote_filled) FILTER (WHERE o.symbol = l.symbol), 0)
+               AS pending_symbol
+    FROM copytrade_copyorder o
+    WHERE o.account_id = l.account_id AND o.state IN ('PLANNED', 'SENDING', 'WORKING')
+      AND o.subscription_id = l.subscription_id AND o.side = 'BUY' AND o.kind = 'OPEN'
+      AND o.price IS NOT NULL AND o.id <> l.id
+) w
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(CASE
+        WHEN o.reason = 'accumulated' THEN o.clamped
+        WHEN o.state IN ('SENDING', 'WORKING') THEN greatest(o.sent - o.carried_in, 0)
+        ELSE greatest(o.filled - o.carried_in, 0) END), 0) AS done
+    FROM copytrade_copyorder o
+    WHERE o.master_order_id = l.master_order_id AND o.subscription_id = l.subscription_id
+      AND o.kind = l.kind AND o.id <> l.id
+) d
+LEFT JOIN LATERAL (
+    SELECT o.id, o.client_order_id FROM copytrade_copyorder o
+    WHERE l.kind = 'CANCEL' AND o.account_id = l.account_id AND o.state = 'WORKING'
+      AND o.subscription_id = l.subscription_id AND o.symbol = l.symbol AND o.kind = 'OPEN'
+      AND (l.master_order_id IS NULL OR o.master_order_id = l.master_order_id)
+    ORDER BY o.created_at LIMIT 1
+) t ON true
+ORDER BY l.rank
+"""  # noqa: S608  # all of it is ours; values are bound
+
+_BY_ID = _CLAIM.format(where="l.id = ANY(%(ids)s)", order="l.kind = 'OPEN', l.created_at")
+_BY_SIGNAL = _CLAIM.format(where="l.signal_id = %(signal)s", order="l.rank")
+
+_SWITCHES = """
+SELECT level, exchange, strategy_id, subscription_id FROM copytrade_killswitch
+WHERE released_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A leg and all that its decision depends on, as its transaction sees them."""
+
+    id: uuid.UUID
+    state: str
+    kind: str
+    symbol: str
+    side: str
+    client_order_id: str
+    exchange_order_id: str
+    attempts: int
+    sends: int
+    missed_lookups: int
+    asked_at: datetime | None
+    created_at: datetime
+    accepted_at: datetime | None
+    type: str
+    price: Decimal | None
+    ideal: Decimal | None
+    clamped: Decimal | None
+    rounded: Decimal | None
+    sent: Decimal
+    filled: Decimal
+    quote_filled: Decimal
+    carried_in: Decimal
+    reason: str
+    signal_id: uuid.UUID
+    master_order_id: uuid.UUID | None
+    subscription_id: uuid.UUID
+    account_id: uuid.UUID
+    signal_type: str
+    signal_price: Decimal
+    cumulative: Decimal
+    order_quantity: Decimal
+    position_before: Decimal
+    equity_before: Decimal
+    expires_at: datetime | None
+    strategy_id: uuid.UUID
+    signal_at: datetime
+    subscription_state: str
+    sizing: str
+    factor: Decimal
+    allocated: Decimal
+    symbols: list[str]
+    slippage_bps: int
+    max_open: int
+    minimum: str
+    stop_equity: Decimal | None
+    follower_id: uuid.UUID
+    exchange: str
+    account_state: str
+    api_key: bytes
+    secret: bytes
+    blocked_until: datetime | None
+    failures: int
+    held: Decimal
+    carried: Decimal
+    value: Decimal
+    symbol_value: Decimal
+    open_cost: Decimal
+    realized: Decimal
+    open_pairs: int
+    unpriced: bool
+    priced_at: datetime | None
+    pending: Decimal
+    pending_symbol: Decimal
+    done: Decimal
+    max_order: Decimal | None
+    max_symbol: Decimal | None
+    max_exposure: Decimal | None
+    daily_loss: Decimal | None
+    person_max_symbol: Decimal | None
+    person_max_exposure: Decimal | None
+    person_value: Decimal | None
+    person_symbol_value: Decimal | None
+    pnl_start: Decimal | None
+    target_id: uuid.UUID | None
+    target_client_order_id: str | None
+
+    @property
+    def pnl(self) -> Decimal:
+        """Realized and unrealized result of the subscription, fees included."""
+        return self.realized + self.value - self.open_cost
+
+    @property
+    def equity(self) -> Decimal:
+        """What the subscription is worth by its marks."""
+        return self.allocated + self.pnl
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """An engaged kill switch."""
+
+    level: str
+    exchange: str
+    strategy_id: uuid.UUID | None
+    subscription_id: uuid.UUID | None
+
+    def stops(self, leg: Facts) -> bool:
+        return (
+            self.level == "platform"
+            or (self.level == "exchange" and self.exchange == leg.exchange)
+            or (self.level == "strategy" and self.strategy_id == leg.strategy_id)
+            or (self.level == "subscription" and self.subscription_id == leg.subscription_id)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which legs to work on: those named, or those of one signal."""
+
+    ids: Sequence[uuid.UUID] = ()
+    signal_id: uuid.UUID | None = None
+
+
+def claim(selection: Selection, *, limit: int) -> list[Facts]:
+    """Due legs of the selection, one for each account, held until the transaction ends."""
+    with connection.cursor() as cursor:
+        if selection.signal_id is not None:
+            cursor.execute(_BY_SIGNAL, {"signal": selection.signal_id, "limit": limit})
+        else:
+            cursor.execute(_BY_ID, {"ids": list(selection.ids), "limit": limit})
+        found = [Facts(*row) for row in cursor.fetchall()]
+    return list({leg.account_id: leg for leg in reversed(found)}.values())[::-1]
+
+
+def engaged_switches() -> list[Switch]:
+    """Kill switches as this transaction sees them; never cached."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SWITCHES)
+        return [Switch(*row) for row in cursor.fetchall()]

@@ -1,0 +1,266 @@
+"""The engine: claims legs, commits their intents, calls the exchange, commits what came of it.
+
+One path for a single leg, for all legs of a signal and for every retry. The exchange is called by
+coroutines on the process's event loop; this thread claims and records meanwhile, so that neither
+waits for the other, and a slow account delays nobody else's record (EXE-1, ARCHITECTURE 2).
+"""
+
+import asyncio
+import queue
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from agora.lib import work
+from agora.lib.crypto import Undecryptable
+from agora.lib.failpoints import failpoint
+from agora.lib.outcome import OutsideError, Rejected, Unknown
+from copytrade import budget
+from copytrade.exchange import reasons, runner, weights
+from copytrade.exchange.credentials import open_sealed
+from copytrade.exchange.types import Credentials, Market, OrderReport
+from copytrade.replication import breaker, outcomes, recording
+from copytrade.replication.claims import Facts, Selection, Switch, claim, engaged_switches
+from copytrade.replication.outcomes import Change
+from copytrade.replication.planning import Cancel, Decision, LookUp, Poll, Send, Skip, Wait, decide
+from copytrade.replication.recording import Begun
+
+if TYPE_CHECKING:
+    from copytrade.exchange.venue import Venue
+
+log = structlog.get_logger(__name__)
+
+EXECUTE_TASK = "copytrade.tasks._execute_order"
+# The first batch is small, so that its orders are on the wire early.
+_FIRST_BATCH = 8
+_BATCH = 64
+_RECORD_BATCH = 32
+# How long an answer may wait for company before it is recorded.
+_LINGER_SECONDS = 0.004
+_MARKETS_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a call brought: a report, nothing found (None), or one of the three outcomes."""
+
+    begun: Begun
+    found: OrderReport | OutsideError | None
+
+
+def work_through(selection: Selection) -> int:
+    """Work on the due legs of a selection until none is due; how many were worked on.
+
+    Never raises for an outside failure: its leg is due again later, or says why not.
+    """
+    return _Run(selection).go()
+
+
+class _Run:
+    """One pass over a selection."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._inbox: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._venue = runner.venue()
+        self._markets = runner.run(self._venue.markets(), timeout=_MARKETS_SECONDS)
+        self._flying = 0
+        self._worked = 0
+
+    def go(self) -> int:
+        more, size = True, _FIRST_BATCH
+        while more or self._flying:
+            room = settings.COPY_CONCURRENCY - self._flying
+            if more and room > 0:
+                limit = min(size, room)
+                more = self._begin(limit) >= limit
+                size = _BATCH
+            self._finish(wait=not more or self._flying >= settings.COPY_CONCURRENCY)
+        return self._worked
+
+    def _begin(self, limit: int) -> int:
+        """Claim, decide, commit the intents, and let the calls go; how many legs were claimed."""
+        try:
+            legs, begun = self._commit_intents(limit)
+        except IntegrityError:
+            # Another worker began a leg of one of these accounts in this moment: the sweep has ours.
+            return 0
+        self._worked += len(legs)
+        if begun:
+            failpoint("copy.before_call")
+            self._flying += len(begun)
+            runner.start(_call_all(self._venue, begun, self._inbox))
+        return len(legs)
+
+    def _commit_intents(self, limit: int) -> tuple[list[Facts], list[Begun]]:
+        with transaction.atomic():
+            legs = claim(self._selection, limit=limit)
+            if not legs:
+                return [], []
+            decided = _decide_all(legs, switches=engaged_switches(), markets=self._markets)
+            begun = recording.write_decisions(decided, now=timezone.now())
+            failpoint("copy.before_intent")
+        failpoint("copy.after_intent")
+        breaker.note_skips(decided, now=timezone.now())
+        return legs, begun
+
+    def _finish(self, *, wait: bool) -> None:
+        """Record answers, in company where there is some; without `wait` only if many are there."""
+        if not wait and self._inbox.qsize() < _RECORD_BATCH:
+            return
+        answers = self._collect()
+        if not answers:
+            return
+        self._flying -= len(answers)
+        failpoint("copy.after_call")
+        now = timezone.now()
+        finished = [(a.begun, _change_of(a)) for a in answers]
+        kept = recording.write_outcomes(finished, now=now)
+        failpoint("copy.recorded")
+        breaker.note(kept, now=now)
+        _tell(kept)
+        for leg_id in recording.next_of([change.leg.account_id for change in kept]):
+            work.nudge(EXECUTE_TASK, pk=leg_id)
+
+    def _collect(self) -> list[_Answer]:
+        found: list[_Answer] = []
+        deadline = 0.0
+        while len(found) < self._flying:
+            left = deadline - time.monotonic() if found else None
+            if left is not None and (left <= 0 or len(found) >= _BATCH):
+                break
+            try:
+                found.append(self._inbox.get(timeout=left))
+            except queue.Empty:
+                break
+            deadline = deadline or time.monotonic() + _LINGER_SECONDS
+        return found
+
+
+def _decide_all(
+    legs: Sequence[Facts], *, switches: Sequence[Switch], markets: Mapping[str, Market]
+) -> list[tuple[Facts, Decision]]:
+    now = timezone.now()
+    decided = [(leg, decide(leg, switches=switches, markets=markets, now=now)) for leg in legs]
+    return _within_budget(decided)
+
+
+def _within_budget(decided: list[tuple[Facts, Decision]]) -> list[tuple[Facts, Decision]]:
+    """Let what the exchange's rate limits do not allow now wait; closes and look-ups come first."""
+    result: list[tuple[Facts, Decision]] = []
+    result += [(leg, d) for leg, d in decided if isinstance(d, Skip | Wait)]
+    for urgent in (True, False):
+        asked: list[tuple[Facts, Decision]] = [
+            (leg, d)
+            for leg, d in decided
+            if not isinstance(d, Skip | Wait)
+            and urgent == (leg.kind != "OPEN" or isinstance(d, LookUp))
+        ]
+        result += _granted(asked, urgent=urgent)
+    return result
+
+
+def _granted(asked: list[tuple[Facts, Decision]], *, urgent: bool) -> list[tuple[Facts, Decision]]:
+    if not asked:
+        return []
+    grant = budget.take(
+        exchange=asked[0][0].exchange,
+        weights=[_weight(decision) for _, decision in asked],
+        accounts=[leg.account_id for leg, _ in asked],
+        urgent=urgent,
+    )
+    held = set(grant.held)
+    result: list[tuple[Facts, Decision]] = []
+    for index, (leg, decision) in enumerate(asked):
+        if index < grant.granted and index not in held:
+            result.append((leg, decision))
+            continue
+        seconds = 2.0 if index in held else max(grant.wait_seconds, 0.05)
+        until = timezone.now() + timedelta(seconds=seconds)
+        if leg.kind == "OPEN" and leg.expires_at is not None and leg.state == "PLANNED":
+            until = min(until, leg.expires_at)
+        result.append((leg, Wait(until, "rate_limited")))
+    return result
+
+
+def _weight(decision: Decision) -> int:
+    if isinstance(decision, LookUp | Poll):
+        return weights.FIND
+    return weights.CANCEL if isinstance(decision, Cancel) else weights.PLACE
+
+
+async def _call_all(
+    venue: "Venue", begun: Sequence[Begun], inbox: "queue.SimpleQueue[_Answer]"
+) -> None:
+    """Make all calls at once; each answer goes to the inbox as it comes."""
+    await asyncio.gather(*(_call(venue, one, inbox) for one in begun))
+
+
+async def _call(venue: "Venue", begun: Begun, inbox: "queue.SimpleQueue[_Answer]") -> None:
+    found: OrderReport | OutsideError | None
+    try:
+        found = await _ask(venue, begun)
+    except OutsideError as error:
+        found = error
+    except Exception as error:  # a bug: what was done is unknown, and nobody may wait for ever
+        log.exception("copy.call_failed", leg=str(begun.leg.id))
+        found = Unknown(f"{type(error).__name__}: {error}", code="bug")
+    inbox.put(_Answer(begun, found))
+
+
+async def _ask(venue: "Venue", begun: Begun) -> OrderReport | None:
+    leg, decision = begun.leg, begun.decision
+    credentials = _credentials(leg)
+    if isinstance(decision, Send):
+        return await venue.place(credentials, decision.order)
+    if isinstance(decision, Poll):
+        return await venue.get(credentials, symbol=leg.symbol, order_id=leg.exchange_order_id)
+    if isinstance(decision, Cancel):
+        return await venue.cancel(
+            credentials, symbol=leg.symbol, client_order_id=leg.target_client_order_id
+        )
+    return await venue.find(credentials, symbol=leg.symbol, client_order_id=leg.client_order_id)
+
+
+def _credentials(leg: Facts) -> Credentials:
+    try:
+        return open_sealed(account_id=leg.account_id, api_key=leg.api_key, secret=leg.secret)
+    except Undecryptable as error:
+        raise Rejected("The stored key cannot be read.", code=reasons.KEY_INVALID) from error
+
+
+def _change_of(answer: _Answer) -> Change:
+    leg, decision, found = answer.begun.leg, answer.begun.decision, answer.found
+    now = timezone.now()
+    if isinstance(decision, Send):
+        leg = replace(leg, asked_at=decision.order.signed_at, attempts=leg.attempts + 1)
+    if isinstance(found, OutsideError):
+        return outcomes.of_failure(leg, decision, found, now=now)
+    if isinstance(decision, Cancel):
+        return outcomes.of_cancel(leg, found, now=now)
+    if found is None:
+        return outcomes.of_missing(leg, now=now)
+    return outcomes.of_report(leg, found, now=now)
+
+
+def _tell(changes: Sequence[Change]) -> None:
+    """One log line for each leg that was executed (EXE-1), and for each that needs a person."""
+    for change in changes:
+        if change.state in ("FILLED", "CANCELLED") and change.report is not None:
+            log.info(
+                "Copy Order Executed",
+                leg=str(change.leg.id),
+                signal=str(change.leg.signal_id),
+                symbol=change.leg.symbol,
+                side=change.leg.side,
+                filled=str(change.report.filled),
+            )
+        elif change.attention:
+            log.error("copy.needs_attention", leg=str(change.leg.id), error=change.error)

@@ -1,0 +1,87 @@
+"""From a signal to the followers' orders, judged by the exchange sandbox's own books (EXE-1)."""
+
+from decimal import Decimal
+
+import pytest
+
+from agora.sandbox.client import SandboxControl
+from copytrade.models import CopyPosition, Fill, LedgerEntry, Subscription
+from tests.copying import mark, new_follower, new_strategy, new_subscription
+from tests.copytrade.replicating import settle, signal
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _price(sandbox: SandboxControl) -> None:
+    sandbox.binance.price("BTCUSDT", "50000")
+    mark("BTC/USDT", "50000")
+
+
+def _orders(sandbox: SandboxControl, label: str) -> list[dict[str, object]]:
+    return sandbox.binance.orders(label)
+
+
+def test_an_open_is_bought_in_proportion_to_equity(sandbox: SandboxControl) -> None:
+    strategy = new_strategy()
+    follower = new_follower(control=sandbox)
+    new_subscription(strategy=strategy, follower=follower, allocated=Decimal(1000))
+
+    (leg,) = settle(signal(strategy, quantity="0.01", equity="10000"))
+
+    assert (leg.state, leg.reason) == ("FILLED", "")
+    assert leg.ideal == leg.rounded == leg.sent == leg.filled == Decimal("0.001")
+    (order,) = _orders(sandbox, follower.label)
+    assert Decimal(str(order["executed"])) == Decimal("0.001")
+    assert order["client_id"] == leg.client_order_id
+
+
+def test_a_fill_is_booked_with_entries_and_position(sandbox: SandboxControl) -> None:
+    strategy = new_strategy()
+    follower = new_follower(control=sandbox)
+    subscription = new_subscription(strategy=strategy, follower=follower)
+
+    settle(signal(strategy))
+
+    fill = Fill.objects.get(account=follower.account)
+    position = CopyPosition.objects.get(subscription=subscription)
+    assert position.quantity == fill.quantity - fill.fee
+    assert position.cost == fill.quote_quantity
+    kinds = LedgerEntry.objects.filter(fill=fill).values_list("kind", flat=True)
+    assert sorted(kinds) == ["base", "fee", "quote"]
+
+
+def test_a_close_sells_the_same_fraction_and_flat_means_flat(sandbox: SandboxControl) -> None:
+    strategy = new_strategy()
+    follower = new_follower(control=sandbox)
+    subscription = new_subscription(
+        strategy=strategy, follower=follower, sizing=Subscription.Sizing.MULTIPLIER
+    )
+    settle(signal(strategy, quantity="0.01"))
+
+    (half,) = settle(signal(strategy, kind="CLOSE", quantity="0.005", before="0.01"))
+    (rest,) = settle(signal(strategy, kind="CLOSE", quantity="0.005", before="0.005"))
+
+    assert (half.state, rest.state) == ("FILLED", "FILLED")
+    position = CopyPosition.objects.get(subscription=subscription)
+    assert position.quantity < Decimal("0.00001")  # less than the exchange's step remains
+
+
+def test_every_follower_has_a_row_and_only_those_due_an_order(sandbox: SandboxControl) -> None:
+    strategy = new_strategy()
+    followers = [new_follower(control=sandbox) for _ in range(5)]
+    subscriptions = [new_subscription(strategy=strategy, follower=f) for f in followers]
+    Subscription.objects.filter(pk=subscriptions[0].pk).update(state="PAUSED")
+    Subscription.objects.filter(pk=subscriptions[1].pk).update(symbols=["ETH/USDT"])
+
+    legs = settle(signal(strategy))
+
+    assert sorted((leg.state, leg.reason) for leg in legs) == [
+        ("FILLED", ""),
+        ("FILLED", ""),
+        ("FILLED", ""),
+        ("SKIPPED", "subscription_paused"),
+        ("SKIPPED", "symbol_not_allowed"),
+    ]
+    placed = [len(_orders(sandbox, f.label)) for f in followers]
+    assert placed == [0, 0, 1, 1, 1]
