@@ -51,12 +51,14 @@ def begin_stop(
 ) -> bool:
     """Begin to end a subscription, `on_stop` (its own choice by default); False when it had begun.
 
+    One that is closing may still be told to keep what it holds.
     Joins the caller's transaction; the given row is brought up to date. Ends at once when nothing
     is held or open. Tells nobody that it began: whoever asks for it knows why.
     """
     with transaction.atomic():
         _lock(subscription)
         if subscription.state in (SubscriptionState.STOPPING, SubscriptionState.STOPPED):
+            _give_up_closing(subscription, on_stop=on_stop, actor=actor, now=now)
             return False
         SUBSCRIPTION_MOVES.check(subscription.state, SubscriptionState.STOPPING)
         subscription.state, subscription.state_reason = SubscriptionState.STOPPING, reason
@@ -79,6 +81,38 @@ def begin_stop(
         if not _wind_down(subscription, markets={}, now=now):
             _end(subscription, now=now)
     return True
+
+
+def _give_up_closing(
+    subscription: Subscription, *, on_stop: str, actor: str, now: datetime
+) -> None:
+    """Keep after all what was to be closed, for an account that can no longer sell it."""
+    choice = Subscription.OnStop
+    if subscription.state != SubscriptionState.STOPPING or (subscription.on_stop, on_stop) != (
+        choice.CLOSE,
+        choice.KEEP,
+    ):
+        return
+    subscription.on_stop, subscription.updated_at = on_stop, now
+    subscription.next_attempt_at = now
+    subscription.version += 1
+    subscription.save(update_fields=["on_stop", "updated_at", "next_attempt_at", "version"])
+    CopyOrder.objects.filter(
+        subscription=subscription, kind=Signal.Kind.CLOSE, state=LegState.PLANNED
+    ).update(
+        state=LegState.SKIPPED,
+        reason="subscription_stopping",
+        next_attempt_at=None,
+        updated_at=now,
+    )
+    audit.record(
+        actor=actor or audit.system("copytrade"),
+        action="subscription.closing_given_up",
+        object_type="subscription",
+        object_id=str(subscription.pk),
+        evidence={"on_stop": on_stop},
+        now=now,
+    )
 
 
 def finish_stop(*, subscription: Subscription, now: datetime) -> bool:

@@ -22,6 +22,7 @@ from agora.lib.money import plain
 from compliance import audit
 from copytrade.ledger import booking
 from copytrade.models import QUOTE, ExchangeAccount, Strategy, TrackRecord
+from copytrade.replication import stopping
 from copytrade.services import strategy_news as news
 from copytrade.states import STRATEGY_MOVES, AccountState, StrategyState, SubscriptionState
 
@@ -169,8 +170,6 @@ def delete_strategy(*, master: User, strategy_id: uuid.UUID, now: datetime) -> S
     With followers it winds down: nobody can subscribe any more, and each subscription stops by its
     own choice (close or keep). Followers are told. Raises Strategy.DoesNotExist.
     """
-    from copytrade.services import subscriptions
-
     with transaction.atomic():
         strategy = _locked(master, strategy_id)
         if strategy.state == StrategyState.DELETED:
@@ -183,7 +182,12 @@ def delete_strategy(*, master: User, strategy_id: uuid.UUID, now: datetime) -> S
         _record(strategy, action="strategy.deleted", by=master, now=now, subscriptions=len(running))
         news.tell_moved(strategy, now=now)
         for subscription in running:
-            subscriptions.stop(subscription=subscription, by=master, now=now)
+            stopping.begin_stop(
+                subscription=subscription,
+                reason="strategy_deleted",
+                actor=audit.actor_of(master),
+                now=now,
+            )
     return strategy
 
 
