@@ -249,7 +249,7 @@ def test_a_tested_order_is_checked_and_not_kept(trader: Trader) -> None:
     good = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
     assert trader.call("POST", f"{ORDER}/test", **good) == (200, {})
     assert trader.call("POST", f"{ORDER}/test", **good | {"quantity": "9"}) == (200, {})
-    status, rates = trader.call("POST", f"{ORDER}/test", **good, computeCommissionRates="true")
+    _, rates = trader.call("POST", f"{ORDER}/test", **good, computeCommissionRates="true")
     assert rates["standardCommissionForOrder"]["taker"] == "0.00100000"
     bad = trader.call("POST", f"{ORDER}/test", **good | {"quantity": "0.00000001"})
     assert bad[1]["msg"] == "Filter failure: LOT_SIZE"

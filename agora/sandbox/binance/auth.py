@@ -47,9 +47,7 @@ class Gate:
             params.text(name)
         signed = unsigned(query) + unsigned(body)
         expected = hmac.digest(account.secret_bytes, signed.encode(), "sha256").hex()
-        if not hmac.compare_digest(
-            expected, params["signature"].lower().encode().decode("latin-1")
-        ):
+        if not hmac.compare_digest(expected.encode(), params["signature"].lower().encode()):
             raise errors.bad_signature()
         self.check_time(params, arrived=True)
 

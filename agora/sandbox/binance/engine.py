@@ -52,10 +52,9 @@ class Engine:
         self.follow_prices()
 
     def clear(self) -> None:
-        """Forget all orders."""
+        """Forget all orders and what was to happen to them."""
         self.timers.stop_all()
         self.resting.clear()
-        self.follow_prices()
 
     def follow_prices(self) -> None:
         """Match the resting orders now, and on and on while the prices move by themselves."""

@@ -59,9 +59,9 @@ class Exchange:
 
     def reset(self) -> None:
         """Empty: no accounts, no orders, settings as at the first start."""
+        self.engine.clear()
         self.books.clear()
         self.restore()
-        self.engine.clear()
 
     def restore(self) -> None:
         """Settings and prices as at the first start, no scripts, nothing counted; the books stay."""
