@@ -1,10 +1,14 @@
-"""Forms of the account pages."""
+"""Forms of the account pages: shape only; the rules are in the services."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import forms
+from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.address_book import LONGEST_LABEL
+from accounts.addresses import LARGEST_TAG, Chain, Exchange
 from accounts.models import User
 
 SCOPE_LABELS = {
@@ -41,3 +45,57 @@ class TokenForm(forms.Form):
     def expires_at(self, *, now: datetime) -> datetime:
         """The moment the chosen lifetime ends, counted from ``now``."""
         return now + timedelta(days=self.cleaned_data["days"])
+
+
+# An address is looked at while it is typed; without a script, when the form is sent.
+_LOOKED_AT: dict[str, Any] = {
+    "hx-post": reverse_lazy("address_check"),
+    "hx-include": "closest form",
+    "hx-target": "#address-check",
+    "hx-sync": "#address-check:replace",
+}
+_AT_ONCE = {**_LOOKED_AT, "hx-trigger": "change"}
+_WHILE_TYPED = {**_LOOKED_AT, "hx-trigger": "input changed delay:400ms, change"}
+_EXACTLY = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
+
+
+class LabelForm(forms.Form):
+    """What a person recognises an address by."""
+
+    label = forms.CharField(
+        label=_("Label"),
+        help_text=_("What you will recognise it by, for example “cold storage”."),
+        max_length=LONGEST_LABEL,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class AddressForm(LabelForm):
+    """An address to add to the book."""
+
+    field_order = ["chain", "exchange", "address", "tag", "label"]
+
+    chain = forms.ChoiceField(
+        label=_("Chain"),
+        choices=[("", _("Choose a chain")), *Chain.choices],
+        widget=forms.Select(attrs=_AT_ONCE),
+    )
+    exchange = forms.ChoiceField(
+        label=_("Where it receives"),
+        choices=Exchange.choices,
+        required=False,
+        widget=forms.Select(attrs=_AT_ONCE),
+    )
+    address = forms.CharField(
+        label=_("Address"),
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2, **_EXACTLY, **_WHILE_TYPED}),
+    )
+    tag = forms.IntegerField(
+        label=_("Destination tag"),
+        help_text=_("XRP only. Exchanges need it; your own wallet usually has none."),
+        required=False,
+        min_value=0,
+        max_value=LARGEST_TAG,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", **_EXACTLY, **_WHILE_TYPED}),
+    )

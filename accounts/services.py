@@ -47,3 +47,8 @@ def set_wallet(*, user: User, address: str, now: datetime) -> Wallet:
             _("This wallet address is linked to another account."), code="taken"
         ) from error
     return wallet
+
+
+def set_language(*, user: User, language: str) -> None:
+    """Keep the language of the user's e-mails, one of settings.LANGUAGES. Locks nothing."""
+    User.objects.filter(pk=user.pk).exclude(language=language).update(language=language)

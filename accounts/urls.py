@@ -1,9 +1,23 @@
 from django.urls import path
 
-from accounts import views
+from accounts.views import account, addresses, notices
 
 urlpatterns = [
-    path("account/settings/", views.preferences, name="preferences"),
-    path("account/tokens/", views.api_tokens, name="api_tokens"),
-    path("account/tokens/<uuid:token_id>/revoke/", views.api_token_revoke, name="api_token_revoke"),
+    path("account/settings/", account.preferences, name="preferences"),
+    path("account/tokens/", account.api_tokens, name="api_tokens"),
+    path(
+        "account/tokens/<uuid:token_id>/revoke/", account.api_token_revoke, name="api_token_revoke"
+    ),
+    path("account/addresses/", addresses.addresses, name="addresses"),
+    path("account/addresses/check/", addresses.address_check, name="address_check"),
+    path("account/addresses/<uuid:entry_id>/", addresses.address_relabel, name="address_relabel"),
+    path(
+        "account/addresses/<uuid:entry_id>/delete/",
+        addresses.address_delete,
+        name="address_delete",
+    ),
+    path("notices/", notices.notices, name="notices"),
+    path("notices/read/", notices.notices_read, name="notices_read"),
+    path("notices/<uuid:notice_id>/open/", notices.notice_open, name="notice_open"),
+    path("notices/<uuid:notice_id>/read/", notices.notice_read, name="notice_read"),
 ]

@@ -17,6 +17,7 @@ from accounts.access import signed_in
 from accounts.forms import TokenForm
 from accounts.models import ApiToken
 from accounts.selectors import wallet_of
+from accounts.services import set_language
 from accounts.token_store import TokenRefused, issue_token, revoke_token
 from agora.lib.pages import HIDE_BALANCES_COOKIE, THEME_COOKIE, THEMES, next_or
 
@@ -25,7 +26,10 @@ YEAR = 365 * 24 * 60 * 60
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: HttpRequest) -> HttpResponse:
-    """Colours, language and hidden balances: kept in cookies, so they work before signing in."""
+    """Colours, language and hidden balances: kept in cookies, so they work before signing in.
+
+    The language is kept with the account too: e-mails know no cookie.
+    """
     if request.method != "POST":
         if not request.user.is_authenticated:
             return render(request, "accounts/preferences.html", {"wallet": None})
@@ -36,6 +40,8 @@ def preferences(request: HttpRequest) -> HttpResponse:
     language = request.POST.get("language")
     if language in dict(settings.LANGUAGES):
         _remember(response, settings.LANGUAGE_COOKIE_NAME, str(language))
+        if request.user.is_authenticated:
+            set_language(user=signed_in(request), language=str(language))
     theme = request.POST.get("theme")
     if theme in THEMES:
         _remember(response, THEME_COOKIE, str(theme))
