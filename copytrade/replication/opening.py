@@ -93,8 +93,8 @@ def _open(
         copies = CopyOrder.objects.filter(
             account=account, exchange_order_id__in={trade.order_id for trade in missed}
         )
-        copied = set(copies.values_list("exchange_order_id", flat=True))
-        by_hand = [trade for trade in missed if trade.order_id not in copied]
+        copied = set(copies.values_list("symbol", "exchange_order_id"))
+        by_hand = [trade for trade in missed if (trade.symbol, trade.order_id) not in copied]
         book([Booking(account_id=account.pk, trade=trade) for trade in by_hand], now=now)
     open_positions(strategy=strategy, now=now)
 

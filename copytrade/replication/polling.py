@@ -72,20 +72,28 @@ _UNREADABLE_BODY = gettext_noop(
 )
 
 
+# Ids count within a pair, so that two pairs have orders of the same id.
+_Key = tuple[str, str]
+
+
 @dataclass
 class _Seen:
-    """What one poll found: orders by id, and the trades of each."""
+    """What one poll found: orders by pair and id, and the trades of each."""
 
-    reports: dict[str, OrderReport] = field(default_factory=dict)
-    trades: dict[str, list[Trade]] = field(default_factory=lambda: defaultdict(list))
+    reports: dict[_Key, OrderReport] = field(default_factory=dict)
+    trades: dict[_Key, list[Trade]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, report: OrderReport) -> None:
-        self.reports[report.id] = report
-        self.trades[report.id] += report.trades
+        self.reports[report.symbol, report.id] = report
+        self.trades[report.symbol, report.id] += report.trades
 
-    def moment(self, order_id: str) -> datetime:
-        times = [trade.at for trade in self.trades.get(order_id, ())]
-        return min(times) if times else self.reports[order_id].at
+    def in_order(self) -> list[_Key]:
+        """Orders in the turn in which they did something."""
+        return sorted(self.reports, key=lambda key: (self._moment(key), int(key[1])))
+
+    def _moment(self, key: _Key) -> datetime:
+        times = [trade.at for trade in self.trades.get(key, ())]
+        return min(times) if times else self.reports[key].at
 
 
 def poll(*, strategy_id: uuid.UUID, now: datetime) -> Strategy | None:
@@ -147,8 +155,8 @@ def _read(lease: Lease[Strategy], now: datetime) -> None:
         seen.take(report)
     _read_trades(reader, seen, balances=balances, changed=changed)
     _find_missing(reader, seen, known=known)
-    for order_id in sorted(seen.reports, key=lambda name: (seen.moment(name), int(name))):
-        _take(strategy, seen.reports[order_id], seen.trades[order_id], now=now)
+    for key in seen.in_order():
+        _take(strategy, seen.reports[key], seen.trades[key], now=now)
     _rest(lease, now, watch=watch, trade_ids=reader.trade_ids, balances=held)
 
 
@@ -232,7 +240,7 @@ def _collect(reader: _Reader, seen: _Seen, pairs: Iterable[str]) -> Decimal:
     total = _ZERO
     for pair in pairs:
         for trade in reader.trades(pair):
-            seen.trades[trade.order_id].append(trade)
+            seen.trades[pair, trade.order_id].append(trade)
             total += trade.quote_quantity if trade.side == "SELL" else -trade.quote_quantity
             total -= trade.fee if trade.fee_asset == QUOTE else _ZERO
     return total
@@ -241,16 +249,14 @@ def _collect(reader: _Reader, seen: _Seen, pairs: Iterable[str]) -> Decimal:
 def _find_missing(reader: _Reader, seen: _Seen, *, known: Sequence[MasterOrder]) -> None:
     """Orders that ended since, and orders that only show by their trades."""
     missing: dict[str, set[str]] = defaultdict(set)
-    for order in known:
-        if order.exchange_order_id and order.exchange_order_id not in seen.reports:
-            missing[order.symbol].add(order.exchange_order_id)
-    for order_id, trades in seen.trades.items():
-        if trades and order_id not in seen.reports:
-            missing[trades[0].symbol].add(order_id)
+    wanted = {(order.symbol, str(order.exchange_order_id)) for order in known}
+    wanted |= {key for key, trades in seen.trades.items() if trades}
+    for pair, order_id in wanted - seen.reports.keys():
+        missing[pair].add(order_id)
     for pair, ids in missing.items():
         for report in _reports(reader, pair, ids):
             seen.take(report)
-    if any(trades and order_id not in seen.reports for order_id, trades in seen.trades.items()):
+    if any(trades and key not in seen.reports for key, trades in seen.trades.items()):
         raise Temporary("The exchange tells of a trade, but not yet of its order.")
 
 
