@@ -9,8 +9,9 @@ from typing import Any
 import ccxt
 import ccxt.async_support
 import pytest
+from binance_common.configuration import ConfigurationRestAPI
 from binance_common.errors import BadRequestError, ServerError, UnauthorizedError
-from binance_sdk_spot.spot import ConfigurationRestAPI, Spot
+from binance_sdk_spot.spot import Spot
 
 from agora.sandbox.client import SandboxControl
 from tests.sandbox.exchange import Trader, ccxt_options, point
@@ -22,7 +23,7 @@ class Ccxt:
     """ccxt's calls, each answering plain values."""
 
     def __init__(self, trader: Trader) -> None:
-        self.api = ccxt.binance(ccxt_options(trader))
+        self.api: Any = ccxt.binance(ccxt_options(trader))
         point(self.api, trader.control)
         self.api.number = str
 
@@ -66,7 +67,7 @@ class Sdk:
     """The same calls by binance-sdk-spot."""
 
     def __init__(self, trader: Trader) -> None:
-        self.api = Spot(
+        self.api: Any = Spot(
             config_rest_api=ConfigurationRestAPI(
                 api_key=trader.api_key, api_secret=trader.secret_key, retries=0, timeout=10_000,
                 base_path=trader.control.binance_url,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
+from typing import Any
 
 import aiohttp
 import pytest
@@ -35,7 +38,7 @@ def test_a_thousand_accounts_are_made_in_less_than_a_second(control: SandboxCont
     ],
 )  # fmt: skip
 def test_a_bad_account_is_refused_and_none_is_made(
-    control: SandboxControl, options: dict[str, object]
+    control: SandboxControl, options: dict[str, Any]
 ) -> None:
     control.binance.account("taken")
     with pytest.raises(ControlError):
@@ -165,12 +168,16 @@ def test_a_stop_loses_nothing(own_box: Start) -> None:
     assert trader.order("open")["status"] == trader.order("part")["status"] == "FILLED"
 
 
+def saved_orders(box: Sandbox) -> str:
+    with closing(sqlite3.connect(f"file:{box.data}/books.sqlite3?mode=ro", uri=True)) as db:
+        return str(db.execute("SELECT body FROM rows WHERE kind = 'binance-order'").fetchall())
+
+
 def test_what_was_saved_before_a_kill_is_one_state(own_box: Start) -> None:
     box = own_box()
     trader = Trader.open(box.control)
     trader.limit("saved")
-    until(lambda: (box.data / "books.sqlite3-wal").stat().st_size > 0)
-    time.sleep(0.6)  # the time after which a quiet exchange has saved
+    until(lambda: "saved" in saved_orders(box))
     box.kill()
     books = box.start().control.binance.books()
     (order,) = books["accounts"]["trader"]["orders"]

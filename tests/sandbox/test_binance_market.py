@@ -20,7 +20,7 @@ BTC = SYMBOLS["BTCUSDT"]
 NOON = 1_800_000_000.0
 
 
-def get(control: SandboxControl, path: str, **params: object) -> Any:
+def get(control: SandboxControl, path: str, **params: Any) -> Any:
     response = requests.get(f"{control.binance_url}/api/v3/{path}", params=params, timeout=10)
     return response.json()
 
@@ -41,7 +41,7 @@ def test_the_exchange_tells_its_rules(control: SandboxControl) -> None:
 
 
 def test_it_tells_them_of_the_symbols_asked_for(control: SandboxControl) -> None:
-    def names(**params: object) -> list[str]:
+    def names(**params: Any) -> list[str]:
         return [row["symbol"] for row in get(control, "exchangeInfo", **params)["symbols"]]
 
     assert names(symbols='["ETHUSDT","BTCUSDT"]') == ["ETHUSDT", "BTCUSDT"]
