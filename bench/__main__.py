@@ -11,7 +11,14 @@ import time
 from bench.measure import Line, tell
 from bench.stand import stand
 
-NAMES = ("order_place", "saga_step", "limit_check", "audit_write")
+NAMES = (
+    "order_place",
+    "saga_step",
+    "limit_check",
+    "audit_write",
+    "copy_fanout",
+    "copy_fanout_latency",
+)
 
 
 def main(names: list[str]) -> int:

@@ -18,8 +18,10 @@ import django
 
 from agora.runtime import Services, parts
 from agora.runtime.processes import Part, Supervisor
+from bench.usage import Usage, usage_of
 
 if TYPE_CHECKING:
+    from agora.sandbox.client import SandboxControl
     from bench.people import Person
 
 PEOPLE = 200
@@ -32,6 +34,9 @@ _SETTINGS = {
     "API_RATE_TRADE": "1000000000",
     "QUOTE_SECONDS": "86400",
     "MARKET_DATA_MAX_AGE_SECONDS": "86400",
+    "EXCHANGE_WEIGHT_PER_MINUTE": "1000000000",
+    "COPY_CONCURRENCY": "50",  # of each of two worker processes
+    "COPY_OPEN_EXPIRY_SECONDS": "600",
 }
 
 
@@ -74,6 +79,17 @@ class Stand:
             supervisor.stop()
 
     @cached_property
+    def exchange(self) -> "SandboxControl":
+        """Controls of the sandbox."""
+        from agora.sandbox.client import SandboxControl
+
+        return SandboxControl(self.services.sandbox_url, timeout=60)
+
+    def usage(self, part: str) -> Usage:
+        """What the processes of a running part have used so far."""
+        return usage_of(int(self.services.folder.read_running()[part]["pid"]))
+
+    @cached_property
     def people(self) -> "list[Person]":
         """People who may buy, with limits that last for the whole run."""
         from bench import people  # models exist only once Django is set up
@@ -86,7 +102,7 @@ def stand() -> Iterator[Stand]:
     """Everything started, Django set up and the schema migrated; gone again at the end."""
     folder = Path(tempfile.mkdtemp(prefix="agora-bench-"))
     try:
-        with Services(data=folder, parts={"postgres", "valkey"}) as services:
+        with Services(data=folder, parts={"postgres", "valkey", "sandbox"}) as services:
             made = Stand(services)
             os.environ.update(made.env)
             django.setup()
