@@ -31,12 +31,15 @@ class Row:
 
 @dataclass(slots=True)
 class Answer:
-    """What is known of one request and its answer; status 0 without an answer."""
+    """What is known of one request and its answer; status 0 without an answer.
+
+    The repr leaves out what the exchange wrote: it might echo a key.
+    """
 
     sent: bool = False
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: object = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: object = field(default=None, repr=False)
 
     @property
     def code(self) -> int | None:
