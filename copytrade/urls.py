@@ -1,5 +1,45 @@
 """Addresses of the copy-trading pages, below /copy/."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from copytrade.views import accounts, explain, kill, ledger, market, risk, strategies
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", market.marketplace, name="market"),
+    path("invite/<str:code>/", strategies.invitation, name="invitation"),
+    path("strategies/mine/", strategies.my_strategies, name="strategies-mine"),
+    path("strategies/new/", strategies.strategy_new, name="strategy-new"),
+    path("strategies/<uuid:strategy_id>/", strategies.strategy, name="strategy"),
+    path("strategies/<uuid:strategy_id>/edit/", strategies.strategy_edit, name="strategy-edit"),
+    *(
+        path(
+            f"strategies/<uuid:strategy_id>/{act}/",
+            strategies.strategy_act,
+            {"act": act},
+            name=f"strategy-{act}",
+        )
+        for act in strategies.ACTS
+    ),
+    path("accounts/", accounts.exchange_accounts, name="exchange-accounts"),
+    path("accounts/new/", accounts.exchange_account_new, name="exchange-account-new"),
+    *(
+        path(
+            f"accounts/<uuid:account_id>/{act}/",
+            getattr(accounts, f"exchange_account_{act}"),
+            name=f"exchange-account-{act}",
+        )
+        for act in ("rename", "key", "resume", "remove")
+    ),
+    path("trades/", ledger.trades, name="copy-ledger"),
+    path("trades/export/", ledger.export, name="copy-export"),
+    path("proof/", ledger.comparison, name="copy-proof"),
+    path("proof/<uuid:account_id>/", ledger.compare_now, name="copy-prove"),
+    path("proof/<uuid:account_id>/<str:asset>/", ledger.book_difference, name="copy-book"),
+    path("signals/<uuid:signal_id>/", explain.signal, name="copy-signal"),
+    path("legs/<uuid:leg_id>/", explain.leg, name="copy-leg"),
+    path("risk/", risk.limits, name="risk-limits"),
+    path("risk/<uuid:subscription_id>/", risk.subscription_limits, name="risk-subscription"),
+    path("risk/<uuid:subscription_id>/rearm/", risk.rearm, name="risk-rearm"),
+    path("stop/<str:level>/<uuid:target_id>/", kill.engage, name="kill-engage"),
+    path("stop/<int:switch_id>/release/", kill.release, name="kill-release"),
+]
