@@ -1,1 +1,5 @@
 """Back office of copy trading: everything can be read, services alone change it."""
+
+from copytrade.admin import accounts, subscriptions
+
+__all__ = ["accounts", "subscriptions"]
