@@ -24,6 +24,7 @@ from copytrade.ledger import booking
 from copytrade.models import QUOTE, ExchangeAccount, Strategy, TrackRecord
 from copytrade.replication import stopping
 from copytrade.services import strategy_news as news
+from copytrade.services import subscriptions
 from copytrade.states import STRATEGY_MOVES, AccountState, StrategyState, SubscriptionState
 
 NAME_LENGTH, DESCRIPTION_LENGTH = 60, 2000
@@ -304,14 +305,13 @@ def _symbols(given: Sequence[str]) -> list[str]:
 
 def _check_figures(terms: Terms) -> None:
     equity = terms.min_equity
-    exponent = equity.as_tuple().exponent
     if not equity.is_finite() or not 0 <= equity <= MOST_MIN_EQUITY:
         raise StrategyRefused(
             "min_equity_invalid",
             _("The smallest allocation must be 0 or more USDT."),
             field="min_equity",
         )
-    if isinstance(exponent, int) and exponent < -8:
+    if equity != round(equity, 8):
         raise StrategyRefused(
             "min_equity_invalid", _("Give it with at most 8 decimals."), field="min_equity"
         )
