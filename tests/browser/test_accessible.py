@@ -10,7 +10,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import ViewportSize
 
-from accounts.models import User
+from accounts import notices
+from accounts.address_book import create_entry
+from accounts.models import AddressEntry, Notice, User
 from agora.sandbox.client import SandboxControl
 from tests.browser.conftest import AXE, DESKTOP, PHONE, Visitor, Visitors
 from tests.conftest import Chain
@@ -148,3 +150,67 @@ def test_onboarding_with_errors(visitors: Visitors, viewport: ViewportSize, dark
     visitor.open("/dashboard/")
     wrong["dashboard"] = inspect(visitor)
     assert_clean(wrong)
+
+
+@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+def test_address_book_and_notices(visitors: Visitors, viewport: ViewportSize, dark: bool) -> None:
+    user = onboarded()
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(user)
+    wrong = {}
+    for path in ("/account/addresses/", "/notices/"):
+        visitor.open(path)
+        wrong[f"{path} empty"] = inspect(visitor)
+    entry = _an_address_without_a_tag(user)
+    for level in Notice.Level:
+        _a_notice(user, level=level)
+    for path in (
+        "/notices/",
+        f"/account/addresses/{entry.pk}/",
+        f"/account/addresses/{entry.pk}/delete/",
+        "/account/addresses/",
+    ):
+        visitor.open(path)
+        wrong[path] = inspect(visitor)
+    visitor.page.locator("#id_chain").select_option("XRP")
+    visitor.page.get_by_label("Address", exact=True).fill(X_ADDRESS)
+    visitor.page.get_by_text("This is a right address").wait_for()
+    wrong["a right address"] = inspect(visitor)
+    visitor.page.locator("#id_chain").select_option("BTC")
+    visitor.page.get_by_text("another chain").wait_for()
+    wrong["a wrong address"] = inspect(visitor)
+    visitor.page.get_by_role("button", name="Add the address").click()
+    visitor.page.locator(".errorlist").first.wait_for()
+    wrong["address with errors"] = inspect(visitor)
+    visitor.page.locator("#filter-chain").select_option("SOL")
+    visitor.page.get_by_text("No such address").wait_for()
+    wrong["narrowed to nothing"] = inspect(visitor)
+    assert_clean(wrong)
+
+
+X_ADDRESS = "X7AcgcsBL6XDcUb289X4mJ8djcdyKaGZMhc9YTE92ehJ2Fu"
+
+
+def _an_address_without_a_tag(user: User) -> AddressEntry:
+    return create_entry(
+        user=user,
+        exchange="binance",
+        chain="XRP",
+        label="x" * 60,
+        address="r9cZA1mLK5R5Am25ArfXFmqgNwjZgnfk59",
+        tag=None,
+        now=timezone.now(),
+    )
+
+
+def _a_notice(user: User, *, level: Notice.Level) -> None:
+    notices.notify(
+        user=user,
+        kind="test",
+        subject="%(name)s",
+        body="%(name)s",
+        params={"name": "y" * 100},
+        url="" if level == Notice.Level.INFO else "/orders/",
+        level=level,
+        now=timezone.now(),
+    )
