@@ -33,7 +33,9 @@ def trades(request: HttpRequest) -> HttpResponse:
     """The person's trades, newest first; filters stand in the address, pages are keyset pages."""
     user = signed_in(request)
     zone = zone_of(user)
-    form = HistoryForm(request.GET, user=user, initial={"zone": zone})
+    asked = request.GET.copy()
+    asked.setdefault("zone", zone)
+    form = HistoryForm(asked, user=user)
     if not form.is_valid():
         return render(request, "copytrade/trades.html", {"form": form}, status=422)
     filters = form.filters(zone=zone)
@@ -44,7 +46,6 @@ def trades(request: HttpRequest) -> HttpResponse:
         page = history.page_of(found, cursor=request.GET.get("older", ""), size=ROWS_PER_PAGE)
     except history.BadCursor:
         return redirect("copy-ledger")
-    asked = request.GET.copy()
     for name in _WITHOUT_CURSOR:
         asked.pop(name, None)
     context = {
