@@ -1,4 +1,4 @@
-"""Local servers that speak the wire protocol of Alpaca paper v2 and Fireblocks v1.
+"""Local servers that speak the wire protocol of Alpaca paper v2, Fireblocks v1 and Binance spot v3.
 
 One aiohttp process with books of its own and fault injection. It imports no app of the project and no
 Django, and no app imports it: the product reaches it over HTTP only, with the vendors' own SDKs.

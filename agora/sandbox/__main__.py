@@ -17,6 +17,8 @@ from aiohttp import web
 from agora.sandbox.app import build
 from agora.sandbox.config import Options
 
+# Connections that may wait to be taken: a fan-out opens hundreds at once.
+BACKLOG = 1024
 DESCRIPTION = """\
 Local servers that speak the wire protocol of Alpaca paper v2, Fireblocks v1 and Binance spot v3, with
 books of their own and faults on request. The vendors' SDKs run against them unchanged:
@@ -138,7 +140,7 @@ async def serve(options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        await web.TCPSite(runner, options.host, options.port).start()
+        await web.TCPSite(runner, options.host, options.port, backlog=BACKLOG).start()
         port = runner.addresses[0][1]
         sys.stdout.write(json.dumps({"ready": True, "port": port}) + "\n")
         sys.stdout.flush()

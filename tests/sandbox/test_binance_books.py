@@ -24,7 +24,7 @@ from agora.sandbox.store import Store
 from agora.sandbox.wire import VendorError
 
 ZERO = Decimal(0)
-START = {"USDT": Decimal(5000), "BTC": Decimal("0.2"), "BNB": Decimal("0.01")}
+START = {"USDT": Decimal(5000), "BTC": Decimal("0.2"), "BNB": Decimal("0.002")}
 LABELS = ("one", "two", "burner")
 
 

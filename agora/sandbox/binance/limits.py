@@ -34,7 +34,9 @@ class Address:
 
 @dataclass
 class Weights:
-    """Used request weight by address; the Spot API and /sapi count apart."""
+    """Used request weight by address; the Spot API and /sapi count apart. `total` is that of the Spot API
+    since the last reset or calm.
+    """
 
     venue: Venue
     total: int = 0
@@ -47,12 +49,12 @@ class Weights:
         minute = int(now // MINUTE)
         if known.minute != minute:
             known.minute, known.used, known.sapi_used, known.refused = minute, 0, 0, 0
-        self.total += weight
         if sapi:
             known.sapi_used += weight
             headers = {"X-SAPI-USED-IP-WEIGHT-1M": str(known.sapi_used)}
             over = known.sapi_used > settings.sapi_limit
         else:
+            self.total += weight
             known.used += weight
             used = str(known.used)
             headers = {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
