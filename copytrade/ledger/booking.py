@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from django.db import connection
 
+from agora.lib.arrays import columns
 from copytrade.exchange.types import Trade
 from copytrade.models import QUOTE, ExchangeAccount, LedgerEntry, Strategy
 
@@ -175,9 +176,8 @@ def _book_run(run: Sequence[Booking], *, now: datetime) -> int:
         )
         for b in run
     ]
-    columns = [list(column) for column in zip(*rows, strict=True)]
     with connection.cursor() as cursor:
-        cursor.execute(_STATEMENT, [*columns, now, now, now])
+        cursor.execute(_STATEMENT, [*columns(rows), now, now, now])
         return int(cursor.fetchone()[0])
 
 

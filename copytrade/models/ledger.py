@@ -18,7 +18,9 @@ class Fill(models.Model):
     and no close of ours ever sells it. `fee_value` is the fee in the quote asset at that time.
     """
 
-    account = models.ForeignKey(ExchangeAccount, on_delete=models.PROTECT, related_name="fills")
+    account = models.ForeignKey(
+        ExchangeAccount, on_delete=models.PROTECT, related_name="fills", db_index=False
+    )
     symbol = models.CharField(_("pair"), max_length=20)
     trade_id = models.CharField(_("trade id"), max_length=64)
     exchange_order_id = models.CharField(_("exchange order id"), max_length=64)
@@ -26,13 +28,23 @@ class Fill(models.Model):
         CopyOrder, on_delete=models.PROTECT, null=True, blank=True, related_name="fills"
     )
     subscription = models.ForeignKey(
-        Subscription, on_delete=models.PROTECT, null=True, blank=True, related_name="fills"
+        Subscription,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="fills",
+        db_index=False,
     )
     master_order = models.ForeignKey(
         MasterOrder, on_delete=models.PROTECT, null=True, blank=True, related_name="fills"
     )
     strategy = models.ForeignKey(
-        Strategy, on_delete=models.PROTECT, null=True, blank=True, related_name="fills"
+        Strategy,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="fills",
+        db_index=False,
     )
     side = models.CharField(_("side"), max_length=4, choices=Side)
     price = amount(_("price"))
@@ -90,7 +102,9 @@ class LedgerEntry(models.Model):
         EXTERNAL = "external", _("Deposit or withdrawal")
         REVERSAL = "reversal", _("Correction")
 
-    account = models.ForeignKey(ExchangeAccount, on_delete=models.PROTECT, related_name="entries")
+    account = models.ForeignKey(
+        ExchangeAccount, on_delete=models.PROTECT, related_name="entries", db_index=False
+    )
     fill = models.ForeignKey(
         Fill, on_delete=models.PROTECT, null=True, blank=True, related_name="entries"
     )

@@ -175,22 +175,35 @@ class CopyOrder(Job):
 
     The row is the job. SENDING means: may have been heard at the exchange; `asked_at` is the signed
     timestamp, after which plus the exchange's window a request of that sending is refused there.
+    Each index is written anew at every move, so that foreign keys have none of their own where
+    another begins with them.
     `reason` tells why it was not copied, or not in full (copytrade.reasons).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    signal = models.ForeignKey(Signal, on_delete=models.PROTECT, related_name="legs")
-    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="legs")
+    signal = models.ForeignKey(
+        Signal, on_delete=models.PROTECT, related_name="legs", db_index=False
+    )
+    subscription = models.ForeignKey(
+        Subscription, on_delete=models.PROTECT, related_name="legs", db_index=False
+    )
     leg = models.PositiveSmallIntegerField(_("leg"), default=0)
-    account = models.ForeignKey(ExchangeAccount, on_delete=models.PROTECT, related_name="legs")
+    account = models.ForeignKey(
+        ExchangeAccount, on_delete=models.PROTECT, related_name="legs", db_index=False
+    )
     master_order = models.ForeignKey(
-        MasterOrder, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        MasterOrder,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
     )
     kind = models.CharField(_("kind"), max_length=6, choices=Signal.Kind)
     symbol = models.CharField(_("pair"), max_length=20)
     side = models.CharField(_("side"), max_length=4, choices=Side)
     rank = models.PositiveIntegerField(_("turn"), default=0)
-    client_order_id = models.CharField(_("client order id"), max_length=28, unique=True)
+    client_order_id = models.CharField(_("client order id"), max_length=28)
     state = models.CharField(_("state"), max_length=9, choices=LegState, default=LegState.PLANNED)
     reason = models.CharField(_("reason"), max_length=40, blank=True)
     type = models.CharField(_("type"), max_length=6, choices=OrderType, blank=True)
@@ -236,6 +249,7 @@ class CopyOrder(Job):
             models.UniqueConstraint(
                 fields=["signal", "subscription", "leg"], name="copytrade_leg_once"
             ),
+            models.UniqueConstraint(fields=["client_order_id"], name="copytrade_leg_client_id"),
             # Orders of one account go out one after the other (research 2.3), held by the database.
             models.UniqueConstraint(
                 fields=["account"], condition=Q(state="SENDING"), name="copytrade_leg_serial"

@@ -10,7 +10,7 @@ import queue
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -41,7 +41,9 @@ EXECUTE_TASK = "copytrade.tasks._execute_order"
 # The first batch is small, so that its orders are on the wire early.
 _FIRST_BATCH = 8
 _BATCH = 64
-_RECORD_BATCH = 32
+# A claim costs as much for one leg as for some, so that it waits for a little room.
+_LEAST_ROOM = 16
+_MOST_UNRECORDED = 256
 # How long an answer may wait for company before it is recorded.
 _LINGER_SECONDS = 0.004
 _MARKETS_SECONDS = 15.0
@@ -71,18 +73,21 @@ class _Run:
         self._inbox: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         self._venue = runner.venue()
         self._markets = runner.run(self._venue.markets(), timeout=_MARKETS_SECONDS)
-        self._flying = 0
+        self._unrecorded = 0
         self._worked = 0
 
     def go(self) -> int:
         more, size = True, _FIRST_BATCH
-        while more or self._flying:
-            room = settings.COPY_CONCURRENCY - self._flying
-            if more and room > 0:
+        while more or self._unrecorded:
+            answered = self._inbox.qsize()
+            room = settings.COPY_CONCURRENCY - (self._unrecorded - answered)
+            # Sending comes first; records wait, but not without end.
+            if more and room >= min(size, _LEAST_ROOM) and answered < _MOST_UNRECORDED:
                 limit = min(size, room)
                 more = self._begin(limit) >= limit
                 size = _BATCH
-            self._finish(wait=not more or self._flying >= settings.COPY_CONCURRENCY)
+            else:
+                self._record()
         return self._worked
 
     def _begin(self, limit: int) -> int:
@@ -95,7 +100,7 @@ class _Run:
         self._worked += len(legs)
         if begun:
             failpoint("copy.before_call")
-            self._flying += len(begun)
+            self._unrecorded += len(begun)
             runner.start(_call_all(self._venue, begun, self._inbox))
         return len(legs)
 
@@ -111,17 +116,13 @@ class _Run:
         breaker.note_skips(decided, now=timezone.now())
         return legs, begun
 
-    def _finish(self, *, wait: bool) -> None:
-        """Record answers, in company where there is some; without `wait` only if many are there."""
-        if not wait and self._inbox.qsize() < _RECORD_BATCH:
-            return
+    def _record(self) -> None:
+        """Wait for an answer, take along those that come with it, and commit what they bring."""
         answers = self._collect()
-        if not answers:
-            return
-        self._flying -= len(answers)
+        self._unrecorded -= len(answers)
         failpoint("copy.after_call")
         now = timezone.now()
-        finished = [(a.begun, _change_of(a)) for a in answers]
+        finished = [(answer.begun, _change_of(answer, now=now)) for answer in answers]
         kept = recording.write_outcomes(finished, now=now)
         failpoint("copy.recorded")
         breaker.note(kept, now=now)
@@ -130,17 +131,13 @@ class _Run:
             work.nudge(EXECUTE_TASK, pk=leg_id)
 
     def _collect(self) -> list[_Answer]:
-        found: list[_Answer] = []
-        deadline = 0.0
-        while len(found) < self._flying:
-            left = deadline - time.monotonic() if found else None
-            if left is not None and (left <= 0 or len(found) >= _BATCH):
-                break
+        found = [self._inbox.get()]
+        deadline = time.monotonic() + _LINGER_SECONDS
+        while len(found) < min(self._unrecorded, _BATCH):
             try:
-                found.append(self._inbox.get(timeout=left))
+                found.append(self._inbox.get(timeout=max(deadline - time.monotonic(), 0)))
             except queue.Empty:
                 break
-            deadline = deadline or time.monotonic() + _LINGER_SECONDS
         return found
 
 
@@ -236,13 +233,11 @@ def _credentials(leg: Facts) -> Credentials:
         raise Rejected("The stored key cannot be read.", code=reasons.KEY_INVALID) from error
 
 
-def _change_of(answer: _Answer) -> Change:
+def _change_of(answer: _Answer, *, now: datetime) -> Change:
     leg, decision, found = answer.begun.leg, answer.begun.decision, answer.found
-    now = timezone.now()
-    if isinstance(decision, Send):
-        leg = replace(leg, asked_at=decision.order.signed_at, attempts=leg.attempts + 1)
     if isinstance(found, OutsideError):
-        return outcomes.of_failure(leg, decision, found, now=now)
+        tried = replace(leg, attempts=leg.attempts + 1)
+        return outcomes.of_failure(tried, decision, found, now=now)
     if isinstance(decision, Cancel):
         return outcomes.of_cancel(leg, found, now=now)
     if found is None:
@@ -251,16 +246,14 @@ def _change_of(answer: _Answer) -> Change:
 
 
 def _tell(changes: Sequence[Change]) -> None:
-    """One log line for each leg that was executed (EXE-1), and for each that needs a person."""
+    """A log line for what was executed (EXE-1), and one for each leg that needs a person."""
+    executed: dict[object, list[str]] = {}
     for change in changes:
         if change.state in ("FILLED", "CANCELLED") and change.report is not None:
-            log.info(
-                "Copy Order Executed",
-                leg=str(change.leg.id),
-                signal=str(change.leg.signal_id),
-                symbol=change.leg.symbol,
-                side=change.leg.side,
-                filled=str(change.report.filled),
-            )
+            executed.setdefault(change.leg.signal_id, []).append(str(change.leg.id))
         elif change.attention:
             log.error("copy.needs_attention", leg=str(change.leg.id), error=change.error)
+    for signal_id, legs in executed.items():
+        log.info(
+            "Copy Orders Executed", signal=str(signal_id), count=len(legs), legs=" ".join(legs)
+        )

@@ -25,11 +25,14 @@ INSERT INTO copytrade_copyorder (id, signal_id, subscription_id, leg, account_id
     kind, symbol, side, rank, client_order_id, state, reason, type, carried_in, sent, filled, quote_filled,
     exchange_order_id, created_at, updated_at, next_attempt_at, attempts, last_error, attention,
     missed_lookups, sends)
-SELECT gen_random_uuid(), %(signal)s::uuid, t.id, 0, t.account_id, %(order)s::uuid, %(kind)s::text, %(symbol)s::text,
-       %(side)s::text, row_number() OVER (ORDER BY md5(%(seed)s::text || t.id::text)),
-       'c' || substr(encode(sha256(convert_to((%(signal)s::uuid)::text || t.id::text || '0', 'UTF8')), 'hex'), 1, 27),
+SELECT gen_random_uuid(), %(signal)s::uuid, t.id, 0, t.account_id, %(order)s::uuid,
+       %(kind)s::text, %(symbol)s::text, %(side)s::text,
+       row_number() OVER (ORDER BY md5(%(seed)s::text || t.id::text)),
+       'c' || substr(encode(sha256(convert_to(
+           (%(signal)s::uuid)::text || t.id::text || '0', 'UTF8')), 'hex'), 1, 27),
        CASE WHEN t.reason = '' THEN 'PLANNED' ELSE 'SKIPPED' END, t.reason, '', 0, 0, 0, 0, '',
-       %(now)s::timestamptz, %(now)s::timestamptz, CASE WHEN t.reason = '' THEN %(now)s::timestamptz END, 0, '', false, 0, 0
+       %(now)s::timestamptz, %(now)s::timestamptz,
+       CASE WHEN t.reason = '' THEN %(now)s::timestamptz END, 0, '', false, 0, 0
 FROM (
     SELECT s.id, s.account_id, CASE %(kind)s::text
         WHEN 'OPEN' THEN CASE
@@ -62,7 +65,8 @@ FROM (
 
 # A close of everything overtakes opens that nobody has sent yet.
 _SUPERSEDE = """
-UPDATE copytrade_copyorder l SET state = 'SKIPPED', reason = %(reason)s::text, next_attempt_at = NULL,
+UPDATE copytrade_copyorder l
+SET state = 'SKIPPED', reason = %(reason)s::text, next_attempt_at = NULL,
        updated_at = %(now)s::timestamptz
 FROM copytrade_subscription s, copytrade_signal g
 WHERE s.id = l.subscription_id AND g.id = l.signal_id AND s.strategy_id = %(strategy)s::uuid

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from agora.lib.arrays import columns
 from copytrade.exchange.types import OrderReport, Trade
 from copytrade.ledger.booking import Booking, book
 from copytrade.replication import outcomes
@@ -121,10 +122,10 @@ def write_decisions(decided: Sequence[tuple[Facts, Decision]], *, now: datetime)
         _decision_row(leg, decision, token=token, until=until, now=now) for leg, decision in decided
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_DECIDE, [now, *_columns(rows)])
+        cursor.execute(_DECIDE, [now, *columns(rows)])
         carried = list(_carries(decided))
         if carried:
-            cursor.execute(_CARRY, [now, *_columns(carried)])
+            cursor.execute(_CARRY, [now, *columns(carried)])
     return [
         Begun(leg, decision, token)
         for leg, decision in decided
@@ -175,12 +176,12 @@ def write_outcomes(finished: Sequence[tuple[Begun, Change]], *, now: datetime) -
         book(_bookings([change for _, change in finished]), now=now)
         with connection.cursor() as cursor:
             rows = [_outcome_row(begun, change, now) for begun, change in finished]
-            cursor.execute(_RECORD, [now, *_columns(rows)])
+            cursor.execute(_RECORD, [now, *columns(rows)])
             ours = {row[0] for row in cursor.fetchall()}
             kept = [change for _, change in finished if change.leg.id in ours]
             targets = [_target_row(change, now) for change in kept if change.target]
             if targets:
-                cursor.execute(_END_TARGET, [now, *_columns(targets)])
+                cursor.execute(_END_TARGET, [now, *columns(targets)])
             rests = [change.leg.id for change in kept if change.rest_to_close]
             if rests:
                 cursor.execute(_REST, [now, now, now + timedelta(seconds=2), rests])
@@ -232,7 +233,3 @@ def next_of(accounts: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     with connection.cursor() as cursor:
         cursor.execute(_NEXT, [list(accounts)])
         return [row[0] for row in cursor.fetchall()]
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
