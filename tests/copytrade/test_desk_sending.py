@@ -71,18 +71,21 @@ def test_a_refused_order_leaves_no_copies(sandbox: SandboxControl) -> None:
     assert not Fill.objects.exists()
 
 
+def _wait_for(sandbox: SandboxControl, label: str, *, executed: Decimal) -> None:
+    def done() -> bool:
+        return D(sandbox.binance.orders(label)[0]["executed"]) == executed
+
+    wait_until(done, limit=10, what=f"{executed} executed")
+
+
 def test_a_resting_order_is_copied_as_it_fills(sandbox: SandboxControl) -> None:
     master, strategy = published(sandbox)
     sandbox.binance.script(account=master.label, parts=["40%"], delay=1, outcome="fill")
     order = advance(limit(strategy, price="50001"))
     assert (order.state, order.filled) == ("WORKING", 0)
 
-    for executed in ("0.004", "0.01"):
-        wait_until(
-            lambda done=executed: D(sandbox.binance.orders(master.label)[0]["executed"]) == D(done),
-            limit=10,
-            what=f"{executed} executed",
-        )
+    for executed in (D("0.004"), D("0.01")):
+        _wait_for(sandbox, master.label, executed=executed)
         order = advance(order)
 
     assert order.state == "FILLED"
