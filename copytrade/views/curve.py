@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from babel.dates import format_date
 from django.utils.translation import gettext as _
@@ -12,8 +12,10 @@ from agora.lib import formats
 from copytrade.models import NavPoint
 
 WIDTH, HEIGHT = 720, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 12, 12, 34
 _GRID_LINES = 4
+_STEPS = (Decimal(1), Decimal(2), Decimal(5), Decimal(10))  # times a power of ten
+_LEAST_SPAN = Decimal("0.01")
 _TABLE_ROWS = 60
 
 
@@ -61,20 +63,20 @@ def draw(points: Sequence[NavPoint]) -> Curve | None:
     if len(points) < 2 or not points[0].nav:
         return None
     growth = [point.nav / points[0].nav - 1 for point in points]
-    low, high = _range(growth)
-    span = high - low
+    marks = _marks(growth)
+    low, span = marks[0], marks[-1] - marks[0]
     inner_width, inner_height = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
 
     def x(index: int) -> Decimal:
         return _LEFT + Decimal(inner_width * index) / (len(points) - 1)
 
     def y(value: Decimal) -> Decimal:
-        return _TOP + inner_height * (high - value) / span
+        return _TOP + inner_height * (1 - (value - low) / span)
 
     path = "M" + " L".join(f"{x(i):.1f} {y(value):.1f}" for i, value in enumerate(growth))
     bottom = f"{HEIGHT - _BOTTOM}"
-    marks = [low + span * step / _GRID_LINES for step in range(_GRID_LINES + 1)]
-    lines = [Line(f"{y(m):.1f}", f"{y(m) + 4:.1f}", formats.percent(m)) for m in marks]
+    places = 0 if marks[1] - marks[0] >= _LEAST_SPAN else 1
+    lines = [Line(f"{y(m):.1f}", f"{y(m) + 5:.1f}", formats.percent(m, places)) for m in marks]
     rows, step = _rows(points, growth)
     return Curve(
         path=path,
@@ -89,12 +91,15 @@ def draw(points: Sequence[NavPoint]) -> Curve | None:
     )
 
 
-def _range(growth: Sequence[Decimal]) -> tuple[Decimal, Decimal]:
-    """Bounds of the drawing: what occurs and zero, at least 1 % high."""
+def _marks(growth: Sequence[Decimal]) -> list[Decimal]:
+    """Round values for grid lines around what occurs and zero."""
     low, high = min(*growth, Decimal(0)), max(*growth, Decimal(0))
-    if high - low < Decimal("0.01"):
-        high = low + Decimal("0.01")
-    return low, high
+    least = max(high - low, _LEAST_SPAN) / _GRID_LINES
+    power = Decimal(1).scaleb(least.adjusted())
+    step = next(times * power for times in _STEPS if times * power >= least)
+    first = (low / step).to_integral_value(ROUND_FLOOR)
+    last = max((high / step).to_integral_value(ROUND_CEILING), first + 1)
+    return [step * number for number in range(int(first), int(last) + 1)]
 
 
 def _describe(points: Sequence[NavPoint], growth: Sequence[Decimal]) -> str:

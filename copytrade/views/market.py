@@ -44,7 +44,7 @@ class Row:
 @require_safe
 def marketplace(request: HttpRequest) -> HttpResponse:
     """Listed strategies, searched, filtered and sorted; everything stands in the address."""
-    form = MarketForm(request.GET or {"sort": Search.sort, "period": Search.period})
+    form = MarketForm({"sort": Search.sort, "period": Search.period, **request.GET.dict()})
     if not form.is_valid():
         context = {"form": form, "rows": [], "found": "", "search": Search()}
         return render(request, "copytrade/market.html", context, status=422)
