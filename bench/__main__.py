@@ -18,6 +18,7 @@ NAMES = (
     "audit_write",
     "copy_fanout",
     "copy_fanout_latency",
+    "copy_first",
 )
 
 

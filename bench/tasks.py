@@ -1,9 +1,12 @@
 """What a worker runs only in a benchmark: an empty task, and steps without outside calls."""
 
 from datetime import datetime
+from functools import cache
 
+import redis
 from celery import shared_task
 from celery.signals import worker_process_init
+from django.conf import settings
 
 from trading import settlement
 from trading.settlement import moves
@@ -12,12 +15,24 @@ from trading.states import State
 
 QUEUE = "bench"
 NO_OP = "bench.no_op"
+ECHO = "bench.echo"
 STEPS_IN_A_ROW = 3
 
 
 @shared_task(name=NO_OP)
 def no_op(*, id: str) -> None:  # noqa: A002
     """What Celery itself costs."""
+
+
+@cache
+def _store() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL)
+
+
+@shared_task(name=ECHO)
+def echo(*, id: str) -> None:  # noqa: A002
+    """The same, heard by whoever waits for it."""
+    _store().lpush(id, b"1")
 
 
 def _submit(lease: OrderLease, now: datetime) -> None:
