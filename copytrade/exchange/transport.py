@@ -9,7 +9,6 @@ each symbol, cut quantities and round prices by themselves, and drop what Binanc
 """
 
 import json
-import logging
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from copytrade.exchange.types import Credentials
 
 RECEIVE_WINDOW_MS = 5_000
 _KEEP_ALIVE_SECONDS = 30
+_DECODER = json.JSONDecoder(parse_float=Decimal)
 
 
 @dataclass(slots=True)
@@ -92,8 +92,6 @@ class SharedBinance(binance):  # type: ignore[misc]  # ccxt has no types for it
                 "options": {"maxRetriesOnFailure": 0, "recvWindow": RECEIVE_WINDOW_MS},
             }
         )
-        # ccxt's own debug lines carry keys and signatures.
-        self.logger = logging.Logger("ccxt.silent", level=logging.CRITICAL)
         self.urls["api"] = {
             name: base_url + urlsplit(address).path for name, address in self.urls["api"].items()
         }
@@ -116,6 +114,10 @@ class SharedBinance(binance):  # type: ignore[misc]  # ccxt has no types for it
     def secret(self, _value: object) -> None:
         """As `apiKey`."""
 
+    def check_required_credentials(self, error: bool = True) -> bool:
+        """Whoever signs has a key: `calling` was given one."""
+        return True
+
     def set_last_request(self, request: object) -> None:
         """Keep nothing: a signed request belongs to its task."""
 
@@ -131,7 +133,8 @@ class SharedBinance(binance):  # type: ignore[misc]  # ccxt has no types for it
     ) -> Any:
         """Send a signed request once; the answer's JSON. Raises ccxt's errors.
 
-        Its own: without its log lines and its proxies, and with the answer kept for the caller.
+        Instead of ccxt's: without its debug lines, which carry keys and signatures, and with the
+        answer kept for the caller.
         """
         call = _call.get()
         answer = call.answer
@@ -145,7 +148,8 @@ class SharedBinance(binance):  # type: ignore[misc]  # ccxt has no types for it
                 allow_redirects=False,
             ) as response:
                 answer.status, answer.headers = response.status, response.headers
-                text = await response.text(errors="replace")
+                # Binance writes UTF-8; looking the encoding up costs as much as reading the text.
+                text = (await response.read()).decode(errors="replace")
         except TimeoutError as error:
             raise RequestTimeout from error
         except aiohttp.ClientPayloadError as error:
@@ -167,6 +171,6 @@ class SharedBinance(binance):  # type: ignore[misc]  # ccxt has no types for it
 def _json(text: str) -> object:
     """What the text says, numbers exactly; None when it is no JSON."""
     try:
-        return json.loads(text, parse_float=Decimal)
+        return _DECODER.decode(text)
     except ValueError:
         return None
