@@ -1,11 +1,18 @@
 """People in the admin: read-only; tokens show their prefix, never a digest."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from unfold.decorators import display
 
-from accounts.models import ApiToken, User, Wallet
-from agora.lib.admin import ReadOnlyAdmin
+from accounts import notices
+from accounts.models import AddressEntry, ApiToken, Notice, User, Wallet
+from agora.lib.admin import ReadOnlyAdmin, trail_link
+from compliance import audit
 
 admin.site.unregister(Group)
 
@@ -23,6 +30,7 @@ class UserAdmin(ReadOnlyAdmin):
         "is_staff",
         "is_superuser",
         "is_demo",
+        "language",
         "date_joined",
         "last_login",
     ]
@@ -52,3 +60,74 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     ]
     list_select_related = ["user"]
     search_fields = ["prefix", "name", "user__email"]
+
+
+@admin.register(AddressEntry)
+class AddressEntryAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "chain", "exchange", "address", "tag"]
+    list_filter = ["chain", "exchange", "created_at"]
+    list_select_related = ["user"]
+    search_fields = ["=id", "address", "user__email"]
+    search_help_text = _("Id, address, e-mail address")
+    fields = [
+        "id", "user", "chain", "exchange", "label", "address", "tag", "created_at", "updated_at", "trail",
+    ]  # fmt: skip
+    readonly_fields = fields
+
+    trail = trail_link("address_entry")
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "kind", "status", "read_at", "emailed_at", "look"]
+    list_filter = ["kind", "level", "attention", "created_at"]
+    list_select_related = ["user"]
+    search_fields = ["=id", "user__email", "=dedupe_key"]
+    search_help_text = _("Id, e-mail address, what it was told once for")
+    date_hierarchy = "created_at"
+    actions = ["try_again"]
+    fields = [
+        "id", "user", "kind", "level", "subject_shown", "text_shown", "url", "dedupe_key",
+        "created_at", "read_at", "emailed_at", "attention", "last_error", "attempts", "next_attempt_at", "lease_until", "trail",
+    ]  # fmt: skip
+    readonly_fields = fields
+
+    trail = trail_link("notice")
+
+    @admin.display(description=_("subject"))
+    def subject_shown(self, notice: Notice) -> str:
+        return notice.title
+
+    @admin.display(description=_("text"))
+    def text_shown(self, notice: Notice) -> str:
+        return notice.text
+
+    @display(
+        description=_("level"),
+        ordering="level",
+        label={
+            Notice.Level.INFO: "info",
+            Notice.Level.WARNING: "warning",
+            Notice.Level.ALERT: "danger",
+        },
+    )
+    def status(self, notice: Notice) -> tuple[str, str]:
+        return notice.level, notice.get_level_display()
+
+    @display(description=_("attention"), ordering="attention", label={"yes": "danger"})
+    def look(self, notice: Notice) -> "tuple[str, str] | str":
+        return ("yes", str(_("needs a person"))) if notice.attention else "–"
+
+    def has_try_again_permission(self, request: HttpRequest) -> bool:
+        """Who may only look at notices may not set them going."""
+        return request.user.has_perm("accounts.change_notice")
+
+    @admin.action(description=_("Try again what needs attention"), permissions=["try_again"])
+    def try_again(self, request: HttpRequest, queryset: QuerySet[Notice]) -> None:
+        count = notices.try_again(
+            notice_ids=list(queryset.values_list("pk", flat=True)),
+            actor=audit.actor_of(request.user),
+            now=timezone.now(),
+        )
+        text = ngettext("%(n)d e-mail is due again.", "%(n)d e-mails are due again.", count)
+        messages.info(request, text % {"n": count})

@@ -24,6 +24,7 @@ from agora.lib import work
 from agora.lib.failpoints import failpoint
 from agora.lib.outcome import Rejected, Temporary
 from agora.lib.work import Lease, LeaseLost
+from compliance import audit
 
 DELIVER_TASK = "accounts.tasks.deliver_notice"
 
@@ -92,6 +93,27 @@ def mark_all_read(*, user: User, until: datetime, now: datetime) -> int:
     """Note that the user has read what came up to `until`, what they saw; how many it were."""
     unread = Notice.objects.filter(user=user, read_at=None, created_at__lte=until)
     return unread.update(read_at=now)
+
+
+def try_again(*, notice_ids: list[uuid.UUID], actor: str, now: datetime) -> int:
+    """Make e-mails that wait for a person due again; how many it were. Others are left alone."""
+    count = 0
+    for notice_id in notice_ids:
+        with transaction.atomic():
+            waiting = Notice.objects.filter(pk=notice_id, attention=True)
+            if not waiting.update(attention=False, attempts=0, next_attempt_at=now):
+                continue
+            audit.record(
+                actor=actor,
+                action="notice.tried_again",
+                object_type="notice",
+                object_id=str(notice_id),
+                evidence={},
+                now=now,
+            )
+            work.nudge_after_commit(DELIVER_TASK, pk=notice_id)
+            count += 1
+    return count
 
 
 def deliver(*, notice_id: uuid.UUID, now: datetime) -> Notice | None:

@@ -21,6 +21,8 @@ _OFFICE_PAGES = [
         (_("Users"), "group", "admin:accounts_user_changelist"),
         (_("Wallets"), "account_balance_wallet", "admin:accounts_wallet_changelist"),
         (_("API tokens"), "key", "admin:accounts_apitoken_changelist"),
+        (_("Address book"), "contacts", "admin:accounts_addressentry_changelist"),
+        (_("Notices"), "notifications", "admin:accounts_notice_changelist"),
     ]),
     (_("System"), [
         (_("Periodic tasks"), "schedule", "admin:django_celery_beat_periodictask_changelist"),

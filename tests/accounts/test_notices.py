@@ -19,6 +19,7 @@ from accounts.models import Notice, User
 from accounts.selectors import notices_of, unread_count
 from agora.lib import work
 from agora.lib.failpoints import FailpointRaised
+from compliance.models import AuditRow
 from tests.people import new_user
 
 pytestmark = pytest.mark.django_db
@@ -399,3 +400,25 @@ def test_marking_all_leaves_what_came_meanwhile_and_what_others_were_told() -> N
 
     assert list(notices_of(user, unread=True)) == [newer]
     assert unread_count(other) == 1
+
+
+def test_an_e_mail_that_waits_for_a_person_can_be_set_going_again(failing: Any) -> None:
+    failing(smtplib.SMTPDataError(554, b"no"))
+    notice = deliver(a_notice())
+    failing(None)
+
+    count = notices.try_again(notice_ids=[notice.pk], actor="user:officer", now=LATER)
+
+    assert count == 1
+    Notice.objects.update(next_attempt_at=NOW)
+    assert deliver(notice).emailed_at == NOW
+    row = AuditRow.objects.get(object_type="notice", object_id=str(notice.pk))
+    assert (row.actor, row.action) == ("user:officer", "notice.tried_again")
+
+
+def test_what_needs_nobody_is_not_set_going() -> None:
+    notice = deliver(a_notice())
+
+    assert notices.try_again(notice_ids=[notice.pk], actor="user:officer", now=LATER) == 0
+    notice.refresh_from_db()
+    assert notice.next_attempt_at is None

@@ -174,7 +174,7 @@ def test_address_book_and_notices(visitors: Visitors, viewport: ViewportSize, da
         wrong[path] = inspect(visitor)
     visitor.page.locator("#id_chain").select_option("XRP")
     visitor.page.get_by_label("Address", exact=True).fill(X_ADDRESS)
-    visitor.page.get_by_text("This is a right address").wait_for()
+    visitor.page.get_by_text("Valid address").wait_for()
     wrong["a right address"] = inspect(visitor)
     visitor.page.locator("#id_chain").select_option("BTC")
     visitor.page.get_by_text("another chain").wait_for()

@@ -46,7 +46,7 @@ def test_the_form_answers_while_an_address_is_typed(visitors: Visitors) -> None:
     visitor.page.get_by_label("Address", exact=True).fill(BTC[:-1])
     said.get_by_text("checksum does not match").wait_for()
     visitor.page.get_by_label("Address", exact=True).fill(BTC)
-    said.get_by_text("This is a right address: Bitcoin").wait_for()
+    said.get_by_text("Valid address: Bitcoin").wait_for()
 
     assert not [url for url in visitor.requests if BTC[:10] in url], "not in any log"
 

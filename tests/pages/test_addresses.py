@@ -234,7 +234,7 @@ def looked_at(browser: Client, **changes: str) -> str:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "This is a right address: Bitcoin"),
+        ({}, "Valid address: Bitcoin"),
         ({"address": BTC.upper()}, "It will be stored as:"),
         ({"address": BTC[:-1] + "5"}, "checksum does not match"),
         ({"address": ""}, "Begins with bc1, 1 or 3."),
