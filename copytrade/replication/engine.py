@@ -54,6 +54,7 @@ class _Answer:
     """What a call brought: a report, nothing found (None), or one of the three outcomes."""
 
     begun: Begun
+    asked_at: datetime
     found: OrderReport | OutsideError | None
 
 
@@ -202,6 +203,7 @@ async def _call_all(
 
 async def _call(venue: "Venue", begun: Begun, inbox: "queue.SimpleQueue[_Answer]") -> None:
     found: OrderReport | OutsideError | None
+    asked_at = timezone.now()
     try:
         found = await _ask(venue, begun)
     except OutsideError as error:
@@ -209,7 +211,7 @@ async def _call(venue: "Venue", begun: Begun, inbox: "queue.SimpleQueue[_Answer]
     except Exception as error:  # a bug: what was done is unknown, and nobody may wait for ever
         log.exception("copy.call_failed", leg=str(begun.leg.id))
         found = Unknown(f"{type(error).__name__}: {error}", code="bug")
-    inbox.put(_Answer(begun, found))
+    inbox.put(_Answer(begun, asked_at, found))
 
 
 async def _ask(venue: "Venue", begun: Begun) -> OrderReport | None:
@@ -241,7 +243,7 @@ def _change_of(answer: _Answer, *, now: datetime) -> Change:
     if isinstance(decision, Cancel):
         return outcomes.of_cancel(leg, found, now=now)
     if found is None:
-        return outcomes.of_missing(leg, now=now)
+        return outcomes.of_missing(leg, began=answer.asked_at, now=now)
     return outcomes.of_report(leg, found, now=now)
 
 

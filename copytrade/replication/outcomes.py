@@ -10,6 +10,7 @@ from django.conf import settings
 from agora.lib.outcome import OutsideError, Rejected, Temporary
 from copytrade.exchange import reasons
 from copytrade.exchange.types import OrderReport
+from copytrade.reasons import REASONS
 from copytrade.replication.claims import Facts
 from copytrade.replication.planning import FINAL_AFTER, Cancel, LookUp
 
@@ -61,7 +62,7 @@ def of_report(leg: Facts, report: OrderReport, *, now: datetime) -> Change:
     if not report.has_all_trades:
         # Over, but its trades cannot all be read yet: it stays open here until they are booked.
         return Change(leg, "WORKING", again_at=now + _TRADES_LAG, report=report)
-    if report.status == "REJECTED":
+    if report.status == "REJECTED" and leg.state != "WORKING":
         return Change(leg, "REJECTED", reason="rejected", report=report)
     if report.filled >= report.quantity:
         return Change(leg, "FILLED", report=report)
@@ -86,8 +87,11 @@ def _next_poll(leg: Facts, now: datetime) -> datetime:
     return now + min(max(age / 10, _SOONEST_POLL), _LATEST_POLL)
 
 
-def of_missing(leg: Facts, *, now: datetime) -> Change:
-    """The exchange does not know the order (yet). Final only when it could not be taken any more."""
+def of_missing(leg: Facts, *, began: datetime, now: datetime) -> Change:
+    """The exchange does not know the order (yet). Final only when it could not be taken any more.
+
+    `began` is when the look-up was begun: an answer that came late tells how it was then.
+    """
     if leg.state == "WORKING":
         return Change(
             leg,
@@ -98,7 +102,7 @@ def of_missing(leg: Facts, *, now: datetime) -> Change:
         )
     asked = leg.asked_at or now
     missed = leg.missed_lookups + 1
-    if missed >= 2 and now >= asked + FINAL_AFTER:
+    if missed >= 2 and began >= asked + FINAL_AFTER:
         return Change(leg, "PLANNED", again_at=now, missed_lookups=0)
     again_at = max(now + _FIRST_LOOK, min(now + _FIRST_LOOK * 2**missed, asked + FINAL_AFTER))
     return Change(leg, "SENDING", again_at=again_at, keep_asked=True, missed_lookups=missed)
@@ -146,7 +150,7 @@ def _of_refusal(leg: Facts, error: Rejected, *, now: datetime) -> Change:
     return Change(
         leg,
         "REJECTED",
-        reason=error.code or "rejected",
+        reason=error.code if error.code in REASONS else "rejected",
         error=error.message,
         key_trouble=trouble,
         # Something of the follower's stays open although the master closed it.
@@ -155,8 +159,8 @@ def _of_refusal(leg: Facts, error: Rejected, *, now: datetime) -> Change:
 
 
 def _of_temporary(leg: Facts, error: Temporary, *, now: datetime) -> Change:
-    if error.code == reasons.MARKET_CLOSED and leg.kind == "OPEN":
-        return Change(leg, "PLANNED", again_at=leg.expires_at or now, error=error.message)
+    if error.code == reasons.MARKET_CLOSED and leg.expires_at is not None:
+        return Change(leg, "PLANNED", again_at=max(leg.expires_at, now), error=error.message)
     again_at = now + _backoff(leg, error)
     if leg.expires_at is not None:  # so that it expires in time to say so
         again_at = min(again_at, max(leg.expires_at, now))
