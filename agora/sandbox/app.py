@@ -177,6 +177,9 @@ def _journal(books: Books) -> Any:
         except VendorError as refusal:
             status = refusal.status
             return refusal.response()
+        except web.HTTPException as unknown:
+            status = unknown.status
+            raise
         finally:
             entry: Json = {
                 "method": request.method,

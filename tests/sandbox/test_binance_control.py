@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import requests
 
 from agora.sandbox.client import ControlError, SandboxControl
 from tests.sandbox.conftest import Sandbox, until
@@ -143,6 +144,9 @@ def test_the_journal_has_requests_and_their_keys(control: SandboxControl) -> Non
     }  # fmt: skip
     assert (two["n"], two["status"]) == (one["n"] + 1, 400)
     assert control.journal(after=one["n"]) == [two]
+    with pytest.raises(requests.JSONDecodeError):
+        trader.call("GET", "/api/v3/nowhere")
+    assert control.journal()[-1]["status"] == 404
 
 
 def test_a_stop_loses_nothing(own_box: Start) -> None:

@@ -375,6 +375,7 @@ class TestScripts:
         control.script(match="never", outcome="never")
         control.script(match="refused", outcome="reject", message="No.", count=1)
         assert trader.limit("never", price="61000")["status"] == "NEW"
+        assert refusal(trader, quantity="0.0000001")[1] == -1013
         assert refusal(trader) == (400, -2010, "No.")
         assert trader.buy("refused")["status"] == "FILLED"
 

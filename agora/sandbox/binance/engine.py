@@ -94,6 +94,7 @@ class Engine:
                 self._fill(account=account, order=order, qty=half, maker=False)
         elif script is not None:
             order.scripted = True
+            script.used += 1
             self._perform(account=account, order=order, script=script, step=0)
         else:
             self._match_new(account=account, order=order, best=best)
@@ -102,13 +103,13 @@ class Engine:
     def cancel(self, *, account: Account, order: Order) -> None:
         self._end(account=account, order=order, status="CANCELED")
 
-    def match_resting(self, symbol: Symbol | None = None) -> None:
-        """Fill the resting orders that the price has reached, of one symbol or of all."""
+    def match_resting(self) -> None:
+        """Fill the resting orders that the price has reached."""
         now = self.venue.now()
-        for name in [symbol.name] if symbol else list(self.resting):
+        for name, resting in self.resting.items():
             if self.venue.status[name] != "TRADING":
                 continue
-            for order in list(self.resting[name].values()):
+            for order in list(resting.values()):
                 if order.held or order.scripted or order.type == MARKET:
                     continue
                 if self._reached(order, self._best(order.symbol, is_buy=order.is_buy, at=now)):
@@ -152,10 +153,11 @@ class Engine:
             takes = best <= new.price if new.is_buy else best >= new.price
             if takes:
                 raise errors.rejected("Order would immediately match and take.")
-        script = self.scripts.take(
+        script = self.scripts.find(
             account=account.label, symbol=new.symbol.name, client_id=new.client_id
         )
         if script is not None and script.outcome == "reject":
+            script.used += 1
             raise errors.rejected(script.message)
         return script
 

@@ -68,10 +68,10 @@ class Scripts:
         self.rules.append(script)
         return script
 
-    def take(self, *, account: str, symbol: str, client_id: str) -> Script | None:
+    def find(self, *, account: str, symbol: str, client_id: str) -> Script | None:
+        """The one that counts for an order; who follows it adds to its `used`."""
         for script in reversed(self.rules):
             if script.fits(account=account, symbol=symbol, client_id=client_id):
-                script.used += 1
                 return script
         return None
 

@@ -30,7 +30,7 @@ class TradingApi:
             Endpoint("POST", order, self.place, 1, TRADE),
             Endpoint("GET", order, self.show, 4, READ),
             Endpoint("DELETE", order, self.cancel, 1, TRADE),
-            Endpoint("POST", "/api/v3/order/test", self.test, test_weight, TRADE),
+            Endpoint("POST", "/api/v3/order/test", self.test, trial_weight, TRADE),
             Endpoint("GET", "/api/v3/openOrders", self.show_open, open_weight, READ),
             Endpoint("DELETE", "/api/v3/openOrders", self.cancel_open, 1, TRADE),
             Endpoint("GET", "/api/v3/allOrders", self.show_all, 20, READ),
@@ -182,7 +182,7 @@ def discount(account: Account) -> dict[str, object]:
     }
 
 
-def test_weight(params: Params) -> int:
+def trial_weight(params: Params) -> int:
     return 20 if params.get("computeCommissionRates", "").lower() == "true" else 1
 
 

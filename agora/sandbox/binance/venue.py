@@ -98,7 +98,8 @@ class Venue:
         self.prices.mode = body["mode"]
         self.prices.fixed = {name: Decimal(price) for name, price in body["fixed"].items()}
         self.status.update(body["status"])
-        self.settings = Settings(**{name: body[name] for name in vars(self.settings)})
+        for name in vars(self.settings):
+            setattr(self.settings, name, body.get(name, getattr(self.settings, name)))
 
     def _price(self, name: str, value: object) -> Decimal | None:
         if name not in SYMBOLS:
