@@ -20,6 +20,7 @@ from redis import Redis, RedisError
 
 from agora.lib import crypto
 from agora.lib.outcome import OutsideError
+from copytrade.exchange import runner
 from custody import vault
 from tokens import chain
 from trading import broker
@@ -31,6 +32,7 @@ _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _TEST_HOSTS = {
     "Alpaca": "paper-api.alpaca.markets",
     "Fireblocks": "sandbox-api.fireblocks.io",
+    "Binance": "testnet.binance.vision",
 }
 
 
@@ -178,6 +180,18 @@ def _kind_of_host(vendor: str, url: str) -> str:
     )
 
 
+def _exchange() -> str:
+    """The exchange's address and clock; its keys are people's, so none is tried here."""
+    before = timezone.now()
+    told = runner.run(runner.venue().server_time(), timeout=settings.VENDOR_READ_TIMEOUT + 2)
+    apart = _skew(before, told, timezone.now())
+    host = urlsplit(settings.BINANCE_BASE_URL).hostname or ""
+    kind = "Agora's own sandbox" if host in _LOCAL else f"real money ({host})"
+    if host == _TEST_HOSTS["Binance"]:
+        kind = f"the exchange's test side ({host})"
+    return f"{kind}, clocks {apart}"
+
+
 def _clock_of_database() -> str:
     with connection.cursor() as cursor:
         before = timezone.now()
@@ -211,6 +225,7 @@ _CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("minter", _minter, "Correct FIREBLOCKS_MINTER_VAULT."),
     ("Alpaca", _alpaca, "Check ALPACA_BASE_URL, ALPACA_API_KEY and ALPACA_API_SECRET."),
     ("Fireblocks", _fireblocks, "Check FIREBLOCKS_BASE_URL, _API_KEY and _PRIVATE_KEY."),
+    ("exchange", _exchange, "Check BINANCE_BASE_URL, and that this machine may reach it."),
     ("clock, database", _clock_of_database, "Synchronise the clocks."),
     ("clock, Alpaca", _clock_of_alpaca, "Check ALPACA_BASE_URL, then the clock."),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agora import doctor
 from agora.lib.outcome import Rejected, Unknown
 from agora.runtime import Services
 from copytrade.exchange import reasons, runner
@@ -129,6 +130,10 @@ def test_a_page_checks_a_key_and_waits(venue: "Venue", sandbox: "SandboxControl"
     )
 
     assert rights == KeyRights(True, True, False, False)
+
+
+def test_the_doctor_tells_which_side_of_the_exchange_is_used(venue: "Venue") -> None:
+    assert doctor._exchange().startswith("Agora's own sandbox, clocks 0.")
 
 
 def test_a_page_is_told_of_a_wrong_key(venue: "Venue") -> None:
