@@ -88,7 +88,8 @@ class NoticeAdmin(ReadOnlyAdmin):
     actions = ["try_again"]
     fields = [
         "id", "user", "kind", "level", "subject_shown", "text_shown", "url", "dedupe_key",
-        "created_at", "read_at", "emailed_at", "attention", "last_error", "attempts", "next_attempt_at", "lease_until", "trail",
+        "created_at", "read_at", "emailed_at", "attention", "last_error", "attempts", "next_attempt_at",
+        "lease_until", "trail",
     ]  # fmt: skip
     readonly_fields = fields
 

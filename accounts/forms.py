@@ -12,8 +12,8 @@ from accounts.addresses import LARGEST_TAG, Chain, Exchange
 from accounts.models import User
 
 SCOPE_LABELS = {
-    "read": _("Read: orders, balance, prices"),
-    "trade": _("Trade: place and cancel orders"),
+    "read": _("Read: orders, balance, prices, address book, notices"),
+    "trade": _("Trade: place and cancel orders, change the address book"),
     "copy": _("Copy trading: strategies, subscriptions, exchange accounts, limits"),
     "admin": _("Admin: reports of the back office"),
 }

@@ -54,7 +54,8 @@ class TokenRequest(rest.StrictSerializer):
         child=serializers.ChoiceField(choices=SCOPE_CHOICES),
         min_length=1,
         max_length=len(token_store.SCOPES),
-        help_text="`read` looks, `trade` onboards and orders, `copy` copies, `admin` is for staff.",
+        help_text="`read` looks, `trade` onboards, orders and keeps the address book, `copy` copies, "
+        "`admin` is for staff.",
     )
     expires_in_days = serializers.IntegerField(
         min_value=1, max_value=token_store.LONGEST.days, default=DEFAULT_DAYS
