@@ -196,3 +196,7 @@ class BinanceControl:
         whose label starts so; total weight and requests.
         """
         return dict(self._call("GET", f"/binance/summary?label={quote(label)}&since={since}"))
+
+    def save(self) -> None:
+        """Have books and journal written now, before something is measured or killed."""
+        self._call("POST", "/binance/save")

@@ -173,18 +173,25 @@ def test_a_stop_loses_nothing(own_box: Start) -> None:
     assert trader.order("open")["status"] == trader.order("part")["status"] == "FILLED"
 
 
-def saved_orders(box: Sandbox) -> str:
-    with closing(sqlite3.connect(f"file:{box.data}/books.sqlite3?mode=ro", uri=True)) as db:
-        return str(db.execute("SELECT body FROM rows WHERE kind = 'binance-order'").fetchall())
-
-
 def test_what_was_saved_before_a_kill_is_one_state(own_box: Start) -> None:
     box = own_box()
     trader = Trader.open(box.control)
     trader.limit("saved")
-    until(lambda: "saved" in saved_orders(box))
+    box.control.binance.save()
     box.kill()
     books = box.start().control.binance.books()
     (order,) = books["accounts"]["trader"]["orders"]
+    assert len(box.control.journal()) == 1
     assert (order["client_id"], order["status"]) == ("saved", "NEW")
     assert books["accounts"]["trader"]["balances"]["USDT"] == {"free": "9500", "locked": "500"}
+
+
+def test_a_quiet_exchange_saves_by_itself(own_box: Start) -> None:
+    box = own_box()
+    Trader.open(box.control).buy("quiet")
+
+    def saved() -> str:
+        with closing(sqlite3.connect(f"file:{box.data}/books.sqlite3?mode=ro", uri=True)) as db:
+            return str(db.execute("SELECT body FROM rows WHERE kind = 'binance-order'").fetchall())
+
+    until(lambda: "quiet" in saved())

@@ -37,6 +37,7 @@ class ExchangeControl:
             web.delete(f"{PREFIX}/scripts", _told(self.clear_scripts)),
             web.get(f"{PREFIX}/books", _told(self.show_books)),
             web.get(f"{PREFIX}/summary", _told(self.show_summary)),
+            web.post(f"{PREFIX}/save", _told(self.save)),
         ]
 
     async def create_accounts(self, request: web.Request) -> web.Response:
@@ -140,6 +141,11 @@ class ExchangeControl:
             "last_accepted": max(times, default=None),
             "accounts": rows,
         })  # fmt: skip
+
+    async def save(self, request: web.Request) -> web.Response:
+        """Write now what waits to be saved, so that it disturbs no measurement that follows."""
+        self.exchange.books.save()
+        return answer(None, status=204)
 
     def _account(self, name: object) -> Account:
         try:
