@@ -2,7 +2,17 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from copytrade.views import accounts, explain, kill, ledger, market, risk, strategies
+from copytrade.views import (
+    accounts,
+    explain,
+    kill,
+    ledger,
+    market,
+    risk,
+    strategies,
+    subscribing,
+    subscriptions,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", market.marketplace, name="market"),
@@ -29,6 +39,26 @@ urlpatterns: list[URLPattern | URLResolver] = [
             name=f"exchange-account-{act}",
         )
         for act in ("rename", "key", "resume", "remove")
+    ),
+    path(
+        "strategies/<uuid:strategy_id>/subscribe/",
+        subscribing.subscription_new,
+        name="subscription-new",
+    ),
+    path(
+        "strategies/<uuid:strategy_id>/preview/",
+        subscribing.subscription_preview,
+        name="subscription-preview",
+    ),
+    path("subscriptions/", subscriptions.subscriptions, name="subscriptions"),
+    path("subscriptions/<uuid:subscription_id>/", subscriptions.subscription, name="subscription"),
+    *(
+        path(
+            f"subscriptions/<uuid:subscription_id>/{act}/",
+            getattr(subscriptions, f"subscription_{act}"),
+            name=f"subscription-{act}",
+        )
+        for act in ("edit", "pause", "resume", "stop")
     ),
     path("trades/", ledger.trades, name="copy-ledger"),
     path("trades/export/", ledger.export, name="copy-export"),

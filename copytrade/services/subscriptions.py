@@ -97,6 +97,17 @@ class SubscriptionRefused(Exception):
 
 
 @dataclass(frozen=True)
+class Planned:
+    """The terms after a change, their stop-loss in the quote asset, and the names of the choices by
+    which more can be lost than before.
+    """
+
+    terms: Terms
+    stop_equity: Decimal | None
+    widened: list[str]
+
+
+@dataclass(frozen=True)
 class Changed:
     """A changed subscription, and the choices by which more can be lost than before."""
 
@@ -133,19 +144,27 @@ def update(
     """
     with transaction.atomic():
         subscription = _locked(user=user, subscription_id=subscription_id)
-        if subscription.state not in _CHANGEABLE:
-            raise SubscriptionRefused("not_changeable")
         if subscription.version != version:
             raise SubscriptionRefused("changed_meanwhile")
-        after = terms_of(subscription, changes=changes)
-        faults = faults_of(after, strategy=subscription.strategy, before=subscription)
-        if faults:
-            raise SubscriptionRefused("terms_invalid", faults=faults)
-        if after.allocated > subscription.allocated:
-            most = funds.most_for(subscription, held=held or Decimal(0))
-            refuse_overdrawn(after.allocated, free=most)
-        stop_equity = _stop_equity(subscription, after, set_anew="stop_loss_percent" in changes)
-        return _store(subscription, after, stop_equity=stop_equity, user=user, now=now)
+        planned = plan(subscription=subscription, changes=changes, held=held)
+        return _store(subscription, planned, user=user, now=now)
+
+
+def plan(
+    *, subscription: Subscription, changes: Mapping[str, Any], held: Decimal | None
+) -> Planned:
+    """What `update` would do, without doing it; raises SubscriptionRefused as it would."""
+    if subscription.state not in _CHANGEABLE:
+        raise SubscriptionRefused("not_changeable")
+    after = terms_of(subscription, changes=changes)
+    if faults := faults_of(after, strategy=subscription.strategy, before=subscription):
+        raise SubscriptionRefused("terms_invalid", faults=faults)
+    if after.allocated > subscription.allocated:
+        most = funds.most_for(subscription, held=held or Decimal(0))
+        refuse_overdrawn(after.allocated, free=most)
+    stop_equity = _stop_equity(subscription, after, set_anew="stop_loss_percent" in changes)
+    wider = widened(subscription, after, stop_equity=stop_equity)
+    return Planned(after, stop_equity, wider)
 
 
 def _locked(*, user: User, subscription_id: uuid.UUID) -> Subscription:
@@ -178,20 +197,13 @@ def _stop_equity(subscription: Subscription, after: Terms, *, set_anew: bool) ->
     return stop
 
 
-def _store(
-    subscription: Subscription,
-    after: Terms,
-    *,
-    stop_equity: Decimal | None,
-    user: User,
-    now: datetime,
-) -> Changed:
-    wider = widened(subscription, after, stop_equity=stop_equity)
+def _store(subscription: Subscription, planned: Planned, *, user: User, now: datetime) -> Changed:
+    wider = planned.widened
     before = terms_told(subscription)
     for name in STORED:
-        setattr(subscription, name, getattr(after, name))
-    subscription.symbols = list(after.symbols)
-    subscription.stop_equity = stop_equity
+        setattr(subscription, name, getattr(planned.terms, name))
+    subscription.symbols = list(planned.terms.symbols)
+    subscription.stop_equity = planned.stop_equity
     differing = {
         name: [before[name], value]
         for name, value in terms_told(subscription).items()
