@@ -418,6 +418,9 @@ SPECTACULAR_SETTINGS = {
         "NoticeLevel": "accounts.api.notices.LEVEL_CHOICES",
         "OrderState": "trading.api_schema.ORDER_STATES",
         "StepState": "trading.api_schema.STEP_STATES",
+        "StrategyState": "copytrade.api.strategy_schema.STRATEGY_STATES",
+        "StrategyStyle": "copytrade.api.strategy_schema.STYLES",
+        "CopyOn": "copytrade.api.strategy_schema.COPY_ON",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

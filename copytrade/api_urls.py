@@ -1,5 +1,49 @@
 """Addresses of the copy-trading API, below /api/v1/copy/."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from copytrade.api import history, market, risk, signals, strategies
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("strategies", market.Strategies.as_view(), name="copy_strategies"),
+    path("strategies/mine", strategies.OwnStrategies.as_view(), name="copy_own_strategies"),
+    path(
+        "strategies/<uuid:strategy_id>",
+        strategies.StrategyById.as_view(),
+        name="copy_strategy",
+    ),
+    path(
+        "strategies/<uuid:strategy_id>/pause",
+        strategies.PauseStrategy.as_view(),
+        name="copy_strategy_pause",
+    ),
+    path(
+        "strategies/<uuid:strategy_id>/resume",
+        strategies.ResumeStrategy.as_view(),
+        name="copy_strategy_resume",
+    ),
+    path(
+        "strategies/<uuid:strategy_id>/curve",
+        strategies.Curve.as_view(),
+        name="copy_strategy_curve",
+    ),
+    path(
+        "strategies/<uuid:strategy_id>/trades",
+        strategies.MasterTrades.as_view(),
+        name="copy_strategy_trades",
+    ),
+    path("invitations/<str:code>", strategies.Invitation.as_view(), name="copy_invitation"),
+    path("trades", history.Trades.as_view(), name="copy_trades"),
+    path("trades/export", history.TradesFile.as_view(), name="copy_trades_export"),
+    path("ledger", history.Ledger.as_view(), name="copy_ledger"),
+    path("ledger/export", history.LedgerFile.as_view(), name="copy_ledger_export"),
+    path("signals", signals.Signals.as_view(), name="copy_signals"),
+    path("signals/<uuid:signal_id>", signals.SignalById.as_view(), name="copy_signal"),
+    path("legs/<uuid:leg_id>", signals.LegById.as_view(), name="copy_leg"),
+    path("risk-limits", risk.RiskLimitsOfPerson.as_view(), name="copy_risk_limits"),
+    path(
+        "subscriptions/<uuid:subscription_id>/risk-limits",
+        risk.RiskLimitsOfSubscription.as_view(),
+        name="copy_subscription_risk_limits",
+    ),
+]

@@ -103,6 +103,26 @@ CATALOG: dict[str, Kind] = {
         422, _("Quote not valid"), _("Send quote_token exactly as the quote gave it.")
     ),
     "market_data_stale": Kind(503, _("No current price"), _("Try again when market data is back.")),
+    # --- files
+    "export_too_long": Kind(
+        422,
+        _("Too many rows for a workbook"),
+        _("Choose CSV or JSON, or a shorter time."),
+    ),
+    # --- strategies
+    "name_taken": Kind(409, _("Name taken"), _("Choose a name that none of your others has.")),
+    "account_taken": Kind(
+        409, _("Account has a strategy"), _("Use another exchange account, or delete the strategy.")
+    ),
+    "account_not_active": Kind(
+        409, _("Exchange account paused"), _("Check the account's key, then try again.")
+    ),
+    "below_followers": Kind(
+        409, _("More followers than that"), _("Set a limit that is not below the followers it has.")
+    ),
+    "strategy_deleted": Kind(
+        409, _("Strategy deleted"), _("It cannot be changed; publish a new one.")
+    ),
     # --- us
     "unavailable": Kind(
         503,

@@ -106,7 +106,7 @@ def update_strategy(
 ) -> Strategy:
     """Change some of the terms (names as in Terms); followers are told of what concerns them.
 
-    Raises Strategy.DoesNotExist, and StrategyRefused (deleted, below_followers, name_taken, and a
+    Raises Strategy.DoesNotExist, and StrategyRefused (strategy_deleted, below_followers, name_taken, and a
     code for each malformed field). The same again changes nothing.
     """
     try:
@@ -208,7 +208,7 @@ def _locked(master: User, strategy_id: uuid.UUID) -> Strategy:
 
 def _refuse_deleted(strategy: Strategy) -> None:
     if strategy.state == StrategyState.DELETED:
-        raise StrategyRefused("deleted", _("The strategy was deleted; publish a new one."))
+        raise StrategyRefused("strategy_deleted", _("The strategy was deleted; publish a new one."))
 
 
 def _account(master: User, account_id: uuid.UUID) -> ExchangeAccount:
