@@ -49,7 +49,7 @@ class Venue:
         await self._book.load()
 
     async def markets(self) -> Mapping[str, Market]:
-        """All markets by symbol, at most an hour old."""
+        """All markets by symbol; read again in the background every hour."""
         return await self._book.all()
 
     async def market(self, symbol: str) -> Market:
