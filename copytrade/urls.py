@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from copytrade.views import (
     accounts,
+    desk,
     explain,
     kill,
     ledger,
@@ -29,6 +30,22 @@ urlpatterns: list[URLPattern | URLResolver] = [
             name=f"strategy-{act}",
         )
         for act in strategies.ACTS
+    ),
+    path("strategies/<uuid:strategy_id>/desk/", desk.desk_page, name="desk"),
+    path("strategies/<uuid:strategy_id>/desk/state/", desk.desk_state, name="desk-state"),
+    path("strategies/<uuid:strategy_id>/desk/prices/", desk.desk_prices, name="desk-prices"),
+    path("strategies/<uuid:strategy_id>/desk/review/", desk.desk_review, name="desk-review"),
+    path("strategies/<uuid:strategy_id>/desk/confirm/", desk.desk_confirm, name="desk-confirm"),
+    path("strategies/<uuid:strategy_id>/desk/close/", desk.desk_close, name="desk-close"),
+    path(
+        "strategies/<uuid:strategy_id>/desk/orders/<uuid:order_id>/cancel/",
+        desk.desk_cancel,
+        name="desk-cancel",
+    ),
+    path(
+        "strategies/<uuid:strategy_id>/desk/orders/<uuid:order_id>/replace/",
+        desk.desk_replace,
+        name="desk-replace",
     ),
     path("accounts/", accounts.exchange_accounts, name="exchange-accounts"),
     path("accounts/new/", accounts.exchange_account_new, name="exchange-account-new"),

@@ -77,11 +77,15 @@ def place(
     _refuse_strangers(strategy, by)
     if placement_key and (earlier := _placed_before(strategy, placement_key)):
         return earlier
-    check_terms(side=side, type=type, price=price)
-    _check_pair(strategy, symbol)
-    market = market_of(symbol)
-    reference = price or price_of(strategy=strategy, symbol=symbol, now=now)
-    check_market(market=market, type=type, quantity=quantity, price=price, reference=reference)
+    check(
+        strategy=strategy,
+        side=side,
+        type=type,
+        symbol=symbol,
+        quantity=quantity,
+        price=price,
+        now=now,
+    )
     order = _new_order(
         strategy=strategy,
         side=side,
@@ -96,6 +100,27 @@ def place(
     return _store(order, by=by, now=now)
 
 
+def check(
+    *,
+    strategy: Strategy,
+    side: str,
+    type: str,  # noqa: A002
+    symbol: str,
+    quantity: Decimal,
+    price: Decimal | None,
+    now: datetime,
+) -> None:
+    """Hold the terms of an order against every rule known here; raises DeskRefused. Stores nothing."""
+    check_terms(side=side, type=type, price=price)
+    _check_pair(strategy, symbol)
+    market = market_of(symbol)
+    reference = price or price_of(strategy=strategy, symbol=symbol, now=now)
+    check_market(market=market, type=type, quantity=quantity, price=price, reference=reference)
+    _refuse_held_back(strategy)
+    if side == Side.SELL:
+        _check_position(strategy, symbol, quantity)
+
+
 def _store(order: MasterOrder, *, by: User, now: datetime) -> MasterOrder:
     strategy, key = order.strategy, order.placement_key
     try:
@@ -106,7 +131,7 @@ def _store(order: MasterOrder, *, by: User, now: datetime) -> MasterOrder:
                 return earlier
             _refuse_held_back(locked)
             if order.side == Side.SELL:
-                _check_position(order)
+                _check_position(strategy, order.symbol, order.quantity, without=order.replaces)
             order.save(force_insert=True)
             _record(order, action="master_order.placed", by=by, now=now, evidence=_terms(order))
             work.nudge_after_commit(ADVANCE_TASK, pk=order.pk)
@@ -317,14 +342,15 @@ def _check_pair(strategy: Strategy, symbol: str) -> None:
         )
 
 
-def _check_position(order: MasterOrder) -> None:
-    free = free_position(strategy=order.strategy, symbol=order.symbol, without=order.replaces)
-    if order.quantity > free:
-        base = order.symbol.partition("/")[0]
+def _check_position(
+    strategy: Strategy, symbol: str, quantity: Decimal, *, without: MasterOrder | None = None
+) -> None:
+    free = free_position(strategy=strategy, symbol=symbol, without=without)
+    if quantity > free:
         raise DeskRefused(
             "more_than_held",
             _("You can sell at most %(free)s %(asset)s: what is held and not in open sales.")
-            % {"free": plain(max(free, _ZERO)), "asset": base},
+            % {"free": plain(max(free, _ZERO)), "asset": symbol.partition("/")[0]},
             field="quantity",
         )
 
