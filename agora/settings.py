@@ -344,6 +344,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "copytrade.tasks.risk.begin_days",
         "schedule": timedelta(seconds=60),
     },
+    "compute track records": {
+        "task": "copytrade.tasks.records.sweep_track_records",
+        "schedule": timedelta(minutes=1),
+    },
     "prove ledgers": {
         "task": "copytrade.tasks.ledger.prove_accounts",
         "schedule": timedelta(minutes=10),
