@@ -7,6 +7,7 @@ import structlog
 from django.db import connection, transaction
 
 from copytrade import budget
+from copytrade.ledger.booking import lock_accounts
 from copytrade.models import ExchangeAccount
 from copytrade.replication import pausing, risk
 from copytrade.replication.claims import Facts
@@ -45,10 +46,13 @@ def note(changes: Sequence[Change], *, now: datetime) -> None:
         if change.leg.failures and not change.failed and change.report is not None
     }
     if well:
-        ExchangeAccount.objects.filter(pk__in=well).update(failures=0, blocked_until=None)
+        with transaction.atomic():
+            lock_accounts(sorted(well))
+            ExchangeAccount.objects.filter(pk__in=well).update(failures=0, blocked_until=None)
     troubles = {c.leg.account_id: c.key_trouble for c in changes if c.key_trouble}
     if failed:
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
+            lock_accounts(sorted(failed))
             cursor.execute(_COUNT, [REST_AFTER, now, _LONGEST_REST, list(failed)])
             rows = cursor.fetchall()
         troubles |= {pk: "account_failing" for pk, count in rows if count >= PAUSE_AFTER}

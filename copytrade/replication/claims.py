@@ -65,7 +65,16 @@ SELECT l.id, l.state, l.kind, l.symbol, l.side, l.client_order_id, l.exchange_or
                 WHERE us.follower_id = s.follower_id AND us.state <> 'STOPPED') END,
        (SELECT r.pnl_start FROM copytrade_riskday r WHERE r.subscription_id = s.id
         ORDER BY r.day DESC LIMIT 1),
-       t.id, t.client_order_id
+       t.id, t.client_order_id,
+       CASE WHEN l.kind = 'OPEN' AND l.state = 'PLANNED' AND l.sends > 0 THEN (
+                SELECT CASE c.kind WHEN 'CLOSE' THEN 'superseded_by_close' ELSE 'master_cancelled' END
+                FROM copytrade_signal c
+                WHERE c.strategy_id = g.strategy_id AND c.number > g.number AND c.symbol = l.symbol
+                  AND (c.subscription_id IS NULL OR c.subscription_id = l.subscription_id)
+                  AND (c.kind = 'CLOSE' AND c.cumulative >= c.position_before
+                       OR c.kind = 'CANCEL' AND (c.master_order_id IS NULL
+                            OR (c.master_order_id = l.master_order_id AND g.type = 'LIMIT')))
+                ORDER BY c.number LIMIT 1) END
 FROM picked
 JOIN copytrade_copyorder l ON l.id = picked.id
 JOIN copytrade_signal g ON g.id = l.signal_id
@@ -204,6 +213,8 @@ class Facts:
     pnl_start: Decimal | None
     target_id: uuid.UUID | None
     target_client_order_id: str | None
+    # Of an open that was sent before but not heard: which later event of the master made it void.
+    overtaken: str | None
 
     @property
     def pnl(self) -> Decimal:

@@ -8,6 +8,7 @@ waits for the other, and a slow account delays nobody else's record (EXE-1, ARCH
 import asyncio
 import queue
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ from copytrade import budget
 from copytrade.exchange import reasons, runner, weights
 from copytrade.exchange.credentials import open_sealed
 from copytrade.exchange.types import Credentials, Market, OrderReport
-from copytrade.replication import breaker, outcomes, recording
+from copytrade.replication import breaker, gate, outcomes, recording
 from copytrade.replication.claims import Facts, Selection, Switch, claim, engaged_switches
 from copytrade.replication.outcomes import Change
 from copytrade.replication.planning import Cancel, Decision, LookUp, Poll, Send, Skip, Wait, decide
@@ -47,6 +48,12 @@ _MOST_UNRECORDED = 256
 # How long an answer may wait for company before it is recorded.
 _LINGER_SECONDS = 0.004
 _MARKETS_SECONDS = 15.0
+_MOST_COLLISIONS = 5
+# When at most one in so many is left and none has answered for this long, the rest is looked up
+# later: a worker has better things to do than to wait for a few slow accounts.
+_FEW = 10
+_PATIENCE_SECONDS = 1.0
+_MOST_CLASHES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +81,16 @@ class _Run:
         self._inbox: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         self._venue = runner.venue()
         self._markets = runner.run(self._venue.markets(), timeout=_MARKETS_SECONDS)
-        self._unrecorded = 0
+        self._unrecorded: dict[uuid.UUID, Begun] = {}
+        self._collisions = 0
         self._worked = 0
+        self._clashes = 0
 
     def go(self) -> int:
         more, size = True, _FIRST_BATCH
         while more or self._unrecorded:
             answered = self._inbox.qsize()
-            room = settings.COPY_CONCURRENCY - (self._unrecorded - answered)
+            room = settings.COPY_CONCURRENCY - (len(self._unrecorded) - answered)
             # Sending comes first; records wait, but not without end.
             if more and room >= min(size, _LEAST_ROOM) and answered < _MOST_UNRECORDED:
                 limit = min(size, room)
@@ -96,12 +105,14 @@ class _Run:
         try:
             legs, begun = self._commit_intents(limit)
         except IntegrityError:
-            # Another worker began a leg of one of these accounts in this moment: the sweep has ours.
-            return 0
+            # Another worker began a leg of one of these accounts in this moment. The next claim sees
+            # it and passes it over; what goes wrong again and again is left to the sweep.
+            self._clashes += 1
+            return limit if self._clashes <= _MOST_CLASHES else 0
         self._worked += len(legs)
         if begun:
             failpoint("copy.before_call")
-            self._unrecorded += len(begun)
+            self._unrecorded |= {one.leg.id: one for one in begun}
             runner.start(_call_all(self._venue, begun, self._inbox))
         return len(legs)
 
@@ -110,6 +121,7 @@ class _Run:
             legs = claim(self._selection, limit=limit)
             if not legs:
                 return [], []
+            gate.hold_open()
             decided = _decide_all(legs, switches=engaged_switches(), markets=self._markets)
             begun = recording.write_decisions(decided, now=timezone.now())
             failpoint("copy.before_intent")
@@ -120,10 +132,17 @@ class _Run:
     def _record(self) -> None:
         """Wait for an answer, take along those that come with it, and commit what they bring."""
         answers = self._collect()
-        self._unrecorded -= len(answers)
-        failpoint("copy.after_call")
         now = timezone.now()
-        finished = [(answer.begun, _change_of(answer, now=now)) for answer in answers]
+        if answers:
+            finished = [(answer.begun, _change_of(answer, now=now)) for answer in answers]
+        else:
+            finished = [
+                (one, outcomes.of_slow(one.leg, one.decision, now=now))
+                for one in self._unrecorded.values()
+            ]
+        for begun, _ in finished:
+            self._unrecorded.pop(begun.leg.id, None)
+        failpoint("copy.after_call")
         kept = recording.write_outcomes(finished, now=now)
         failpoint("copy.recorded")
         breaker.note(kept, now=now)
@@ -132,13 +151,18 @@ class _Run:
             work.nudge(EXECUTE_TASK, pk=leg_id)
 
     def _collect(self) -> list[_Answer]:
-        found = [self._inbox.get()]
-        deadline = time.monotonic() + _LINGER_SECONDS
-        while len(found) < min(self._unrecorded, _BATCH):
+        """Answers that came together; none when only few are left and those are slow."""
+        found: list[_Answer] = []
+        few = len(self._unrecorded) * _FEW <= self._worked
+        wait: float | None = _PATIENCE_SECONDS if few else None
+        while len(found) < min(len(self._unrecorded), _BATCH):
             try:
-                found.append(self._inbox.get(timeout=max(deadline - time.monotonic(), 0)))
+                found.append(self._inbox.get(timeout=wait))
             except queue.Empty:
                 break
+            if len(found) == 1:
+                deadline = time.monotonic() + _LINGER_SECONDS
+            wait = max(deadline - time.monotonic(), 0)
         return found
 
 

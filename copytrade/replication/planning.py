@@ -77,6 +77,8 @@ def decide(
     if leg.state == "WORKING":
         return Poll()
     if leg.kind == "CANCEL":
+        if leg.target_id is None and leg.state == "SENDING":  # an earlier try was heard after all
+            return Skip("", state="DONE")
         return Cancel() if leg.target_id else Skip("nothing_open")
     if leg.state == "SENDING":
         return LookUp()
@@ -127,10 +129,12 @@ def _decide_open(
     )
     if price <= 0:
         return Skip("price_filter")
+    # What an earlier sending took along, and which was not heard, is still to be bought.
+    carried = leg.carried + leg.carried_in
     sized = sizing.size_open(
         target=_target(leg),
         done=leg.done,
-        carried=leg.carried,
+        carried=carried,
         price=price,
         headrooms=_headrooms(leg),
         minimum=leg.minimum,
@@ -145,13 +149,15 @@ def _decide_open(
         price=price,
         time_in_force="GTC" if resting else "IOC",
     )
-    return Send(order, sized, leg.carried)
+    return Send(order, sized, carried)
 
 
 def _refusal(
     leg: Facts, *, switches: Sequence[Switch], market: Market | None, now: datetime
 ) -> Skip | Wait | None:
     """Why an open may not be sent (yet), before any arithmetic; None when it may."""
+    if leg.overtaken:
+        return Skip(leg.overtaken)
     if leg.expires_at is not None and now >= leg.expires_at:
         return Skip("expired", state="EXPIRED")
     reason = _standing(leg) or (

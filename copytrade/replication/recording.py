@@ -35,10 +35,12 @@ UPDATE copytrade_copyorder l SET
     last_error = CASE WHEN r.why = '' THEN l.last_error ELSE r.why END, updated_at = %s
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::uuid[], %s::timestamptz[],
             %s::timestamptz[], %s::int[], %s::int[], %s::text[], %s::numeric[], %s::numeric[],
-            %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::text[])
+            %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::text[], %s::text[],
+            %s::int[])
   AS r(id, state, reason, next_attempt_at, lease_token, lease_until, asked_at, sends, attempts,
-       type, price, ideal, clamped, rounded, sent, carried_in, why)
-WHERE l.id = r.id
+       type, price, ideal, clamped, rounded, sent, carried_in, why, seen_state, seen_sends)
+WHERE l.id = r.id AND l.state = r.seen_state AND l.sends = r.seen_sends
+RETURNING l.id
 """
 
 _CARRY = """
@@ -80,7 +82,8 @@ FROM unnest(%s::uuid[], %s::text[], %s::numeric[], %s::numeric[], %s::timestampt
 WHERE l.id = r.id AND l.state = 'WORKING'
 """
 
-# A market sell that found too few buyers: the rest is the next leg of the same signal.
+# A market sell that found too few buyers: the rest is the next leg of the same signal, after 2 s,
+# and later and later while there are none.
 _REST = """
 INSERT INTO copytrade_copyorder (id, signal_id, subscription_id, leg, account_id, master_order_id,
     kind, symbol, side, rank, client_order_id, state, reason, type, carried_in, sent, filled,
@@ -90,7 +93,8 @@ SELECT gen_random_uuid(), signal_id, subscription_id, leg + 1, account_id, maste
     kind, symbol, side, rank,
     'c' || substr(encode(sha256(convert_to(
         signal_id::text || subscription_id::text || (leg + 1)::text, 'UTF8')), 'hex'), 1, 27),
-    'PLANNED', '', '', 0, 0, 0, 0, '', %s, %s, %s, 0, '', false, 0, 0
+    'PLANNED', '', '', 0, 0, 0, 0, '', %s, %s,
+    %s::timestamptz + make_interval(secs => least(2 ^ (leg + 1), 300)), 0, '', false, 0, 0
 FROM copytrade_copyorder WHERE id = ANY(%s)
 ON CONFLICT (signal_id, subscription_id, leg) DO NOTHING
 """
@@ -113,16 +117,23 @@ class Begun:
 
 
 def write_decisions(decided: Sequence[tuple[Facts, Decision]], *, now: datetime) -> list[Begun]:
-    """Write what was decided, inside the transaction that holds the legs; what is to be done."""
+    """Write what was decided, inside the transaction that holds the legs; what is to be done.
+
+    A leg that another worker sent between the reading of the claim and its locks is left alone: its
+    facts are those of before.
+    """
     if not decided:
         return []
     token = uuid.uuid4()
     until = now + timedelta(seconds=settings.COPY_LEASE_SECONDS)
     rows = [
-        _decision_row(leg, decision, token=token, until=until, now=now) for leg, decision in decided
+        (*_decision_row(leg, decision, token=token, until=until, now=now), leg.state, leg.sends)
+        for leg, decision in decided
     ]
     with connection.cursor() as cursor:
         cursor.execute(_DECIDE, [now, *columns(rows)])
+        ours = {row[0] for row in cursor.fetchall()}
+        decided = [(leg, decision) for leg, decision in decided if leg.id in ours]
         carried = list(_carries(decided))
         if carried:
             cursor.execute(_CARRY, [now, *columns(carried)])
@@ -167,6 +178,8 @@ def _carries(
             found.append((leg.subscription_id, leg.symbol, Decimal(0)))
         elif isinstance(decision, Skip) and decision.sized and decision.reason == "accumulated":
             found.append((leg.subscription_id, leg.symbol, decision.sized.carried))
+        elif isinstance(decision, Skip) and leg.carried_in:  # taken along by what was not heard
+            found.append((leg.subscription_id, leg.symbol, leg.carried + leg.carried_in))
     return found
 
 
@@ -184,7 +197,7 @@ def write_outcomes(finished: Sequence[tuple[Begun, Change]], *, now: datetime) -
                 cursor.execute(_END_TARGET, [now, *columns(targets)])
             rests = [change.leg.id for change in kept if change.rest_to_close]
             if rests:
-                cursor.execute(_REST, [now, now, now + timedelta(seconds=2), rests])
+                cursor.execute(_REST, [now, now, now, rests])
     return kept
 
 
