@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.conf import settings
 
-from agora.lib.outcome import OutsideError, Rejected, Temporary
+from agora.lib.outcome import OutsideError, Rejected, Temporary, Unknown
 from copytrade.exchange import reasons
 from copytrade.exchange.types import OrderReport
 from copytrade.reasons import REASONS
@@ -140,6 +140,15 @@ def of_failure(leg: Facts, decision: object, error: OutsideError, *, now: dateti
         error=error.message,
         failed=_is_accounts(error),
     )
+
+
+def of_slow(leg: Facts, decision: object, *, now: datetime) -> Change:
+    """No answer while everybody else had theirs: nobody waits on, it is looked up once it is over."""
+    error = Unknown("The exchange took longer than for others.", code=reasons.TIMEOUT)
+    change = of_failure(leg, decision, error, now=now)
+    over = now + timedelta(seconds=settings.COPY_SEND_TIMEOUT)
+    change.again_at = max(change.again_at or over, over)
+    return change
 
 
 def _of_refusal(leg: Facts, error: Rejected, *, now: datetime) -> Change:

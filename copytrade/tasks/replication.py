@@ -44,6 +44,10 @@ def sweep_legs() -> None:
     together = {signal_id for signal_id, legs in legs_of.items() if legs >= _TOGETHER}
     for signal_id in together:
         work.nudge(FAN_OUT_TASK, pk=signal_id)
-    for pk, signal_id in rows:
-        if signal_id not in together:
+    single = [pk for pk, signal_id in rows if signal_id not in together]
+    if len(single) >= _TOGETHER:
+        # Side by side here: as tasks of their own, slow accounts would keep every worker waiting.
+        engine.work_through(Selection(ids=single))
+    else:
+        for pk in single:
             work.nudge(engine.EXECUTE_TASK, pk=pk)

@@ -1,13 +1,15 @@
 """From a signal to the followers' orders, judged by the exchange sandbox's own books (EXE-1)."""
 
+import time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from agora.sandbox.client import SandboxControl
-from copytrade.models import CopyPosition, Fill, LedgerEntry, Subscription
+from copytrade.models import CopyOrder, CopyPosition, Fill, LedgerEntry, Subscription
 from tests.copying import mark, new_follower, new_strategy, new_subscription
-from tests.copytrade.replicating import settle, signal
+from tests.copytrade.replicating import settle, signal, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,3 +87,24 @@ def test_every_follower_has_a_row_and_only_those_due_an_order(sandbox: SandboxCo
     ]
     placed = [len(_orders(sandbox, f.label)) for f in followers]
     assert placed == [0, 0, 1, 1, 1]
+
+
+@pytest.mark.fault
+def test_a_slow_account_keeps_no_worker_waiting(sandbox: SandboxControl, settings: Any) -> None:
+    settings.COPY_SEND_TIMEOUT = 30
+    strategy = new_strategy()
+    followers = [new_follower(control=sandbox) for _ in range(12)]
+    for follower in followers:
+        new_subscription(strategy=strategy, follower=follower)
+    published = signal(strategy)
+    slow = CopyOrder.objects.filter(signal=published).order_by("rank").first()
+    assert slow is not None
+    sandbox.fault("POST /binance/api/v3/order", "delay", delay=20, match=slow.client_order_id)
+
+    began = time.monotonic()
+    work(published)
+
+    assert time.monotonic() - began < 10
+    slow.refresh_from_db()
+    assert (slow.state, slow.lease_token) == ("SENDING", None)
+    assert CopyOrder.objects.filter(signal=published, state="FILLED").count() == 11
