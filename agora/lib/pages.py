@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import IO, Concatenate, ParamSpec
 
 from django.conf import settings
 from django.forms.renderers import TemplatesSetting
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 P = ParamSpec("P")
@@ -64,3 +64,11 @@ def next_or(request: HttpRequest, default: str) -> str:
     ):
         return target
     return default
+
+
+def attachment(file: IO[bytes], *, name: str, content_type: str) -> FileResponse:
+    """A file to be saved, never kept by a cache; closed once it is sent."""
+    response = FileResponse(file, as_attachment=True, filename=name, content_type=content_type)
+    response["Cache-Control"] = "no-store"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -109,6 +109,8 @@ def _write_json(file: IO[bytes], rows: QuerySet[Any], columns: Sequence[Column])
 
 
 def _write_xlsx(file: IO[bytes], rows: QuerySet[Any], columns: Sequence[Column]) -> None:
+    if rows.order_by()[: MOST_XLSX_ROWS + 1].count() > MOST_XLSX_ROWS:
+        raise TooManyRows
     book = xlsxwriter.Workbook(
         file,
         {
@@ -127,8 +129,6 @@ def _write_xlsx(file: IO[bytes], rows: QuerySet[Any], columns: Sequence[Column])
         sheet.write_string(0, place, column.name, bold)
     values = _values(rows, columns, spreadsheet=True)
     for line, row in enumerate(values.iterator(chunk_size=_BATCH), start=1):
-        if line > MOST_XLSX_ROWS:
-            raise TooManyRows
         for place, value in enumerate(row):
             if value is not None:
                 sheet.write_string(line, place, value)

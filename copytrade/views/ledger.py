@@ -7,7 +7,7 @@ import redis
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -16,12 +16,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.access import signed_in
 from agora.lib import throttle
+from agora.lib.pages import attachment
 from copytrade.forms.ledger import BookForm, HistoryForm
 from copytrade.models import ExchangeAccount
 from copytrade.selectors import history, proof
 from copytrade.selectors.risk import zone_of
 from copytrade.services import proof as proving
-from copytrade.services.exports import COLUMNS, FORMS, Exported, ExportRefused, export_history
+from copytrade.services.exports import COLUMNS, FORMS, ExportRefused, export_history
 
 ROWS_PER_PAGE = 50
 _WITHOUT_CURSOR = ("older", "what", "form")
@@ -83,20 +84,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     except ExportRefused as refusal:
         messages.error(request, str(refusal.message))
         return redirect("copy-ledger")
-    return file_response(exported)
-
-
-def file_response(exported: Exported) -> FileResponse:
-    """A file to be saved, never kept by a cache; closed once it is sent."""
-    response = FileResponse(
-        exported.file,
-        as_attachment=True,
-        filename=exported.name,
-        content_type=exported.content_type,
-    )
-    response["Cache-Control"] = "no-store"
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
+    return attachment(exported.file, name=exported.name, content_type=exported.content_type)
 
 
 def _may_export(who: str) -> bool:

@@ -61,11 +61,12 @@ class Api:
         named = {**self.headers, **(headers or {})}
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         response = self.client.generic(method, path, data, content_type=content_type, headers=named)
+        content = response.getvalue()  # files are streamed
         try:
-            parsed = json.loads(response.content)
+            parsed = json.loads(content)
         except ValueError:
             parsed = None
-        return Answer(response.status_code, parsed, response.headers, response.content)
+        return Answer(response.status_code, parsed, response.headers, content)
 
     def get(self, path: str, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
