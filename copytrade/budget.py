@@ -13,7 +13,6 @@ import functools
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -150,8 +149,9 @@ class _Memory:
     """What this process knows by itself of one exchange. Times in seconds since 1970."""
 
     epoch: str = ""
-    # Of each grant of the last minute: when, how much, and whether Redis has counted it.
-    grants: deque[tuple[float, int, bool]] = field(default_factory=deque)
+    # Weight granted here in the last minute, by second; and what of that Redis has not counted.
+    granted: dict[int, int] = field(default_factory=dict)
+    uncounted: dict[int, int] = field(default_factory=dict)
     used_weight: int = 0
     used_at: float = 0.0
     blocked_until: float = 0.0
@@ -159,14 +159,17 @@ class _Memory:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def prune(self, now: float) -> None:
-        while self.grants and self.grants[0][0] <= now - _WINDOW:
-            self.grants.popleft()
+        for kept in (self.granted, self.uncounted):
+            for second in [second for second in kept if second + 1 <= now - _WINDOW]:
+                del kept[second]
 
-    def weight(self, *, uncounted_only: bool = False) -> int:
-        return sum(weight for _, weight, counted in self.grants if not (counted and uncounted_only))
+    def add(self, now: float, weight: int, *, counted: bool) -> None:
+        for kept in (self.granted,) if counted else (self.granted, self.uncounted):
+            kept[int(now)] = kept.get(int(now), 0) + weight
 
-    def counted(self) -> None:
-        self.grants = deque((at, weight, True) for at, weight, _ in self.grants)
+    @property
+    def used(self) -> int:
+        return sum(self.granted.values())
 
 
 @functools.cache
@@ -236,8 +239,8 @@ def _shared(
         orders,
         memory.epoch,
         secrets.token_hex(8),
-        memory.weight(uncounted_only=True),
-        memory.weight(),
+        sum(memory.uncounted.values()),
+        memory.used,
         memory.used_weight,
         int(max(0.0, clock - memory.used_at) * 1000),
         int(max(0.0, memory.blocked_until - clock) * 1000),
@@ -245,9 +248,8 @@ def _shared(
     ]
     granted, wait, added, epoch, held = _script(settings.REDIS_URL)(keys=keys, args=arguments)
     memory.epoch = epoch.decode()
-    memory.counted()
-    if added:
-        memory.grants.append((clock, int(added), True))
+    memory.uncounted.clear()
+    memory.add(clock, int(added), counted=True)
     return Grant(int(granted), int(wait) / 1000, frozenset(int(index) for index in held))
 
 
@@ -257,7 +259,7 @@ def _alone(memory: _Memory, *, weights: Sequence[int], urgent: bool, clock: floa
         return Grant(0, memory.blocked_until - clock)
     limit = settings.EXCHANGE_WEIGHT_PER_MINUTE
     share = _caps(limit * ALONE_SHARE // 100, urgent=urgent)[0]
-    used = memory.weight()
+    used = memory.used
     seen = memory.used_weight if int(memory.used_at // _WINDOW) == int(clock // _WINDOW) else 0
     granted = spent = 0
     for weight in weights:
@@ -265,9 +267,8 @@ def _alone(memory: _Memory, *, weights: Sequence[int], urgent: bool, clock: floa
         if used + total > share or seen + total > _caps(limit, urgent=urgent)[0]:
             break
         granted, spent = granted + 1, total
-    if spent:
-        memory.grants.append((clock, spent, False))
-    oldest = memory.grants[0][0] + _WINDOW - clock if memory.grants else _WINDOW
+    memory.add(clock, spent, counted=False)
+    oldest = min(memory.granted) + 1 + _WINDOW - clock
     return Grant(granted, 0.0 if granted == len(weights) else max(0.1, oldest))
 
 
