@@ -65,7 +65,7 @@ def quantity(value: object) -> str:
 
 
 @cache
-def _marks(locale: Locale) -> tuple[dict[int, str | None], str]:
+def _marks(locale: Locale) -> tuple[dict[int, str], str]:
     """How a locale writes Python's own grouping and point, and what it puts after a percentage."""
     example = format_decimal(Decimal("1111.5"), format="#,##0.0", locale=locale)
     marks = str.maketrans({",": example[1], ".": example[5]})

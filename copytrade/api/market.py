@@ -4,7 +4,6 @@ import re
 from decimal import Decimal
 from typing import ClassVar
 
-from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ParseError
@@ -133,5 +132,6 @@ def _size(request: Request) -> int:
 def _url(request: Request, cursor: str | None) -> str | None:
     if cursor is None:
         return None
-    kept = [(name, value) for name, value in request.query_params.items() if name != "cursor"]
-    return request.build_absolute_uri(f"{request.path}?{urlencode([*kept, ('cursor', cursor)])}")
+    query = request.query_params.copy()
+    query["cursor"] = cursor
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

@@ -28,7 +28,7 @@ class StrategyChange(rest.StrictSerializer):
     symbols = serializers.ListField(
         child=rest.Text(max_length=20), max_length=50, help_text="Pairs in USDT: `BTC/USDT`."
     )
-    style = serializers.ChoiceField(choices=STYLES)
+    style = serializers.ChoiceField(choices=STYLES)  # type: ignore[assignment]
     copy_on = serializers.ChoiceField(
         choices=COPY_ON,
         help_text="`fill` copies resting orders as they fill, `accept` while they rest.",
@@ -73,7 +73,7 @@ class StrategyView(serializers.Serializer[Any]):
     name = serializers.CharField()
     exchange = serializers.CharField()
     symbols = serializers.ListField(child=serializers.CharField())
-    style = serializers.ChoiceField(choices=STYLES)
+    style = serializers.ChoiceField(choices=STYLES)  # type: ignore[assignment]
     copy_on = serializers.ChoiceField(choices=COPY_ON)
     min_equity = serializers.CharField()
     max_followers = serializers.IntegerField()

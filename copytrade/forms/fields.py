@@ -16,7 +16,7 @@ class AmountField(forms.CharField):
         options.setdefault("max_length", 40)
         super().__init__(**options)  # type: ignore[arg-type]
 
-    def clean(self, value: object) -> "Decimal | None":  # type: ignore[override]
+    def clean(self, value: object) -> "Decimal | None":
         text = super().clean(value)
         if not text:
             return None
@@ -38,7 +38,7 @@ def _not_a_number() -> forms.ValidationError:
 class PairsField(forms.CharField):
     """Pairs parted by commas, spaces or lines, as a list of their names in capitals."""
 
-    def clean(self, value: object) -> list[str]:  # type: ignore[override]
+    def clean(self, value: object) -> list[str]:
         text = super().clean(value)
         return [part.upper() for part in text.replace(",", " ").split()]
 

@@ -1,5 +1,6 @@
 """What followers are told of a strategy that they copy, in the transaction of what happened."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.urls import reverse
@@ -69,7 +70,7 @@ def _tell(
     level: Notice.Level,
     subject: str,
     body: str,
-    params: dict[str, str | int],
+    params: Mapping[str, str],
     now: datetime,
 ) -> None:
     following = strategy.subscriptions.exclude(

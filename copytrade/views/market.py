@@ -6,7 +6,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
@@ -116,5 +115,6 @@ def _found(search: Search) -> str:
 def _page_url(request: HttpRequest, cursor: str | None) -> str:
     if cursor is None:
         return ""
-    kept = [(k, v) for k, v in request.GET.items() if k != "cursor" and v]
-    return "?" + urlencode([*kept, ("cursor", cursor)])
+    query = request.GET.copy()
+    query["cursor"] = cursor
+    return f"?{query.urlencode()}"
