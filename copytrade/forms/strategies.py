@@ -73,7 +73,7 @@ class StrategyForm(forms.Form):
         self.add_error(field, forms.ValidationError(str(refusal.message), code=refusal.code))
 
 
-class _AccountField(forms.ModelChoiceField[ExchangeAccount]):
+class _AccountField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: ExchangeAccount) -> str:
         return f"{obj.label} ({obj})"
 
