@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from copytrade.api import history, market, risk, signals, strategies
+from copytrade.api import desk, history, market, risk, signals, strategies
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("strategies", market.Strategies.as_view(), name="copy_strategies"),
@@ -31,6 +31,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "strategies/<uuid:strategy_id>/trades",
         strategies.MasterTrades.as_view(),
         name="copy_strategy_trades",
+    ),
+    path("strategies/<uuid:strategy_id>/orders", desk.MasterOrders.as_view(), name="copy_orders"),
+    path(
+        "strategies/<uuid:strategy_id>/orders/<uuid:order_id>",
+        desk.MasterOrderById.as_view(),
+        name="copy_order",
     ),
     path("invitations/<str:code>", strategies.Invitation.as_view(), name="copy_invitation"),
     path("trades", history.Trades.as_view(), name="copy_trades"),

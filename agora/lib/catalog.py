@@ -123,6 +123,11 @@ CATALOG: dict[str, Kind] = {
     "strategy_deleted": Kind(
         409, _("Strategy deleted"), _("It cannot be changed; publish a new one.")
     ),
+    "order_conflict": Kind(
+        409,
+        _("Not possible now"),
+        _("The order or its strategy is not in a state that allows this: see reason."),
+    ),
     # --- us
     "unavailable": Kind(
         503,

@@ -1,7 +1,7 @@
 """How a master's order looks: a word, an icon and a colour, each enough by itself."""
 
 from django import template
-from django_stubs_ext import StrOrPromise
+from django.utils.functional import Promise
 
 from copytrade.models import MasterOrder, Signal
 from copytrade.reasons import text_of
@@ -29,7 +29,7 @@ def order_icon(order: MasterOrder) -> str:
 
 
 @register.filter
-def reason_text(order: MasterOrder) -> StrOrPromise:
+def reason_text(order: MasterOrder) -> "str | Promise":
     """Why an order ended otherwise than asked for, as a sentence; "" when there is nothing to say."""
     return text_of(order.reason) if order.reason else ""
 
