@@ -53,7 +53,7 @@ def in_hand(doing: str, **changes: object) -> tuple[Facts, object]:
     decision, state, kind = DOINGS[doing]
     before = "PLANNED" if decision in (Send, Cancel) else state
     made = a_leg(state=before, kind=kind, asked_at=NOW, **changes)
-    return made, decision.__new__(decision)
+    return made, object.__new__(decision)
 
 
 def check(old: str, leg: Facts, change: Change) -> None:
