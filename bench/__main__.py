@@ -19,6 +19,8 @@ NAMES = (
     "copy_fanout",
     "copy_fanout_latency",
     "copy_first",
+    "market_page",
+    "market_deep",
 )
 
 

@@ -11,6 +11,7 @@ from statistics import median
 import redis
 from celery import current_app
 from django.db import connection
+from kombu import Producer
 
 from bench import copying, tasks
 from bench.copying import Crowd
@@ -61,7 +62,7 @@ def _commit() -> float:
     return time.perf_counter() - began
 
 
-def _there_and_back(store: redis.Redis, producer: object) -> float:
+def _there_and_back(store: redis.Redis, producer: Producer) -> float:
     key = f"bench:{uuid.uuid4()}"
     began = time.perf_counter()
     current_app.send_task(tasks.ECHO, kwargs={"id": key}, queue=tasks.QUEUE, producer=producer)

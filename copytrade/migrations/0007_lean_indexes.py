@@ -5,59 +5,106 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('copytrade', '0006_watch'),
+        ("copytrade", "0006_watch"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='copyorder',
-            name='account',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='legs', to='copytrade.exchangeaccount'),
+            model_name="copyorder",
+            name="account",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="legs",
+                to="copytrade.exchangeaccount",
+            ),
         ),
         migrations.AlterField(
-            model_name='copyorder',
-            name='client_order_id',
-            field=models.CharField(max_length=28, verbose_name='client order id'),
+            model_name="copyorder",
+            name="client_order_id",
+            field=models.CharField(max_length=28, verbose_name="client order id"),
         ),
         migrations.AlterField(
-            model_name='copyorder',
-            name='master_order',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='copytrade.masterorder'),
+            model_name="copyorder",
+            name="master_order",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="copytrade.masterorder",
+            ),
         ),
         migrations.AlterField(
-            model_name='copyorder',
-            name='signal',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='legs', to='copytrade.signal'),
+            model_name="copyorder",
+            name="signal",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="legs",
+                to="copytrade.signal",
+            ),
         ),
         migrations.AlterField(
-            model_name='copyorder',
-            name='subscription',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='legs', to='copytrade.subscription'),
+            model_name="copyorder",
+            name="subscription",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="legs",
+                to="copytrade.subscription",
+            ),
         ),
         migrations.AlterField(
-            model_name='fill',
-            name='account',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='copytrade.exchangeaccount'),
+            model_name="fill",
+            name="account",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="fills",
+                to="copytrade.exchangeaccount",
+            ),
         ),
         migrations.AlterField(
-            model_name='fill',
-            name='strategy',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='copytrade.strategy'),
+            model_name="fill",
+            name="strategy",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="fills",
+                to="copytrade.strategy",
+            ),
         ),
         migrations.AlterField(
-            model_name='fill',
-            name='subscription',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='copytrade.subscription'),
+            model_name="fill",
+            name="subscription",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="fills",
+                to="copytrade.subscription",
+            ),
         ),
         migrations.AlterField(
-            model_name='ledgerentry',
-            name='account',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='copytrade.exchangeaccount'),
+            model_name="ledgerentry",
+            name="account",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="entries",
+                to="copytrade.exchangeaccount",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='copyorder',
-            constraint=models.UniqueConstraint(fields=('client_order_id',), name='copytrade_leg_client_id'),
+            model_name="copyorder",
+            constraint=models.UniqueConstraint(
+                fields=("client_order_id",), name="copytrade_leg_client_id"
+            ),
         ),
     ]
