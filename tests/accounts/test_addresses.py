@@ -123,6 +123,13 @@ def test_x_addresses_that_the_standard_refuses(wrong: str) -> None:
     assert code_of(Chain.XRP, wrong) == "form"
 
 
+@pytest.mark.parametrize(("flag", "tag"), [(0, 1), (1, LARGEST_TAG + 1), (2, 0)])
+def test_an_x_address_whose_tag_and_flag_do_not_fit_is_refused(flag: int, tag: int) -> None:
+    content = b"\x05\x44" + b"\x07" * 20 + bytes([flag]) + tag.to_bytes(8, "little")
+
+    assert code_of(Chain.XRP, encode_base58check(content, alphabet=XRP_ALPHABET)) == "form"
+
+
 @pytest.mark.parametrize(
     ("chain", "address"),
     [
