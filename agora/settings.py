@@ -425,6 +425,9 @@ SPECTACULAR_SETTINGS = {
         "StrategyState": "copytrade.api.strategy_schema.STRATEGY_STATES",
         "StrategyStyle": "copytrade.api.strategy_schema.STYLES",
         "CopyOn": "copytrade.api.strategy_schema.COPY_ON",
+        "MasterOrderState": "copytrade.api.desk_schema.MASTER_ORDER_STATES",
+        "MasterOrderSource": "copytrade.api.desk_schema.SOURCES",
+        "MasterOrderType": "copytrade.api.desk_schema.TYPES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -305,7 +305,9 @@ def _note_attention(order: MasterOrder, error: str, now: datetime) -> None:
     _note(order, action="master_order.needs_attention", evidence=evidence, now=now)
 
 
-def _note(order: MasterOrder, *, action: str, evidence: Mapping[str, object], now: datetime) -> None:
+def _note(
+    order: MasterOrder, *, action: str, evidence: Mapping[str, object], now: datetime
+) -> None:
     audit.record(
         actor=ACTOR,
         action=action,

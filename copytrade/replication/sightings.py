@@ -170,7 +170,9 @@ def _figures(order: MasterOrder) -> dict[str, object]:
     }
 
 
-def _note(order: MasterOrder, *, action: str, evidence: Mapping[str, object], now: datetime) -> None:
+def _note(
+    order: MasterOrder, *, action: str, evidence: Mapping[str, object], now: datetime
+) -> None:
     audit.record(
         actor=ACTOR,
         action=action,

@@ -40,7 +40,7 @@ def path(strategy: Strategy, rest: str = "") -> str:
     return f"/copy/strategies/{strategy.pk}/desk/{rest}"
 
 
-def hidden(page: HttpResponse) -> dict[str, str]:
+def hidden(page: "HttpResponse | Any") -> dict[str, str]:
     """The values that the page's form would send."""
     found = re.findall(
         r'<input type="hidden" name="(\w+)"(?: value="([^"]*)")?', page.content.decode()
@@ -48,7 +48,7 @@ def hidden(page: HttpResponse) -> dict[str, str]:
     return {name: value for name, value in found if name != "csrfmiddlewaretoken"}
 
 
-def text(page: HttpResponse) -> str:
+def text(page: "HttpResponse | Any") -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.content.decode()))
 
 
