@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import translation
 
@@ -68,13 +68,12 @@ def notify(
         created_at=now,
         next_attempt_at=now if email else None,
     )
-    try:
-        with transaction.atomic():
-            notice.save(force_insert=True)
-    except IntegrityError:
-        if dedupe_key and Notice.objects.filter(user=user, dedupe_key=dedupe_key).exists():
+    if dedupe_key:
+        Notice.objects.bulk_create([notice], ignore_conflicts=True)
+        if not Notice.objects.filter(pk=notice.pk).exists():
             return None
-        raise
+    else:
+        notice.save(force_insert=True)
     if email:
         work.nudge_after_commit(DELIVER_TASK, pk=notice.pk)
     return notice
