@@ -82,7 +82,6 @@ class _Run:
         self._venue = runner.venue()
         self._markets = runner.run(self._venue.markets(), timeout=_MARKETS_SECONDS)
         self._unrecorded: dict[uuid.UUID, Begun] = {}
-        self._collisions = 0
         self._worked = 0
         self._clashes = 0
 
