@@ -68,7 +68,7 @@ def test_drift_is_what_the_exchange_has_beyond_the_position(sandbox: SandboxCont
 
 
 def test_what_others_trade_on_the_account_is_no_drift(sandbox: SandboxControl) -> None:
-    subscription, leg = _copied(sandbox)
+    _subscription, leg = _copied(sandbox)
     other = new_subscription(strategy=new_strategy(), follower=None)
     Subscription.objects.filter(pk=other.pk).update(account=leg.account_id)
     other.refresh_from_db()
