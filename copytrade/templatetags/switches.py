@@ -28,3 +28,11 @@ def switches_of(
 def may_release(switch: KillSwitch, user: User) -> bool:
     """Whether the person themself engaged it; what Agora engaged, Agora releases."""
     return switch.engaged_by == f"user:{user.pk}"
+
+
+@register.filter
+def stopped_name(switch: KillSwitch) -> str:
+    """The strategy that the switch is about; "" for a wider one."""
+    if switch.subscription is not None:
+        return switch.subscription.strategy.name
+    return switch.strategy.name if switch.strategy else ""
