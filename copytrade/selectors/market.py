@@ -56,6 +56,13 @@ def _decimal(text: str) -> Decimal:
     return value
 
 
+def _number(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**31:
+        raise ValueError(text)
+    return value
+
+
 def _moment(text: str) -> datetime:
     value = datetime.fromisoformat(text)
     if value.tzinfo is None:
@@ -68,7 +75,7 @@ SORTS = {
     "pnl": Sort(_("Profit and loss"), "pnl", _decimal),
     "drawdown": Sort(_("Smallest drawdown"), "max_drawdown", _decimal, ascending=True),
     "sharpe": Sort(_("Sharpe ratio"), "sharpe_order", _decimal),
-    "copiers": Sort(_("Copiers"), "strategy__copiers", int),
+    "copiers": Sort(_("Copiers"), "strategy__copiers", _number),
     "aum": Sort(_("Copied capital"), "strategy__aum", _decimal),
     "newest": Sort(_("Newest"), "strategy__created_at", _moment),
 }
@@ -159,8 +166,15 @@ def _matching(found: QuerySet[TrackRecord], text: str) -> QuerySet[TrackRecord]:
 
 
 def _beyond(sort: Sort, position: tuple[Any, uuid.UUID], *, below: bool) -> Func:
-    """(value, id) beyond the position, compared as a row, which an index on both serves."""
-    here = Func(F(sort.field), F("strategy_id"), function="ROW", output_field=BooleanField())
+    """(value, id) beyond the position, compared as a row, which an index on both serves.
+
+    Both columns have to be of one table for that, so the id is the strategy's own where its value
+    is; the ORM would take the record's foreign key instead.
+    """
+    strategy = Strategy._meta
+    own = strategy.pk.get_col(strategy.db_table)
+    key = own if sort.field.startswith("strategy__") else F("strategy_id")
+    here = Func(F(sort.field), key, function="ROW", output_field=BooleanField())
     there = Func(*map(Value, position), function="ROW", output_field=BooleanField())
     return Func(
         here,
