@@ -54,6 +54,7 @@ def signal(
     order: MasterOrder | None = None,
     of: str | None = None,
     at: datetime | None = None,
+    price: Decimal = PRICE,
     **changes: Any,
 ) -> Signal:
     """Publish one event of a master's order; its nudge is dropped, tests do the work themselves."""
@@ -66,7 +67,7 @@ def signal(
             kind=kind,
             symbol="BTC/USDT",
             type=type,
-            price=PRICE,
+            price=price,
             at=at or now,
             now=now,
             master_order=made,
