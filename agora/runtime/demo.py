@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from agora.runtime import parts
+from agora.runtime import parts, telling
 from agora.runtime.ending import Stopped, stops_on_signals
 from agora.runtime.folder import FolderInUse, port_is_free
 from agora.runtime.invented import any_address, any_cpf
@@ -48,13 +48,19 @@ class Demo:
         self.follower = Follower(self.data / "logs", out=out)
         self.password = ""
         self.env: dict[str, str] = {}
+        self.exchange_control = (
+            ""  # of the sandbox; a real exchange's accounts are not ours to make
+        )
         self._next_block = 0.0
 
     def run(self) -> int:
         try:
             with stops_on_signals():
                 services = Services(
-                    data=self.data, environ=os.environ, on_orphans=self._tell_orphans
+                    data=self.data,
+                    environ=os.environ,
+                    sandbox_flags=["--binance-prices", "path"],
+                    on_orphans=self._tell_orphans,
                 )
                 self._say(f"Starting in {self.data} …")
                 with services:
@@ -78,8 +84,8 @@ class Demo:
         prepared = self._start_agora(services, port=port)
         self._say(f"Ready after {time.monotonic() - self.began:.1f} s.")
         if self.once:
-            return self._buy_once(services, port=port, email=prepared["accounts"]["once"])
-        self._greet(port=port, accounts=prepared["accounts"])
+            return self._act_once(services, port=port, prepared=prepared)
+        self._greet(port=port, prepared=prepared)
         return self._watch(services)
 
     def _start_agora(self, services: Services, *, port: int) -> dict[str, Any]:
@@ -130,6 +136,8 @@ class Demo:
             "PROMETHEUS_MULTIPROC_DIR": str(parts.metrics_folder(services.folder)),
         }
         given = {name: os.environ[name] for name in ours if os.environ.get(name)}
+        if services.env["BINANCE_BASE_URL"].startswith(services.sandbox_url):
+            self.exchange_control = services.sandbox_url
         return {**services.env, **ours, **given, "PYTHONUNBUFFERED": "1"}
 
     def _prepare(self) -> dict[str, Any]:
@@ -150,7 +158,12 @@ class Demo:
     def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],
-            env={**os.environ, **self.env, "AGORA_DEMO_PASSWORD": self.password},
+            env={
+                **os.environ,
+                **self.env,
+                "AGORA_DEMO_PASSWORD": self.password,
+                "AGORA_DEMO_SANDBOX": self.exchange_control,
+            },
             cwd=PROJECT,
             capture_output=True,
             text=True,
@@ -158,7 +171,21 @@ class Demo:
             timeout=_PYTHON_LIMIT,
         )
 
-    def _buy_once(self, services: Services, *, port: int, email: str) -> int:
+    def _act_once(self, services: Services, *, port: int, prepared: Mapping[str, Any]) -> int:
+        program = Program(
+            url=f"http://127.0.0.1:{port}",
+            out=self.out,
+            meanwhile=lambda: self._look_after(services),
+        )
+        self._buy(program, email=prepared["accounts"]["once"])
+        if prepared["copying"] is not None:
+            self._copy(program, prepared["copying"])
+        self._say("")
+        program.show("Audit trail", self._verify_audit)
+        self._say(f"\nDone in {time.monotonic() - self.began:.1f} s.")
+        return 0
+
+    def _buy(self, program: Program, *, email: str) -> None:
         self._say(f"\nOne order, as a program of {email} places it:")
         person: dict[str, object] = {
             "full_name": "Once Demo",
@@ -167,15 +194,32 @@ class Demo:
             "wallet_address": any_address(),
             "consent": True,
         }
-        program = Program(
-            url=f"http://127.0.0.1:{port}",
-            out=self.out,
-            meanwhile=lambda: self._look_after(services),
-        )
         program.buy(email=email, password=self.password, person=person, limit=ORDER_LIMIT)
-        program.show("Audit trail", self._verify_audit)
-        self._say(f"\nDone in {time.monotonic() - self.began:.1f} s.")
-        return 0
+
+    def _copy(self, program: Program, copying: Mapping[str, Any]) -> None:
+        """Trade as the master, and tell what became of it at each follower; raises LegFailed."""
+        self._say(f"\nOne order of a master, as a program of {copying['master']} places it:")
+        signal = program.trade(
+            email=copying["master"],
+            password=self.password,
+            strategy_id=copying["strategy"],
+            order=copying["order"],
+            limit=ORDER_LIMIT,
+        )
+        self._say(f"\nWhat became of it at the followers of “{copying['name']}”:")
+        done = self._python("-m", "agora.runtime.copies", signal)
+        if not done.stdout:
+            raise LegFailed(f"Copies: {done.stderr}")
+        told = json.loads(done.stdout.splitlines()[-1])
+        for line in telling.copies(told):
+            self._say(line)
+        if told["waiting"]:
+            raise LegFailed(f"Copies: no outcome in time for {', '.join(told['waiting'])}.")
+        if told["differences"]:
+            raise LegFailed(
+                "\n".join(["Copies: the exchange's books differ.", *told["differences"]])
+            )
+        self._say("  The exchange's own books say the same.")
 
     def _watch(self, services: Services) -> NoReturn:
         """Show the logs until a signal comes or a part ends; raises Stopped or PartFailed."""
@@ -192,24 +236,15 @@ class Demo:
             services.tick()
             self._next_block = time.monotonic() + _CHAIN_EVERY
 
-    def _greet(self, *, port: int, accounts: Mapping[str, str]) -> None:
-        site = f"http://localhost:{port}"
+    def _greet(self, *, port: int, prepared: Mapping[str, Any]) -> None:
         self._say(
-            f"""
-  Agora runs.   {site}
-
-  Buyer         {accounts["buyer"]}      password  {self.password}
-  Officer       {accounts["officer"]}  password  {self.password}
-
-  Try next
-    {site}/account/signup/   sign up, onboard, buy 0.5 AAPL and watch it minted
-    {site}/buy/              the same as the buyer above
-    {site}/admin/            orders, custody, mints and the audit trail as the officer
-    {site}/api/docs/         the API, with a token of {site}/account/tokens/
-    {"make doctor":<{len(site) + 18}}   in another terminal: is everything as it should be?
-
-  Data, secrets and logs are in {self.data}. Ctrl-C stops everything.
-"""
+            telling.greeting(
+                site=f"http://localhost:{port}",
+                password=self.password,
+                accounts=prepared["accounts"],
+                copying=prepared["copying"],
+                data=self.data,
+            )
         )
 
     def _tell_orphans(self, names: list[str]) -> None:

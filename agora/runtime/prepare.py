@@ -1,7 +1,7 @@
 """Makes the demo's database, contract and accounts ready: `python -m agora.runtime.prepare`.
 
 One process for all of it, because loading Django is what takes the time. Its last line of output
-is JSON: the contract's address and the accounts. Everything here may be repeated.
+is JSON: the contract's address, the accounts, and copy trading. Everything here may be repeated.
 """
 
 import json
@@ -13,6 +13,8 @@ from typing import Any
 
 import django
 
+from agora.sandbox.client import SandboxControl
+
 
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agora.settings")
@@ -20,7 +22,7 @@ def main() -> int:
     # Imported here, because models exist only after the set-up.
     from django.core.management.base import CommandError
 
-    from agora.runtime import demo_accounts
+    from agora.runtime import demo_accounts, demo_copying
 
     password = os.environ["AGORA_DEMO_PASSWORD"]
     once = "--once" in sys.argv[1:]
@@ -35,7 +37,12 @@ def main() -> int:
         accounts["once"] = demo_accounts.add_person(
             email=f"once-{secrets.token_hex(4)}@{demo_accounts.DOMAIN}", password=password
         )
-    print(json.dumps({"contract": contract, "accounts": accounts}))
+    copying = None
+    if sandbox := os.environ.get("AGORA_DEMO_SANDBOX"):
+        copying = demo_copying.ensure(
+            control=SandboxControl(sandbox), password=password, begin=not once
+        )
+    print(json.dumps({"contract": contract, "accounts": accounts, "copying": copying}))
     return 0
 
 
