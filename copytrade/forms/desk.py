@@ -32,7 +32,7 @@ class _DeskForm(forms.Form):
 class TicketForm(_DeskForm):
     """An order: side, type, pair, how much, and at which price."""
 
-    UNITS = [("base", _("of the asset itself")), ("quote", _("of its value in %s") % QUOTE)]
+    UNITS = [("base", _("units of the asset")), ("quote", QUOTE)]
     SHOWN_AT = {"quantity": "amount"}
 
     symbol = forms.ChoiceField(label=_("Pair"))
@@ -47,7 +47,7 @@ class TicketForm(_DeskForm):
     )
     amount = AmountField(label=_("How much"))
     unit = forms.ChoiceField(
-        label=_("The amount is"), choices=UNITS, widget=forms.RadioSelect, initial="base"
+        label=_("Counted in"), choices=UNITS, widget=forms.RadioSelect, initial="base"
     )
     price = AmountField(
         label=_("Limit price, USDT"),
