@@ -2,7 +2,16 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from copytrade.api import desk, history, market, risk, signals, strategies
+from copytrade.api import (
+    accounts,
+    desk,
+    history,
+    market,
+    risk,
+    signals,
+    strategies,
+    subscriptions,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("strategies", market.Strategies.as_view(), name="copy_strategies"),
@@ -51,5 +60,39 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "subscriptions/<uuid:subscription_id>/risk-limits",
         risk.RiskLimitsOfSubscription.as_view(),
         name="copy_subscription_risk_limits",
+    ),
+    path(
+        "strategies/<uuid:strategy_id>/preview",
+        subscriptions.PreviewOfStrategy.as_view(),
+        name="copy_preview",
+    ),
+    path("accounts", accounts.Accounts.as_view(), name="copy_accounts"),
+    path("accounts/<uuid:account_id>", accounts.AccountById.as_view(), name="copy_account"),
+    path("accounts/<uuid:account_id>/key", accounts.AccountKey.as_view(), name="copy_account_key"),
+    path(
+        "accounts/<uuid:account_id>/resume",
+        accounts.ResumeAccount.as_view(),
+        name="copy_account_resume",
+    ),
+    path("subscriptions", subscriptions.Subscriptions.as_view(), name="copy_subscriptions"),
+    path(
+        "subscriptions/<uuid:subscription_id>",
+        subscriptions.SubscriptionById.as_view(),
+        name="copy_subscription",
+    ),
+    path(
+        "subscriptions/<uuid:subscription_id>/pause",
+        subscriptions.PauseSubscription.as_view(),
+        name="copy_subscription_pause",
+    ),
+    path(
+        "subscriptions/<uuid:subscription_id>/resume",
+        subscriptions.ResumeSubscription.as_view(),
+        name="copy_subscription_resume",
+    ),
+    path(
+        "subscriptions/<uuid:subscription_id>/stop",
+        subscriptions.StopSubscription.as_view(),
+        name="copy_subscription_stop",
     ),
 ]

@@ -128,6 +128,67 @@ CATALOG: dict[str, Kind] = {
         _("Not possible now"),
         _("The order or its strategy is not in a state that allows this: see reason."),
     ),
+    # --- exchange accounts, subscriptions
+    "key_invalid": Kind(
+        422,
+        _("Key not accepted"),
+        _("Check key and secret at the exchange, and that the key allows Agora's address."),
+    ),
+    "ip_not_allowed": Kind(
+        422, _("Network address not allowed"), _("Add Agora's address to the key's list.")
+    ),
+    "key_no_permission": Kind(
+        422, _("Key may not trade"), _("Allow spot trading for the key at the exchange.")
+    ),
+    "key_can_withdraw": Kind(
+        422, _("Key may withdraw"), _("Switch withdrawals off for the key at the exchange.")
+    ),
+    "legal": Kind(422, _("Not served"), _("The exchange does not serve this account.")),
+    "exchange_unavailable": Kind(
+        503, _("Exchange not reached"), _("Send the same request again after Retry-After.")
+    ),
+    "key_known": Kind(409, _("Key entered before"), _("Each key can be entered once.")),
+    "account_known": Kind(
+        409, _("Account entered before"), _("Replace the key of the account that is there.")
+    ),
+    "other_account": Kind(409, _("Key of another account"), _("Add it as a new account.")),
+    "too_many_accounts": Kind(409, _("Too many exchange accounts"), _("Remove one first.")),
+    "account_in_use": Kind(
+        409, _("Account in use"), _("Stop its subscriptions and delete its strategy first.")
+    ),
+    "account_not_paused": Kind(409, _("Account not paused"), _("It is in use already.")),
+    "account_paused": Kind(
+        409, _("Exchange account paused"), _("Check the account's key, then try again.")
+    ),
+    "account_publishes": Kind(
+        409, _("Account publishes a strategy"), _("Copy with another exchange account.")
+    ),
+    "own_strategy": Kind(409, _("Own strategy"), _("You cannot copy yourself.")),
+    "strategy_not_active": Kind(
+        409, _("Strategy takes no followers"), _("Try again when its master resumes it.")
+    ),
+    "strategy_full": Kind(409, _("Strategy full"), _("Try again when a follower has stopped.")),
+    "already_subscribed": Kind(
+        409, _("Subscribed already"), _("Change the subscription that is there.")
+    ),
+    "copies_in_a_circle": Kind(
+        409, _("Copying in a circle"), _("Choose a strategy whose master does not copy you.")
+    ),
+    "changed_meanwhile": Kind(
+        409, _("Changed meanwhile"), _("Read it again and repeat your change with its version.")
+    ),
+    "not_changeable": Kind(
+        409, _("Subscription ending"), _("It cannot be changed. Subscribe again if you want to.")
+    ),
+    "not_active": Kind(409, _("Not copying"), _("Only a subscription that copies can be paused.")),
+    "not_paused": Kind(409, _("Not paused"), _("There is nothing to resume.")),
+    "confirm_resume": Kind(
+        409, _("Loss limit reached"), _("Send confirm: true, or wait until the day ends.")
+    ),
+    "not_held_back": Kind(
+        409, _("Not held back by a limit"), _("There is no loss limit of the day to lift.")
+    ),
+    "price_stale": Kind(503, _("No current price"), _("Try again in a minute.")),
     # --- us
     "unavailable": Kind(
         503,
