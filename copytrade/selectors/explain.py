@@ -260,7 +260,7 @@ class SignalAnswer:
 
 
 _FIGURES = """
-SELECT count(*), count(*) FILTER (WHERE l.filled > 0 OR l.state = 'DONE'),
+SELECT count(l.id), count(*) FILTER (WHERE l.filled > 0 OR l.state = 'DONE'),
        coalesce(sum(l.filled), 0), coalesce(sum(l.quote_filled), 0),
        percentile_disc(0.5) WITHIN GROUP (ORDER BY l.accepted_at - g.created_at),
        max(l.accepted_at - g.created_at),
