@@ -1,6 +1,7 @@
 """What failures mean beyond the leg: an account rested or paused, or the exchange left in peace."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -20,23 +21,39 @@ log = structlog.get_logger(__name__)
 REST_AFTER = 3
 PAUSE_AFTER = 10
 _LONGEST_REST = 300
-# So many failures in one batch are the exchange's, not the accounts'.
+# So many failures, and most of all that was heard, are the exchange's, not the accounts'.
 _OUTAGE = 20
 _OUTAGE_SECONDS = 5.0
 
 _COUNT = """
 UPDATE copytrade_exchangeaccount SET
-    failures = failures + 1,
+    failures = least(failures + 1, 1000),
     blocked_until = CASE WHEN failures + 1 >= %s
-        THEN %s::timestamptz + make_interval(secs => least(2 ^ (failures + 1), %s)) END
+        THEN %s::timestamptz + make_interval(secs => least(2 ^ least(failures + 1, 9), %s)) END
 WHERE id = ANY(%s) RETURNING id, failures
 """
 
 
-def note(changes: Sequence[Change], *, now: datetime) -> None:
-    """Count failures of accounts, forgive after a success, and pause what keeps failing."""
+@dataclass(slots=True)
+class Tally:
+    """How a run went so far: those that time out come late and together, so a batch tells little."""
+
+    heard: int = 0
+    failed: int = 0
+
+    @property
+    def is_outage(self) -> bool:
+        return self.failed >= _OUTAGE and 2 * self.failed > self.heard
+
+
+def note(changes: Sequence[Change], *, tally: Tally, now: datetime) -> None:
+    """Count failures of accounts, forgive after a success, and pause what keeps failing.
+
+    `tally` is the run's, and is brought up to date.
+    """
     failed = {change.leg.account_id for change in changes if change.failed}
-    if len(failed) >= _OUTAGE and 2 * len(failed) > len(changes):
+    tally.heard, tally.failed = tally.heard + len(changes), tally.failed + len(failed)
+    if failed and tally.is_outage:
         log.error("exchange.failing", accounts=len(failed))
         budget.block(exchange=changes[0].leg.exchange, seconds=_OUTAGE_SECONDS)
         failed = set()

@@ -82,6 +82,7 @@ class _Run:
         self._venue = runner.venue()
         self._markets = runner.run(self._venue.markets(), timeout=_MARKETS_SECONDS)
         self._unrecorded: dict[uuid.UUID, Begun] = {}
+        self._tally = breaker.Tally()
         self._worked = 0
         self._clashes = 0
 
@@ -144,7 +145,7 @@ class _Run:
         failpoint("copy.after_call")
         kept = recording.write_outcomes(finished, now=now)
         failpoint("copy.recorded")
-        breaker.note(kept, now=now)
+        breaker.note(kept, tally=self._tally, now=now)
         _tell(kept)
         for leg_id in recording.next_of([change.leg.account_id for change in kept]):
             work.nudge(EXECUTE_TASK, pk=leg_id)
