@@ -334,7 +334,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "refresh daily prices": {
         "task": "copytrade.tasks.refresh_daily_prices",
-        "schedule": timedelta(hours=1),
+        "schedule": timedelta(minutes=10),
     },
     "watch limits on losses": {
         "task": "copytrade.tasks.risk.watch",

@@ -46,6 +46,8 @@ REASONS: dict[str, str | Promise] = {
     "unknown_symbol": _("The exchange does not know the pair."),
     "legal": _("The exchange does not serve this account for legal reasons."),
     "rejected": _("The exchange refused the order."),
+    # --- the master's own orders
+    "replaced_order_gone": _("The order that it was to replace had ended already."),
     # --- the platform
     "kill_switch": _("Copying had been stopped by a kill switch."),
     "strategy_paused": _("The strategy was paused."),

@@ -68,9 +68,8 @@ def _attempt(lease: OrderLease, now: datetime) -> None:
         _step(lease, now)
     except NeedsAttention as error:
         _park(lease, error=str(error), now=now)
-    except Rejected as error:
-        _park(lease, error=f"Refused: {error.message}", now=now)
-    except (Temporary, Unknown) as error:
+    except (Rejected, Temporary, Unknown) as error:
+        # A refused look-up speaks of the key, which may be mended: no order is given up for it.
         # After Unknown the intent stays: the next try looks up before it sends again.
         told = getattr(error, "retry_after", None)
         wait = None if told is None else timedelta(seconds=told)
@@ -221,6 +220,8 @@ def _refused(
     with transaction.atomic():
         _end_replaced(lease.row, replaced, now=now)
         _end_unsent(lease, to=MasterOrderState.REJECTED, reason=reason or "rejected", now=now)
+        if replaced is None:  # perhaps the old order is open still: then it may be changed again
+            MasterOrder.objects.filter(pk=lease.row.pk).update(replaces=None)
     failpoint("master_order.refusal.after_commit", key=lease.row.pk)
 
 

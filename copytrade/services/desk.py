@@ -5,7 +5,7 @@ stands on the order. Nothing is sent here: the order's row is the job (replicati
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -193,7 +193,9 @@ def cancel(*, strategy: Strategy, by: User, order_id: uuid.UUID, now: datetime) 
             # Its worker may just be about to send it; without its lease it cannot any more.
             order.state, order.reason = MasterOrderState.CANCELLED, "master_cancelled"
             order.lease_token, order.lease_until, order.next_attempt_at = None, None, None
+            order.replaces = None  # what it was to replace stands, and may be changed again
             changes += ["state", "reason", "lease_token", "lease_until", "next_attempt_at"]
+            changes += ["replaces"]
         else:
             order.next_attempt_at = now
             changes += ["next_attempt_at"]
@@ -293,6 +295,30 @@ def close_position(
         placement_key=placement_key,
         now=now,
     )
+
+
+def try_again(*, order_ids: Sequence[uuid.UUID], actor: str, now: datetime) -> int:
+    """Make parked orders due again; how many were parked. Others are left alone.
+
+    Safe at any time: what may have been heard is looked up before anything is sent.
+    """
+    count = 0
+    for order_id in order_ids:
+        with transaction.atomic():
+            parked = MasterOrder.objects.filter(pk=order_id, attention=True)
+            if not parked.update(attention=False, attempts=0, next_attempt_at=now):
+                continue
+            audit.record(
+                actor=actor,
+                action="master_order.tried_again",
+                object_type="master_order",
+                object_id=str(order_id),
+                evidence={},
+                now=now,
+            )
+            work.nudge_after_commit(ADVANCE_TASK, pk=order_id)
+            count += 1
+    return count
 
 
 def free_position(

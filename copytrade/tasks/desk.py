@@ -77,7 +77,7 @@ def refresh_prices() -> None:
         log.warning("prices.unavailable", error=error.message)
 
 
-@shared_task(name="copytrade.tasks.refresh_daily_prices", expires=3600)
+@shared_task(name="copytrade.tasks.refresh_daily_prices", expires=600)
 def refresh_daily_prices() -> None:
     """Keep the closing prices of days; new pairs get a year of them."""
     prices.refresh_days(now=timezone.now())

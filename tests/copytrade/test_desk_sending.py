@@ -192,6 +192,48 @@ def test_nothing_replaces_an_order_that_filled_meanwhile(sandbox: SandboxControl
     assert signals(strategy) == [("OPEN", "MARKET", D("0.01"))]
 
 
+def test_an_order_whose_change_was_refused_can_be_changed_again(sandbox: SandboxControl) -> None:
+    master, strategy = published(sandbox)
+    old = advance(limit(strategy))
+    too_much = _replaced(strategy, old, quantity="5", price="40000")
+    switch = KillSwitch.objects.create(
+        level="platform", reason="test", engaged_by="test", engaged_at=timezone.now()
+    )
+    assert advance(too_much).state == "REJECTED"
+    KillSwitch.objects.filter(pk=switch.pk).update(released_at=timezone.now())
+
+    new = advance(_replaced(strategy, old, quantity="0.02", price="41000"))
+
+    assert (new.state, new.replaces_id) == ("WORKING", old.pk)
+    statuses = [order["status"] for order in sandbox.binance.orders(master.label)]
+    assert statuses == ["CANCELED", "NEW"]
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_a_change_whose_answer_got_lost_is_made_once(sandbox: SandboxControl, kind: str) -> None:
+    master, strategy = published(sandbox)
+    old = advance(limit(strategy))
+    sandbox.fault("POST /binance/api/v3/order/cancelReplace", kind)
+
+    new = settle(_replaced(strategy, old, quantity="0.02", price="41000"), until="WORKING")
+    old = settle(old)
+
+    assert (old.state, new.state) == ("CANCELLED", "WORKING")
+    found = [(o["status"], D(o["qty"])) for o in sandbox.binance.orders(master.label)]
+    assert found == [("CANCELED", D("0.01")), ("NEW", D("0.02"))]
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_a_cancellation_whose_answer_got_lost_is_made(sandbox: SandboxControl, kind: str) -> None:
+    _master, strategy = published(sandbox)
+    order = advance(limit(strategy))
+    sandbox.fault("DELETE /binance/api/v3/order", kind)
+
+    desk.cancel(strategy=strategy, by=strategy.master, order_id=order.pk, now=timezone.now())
+
+    assert settle(order).state == "CANCELLED"
+
+
 def test_an_order_is_not_sent_once_a_kill_switch_is_engaged(sandbox: SandboxControl) -> None:
     master, strategy = published(sandbox)
     order = place(strategy)
@@ -203,6 +245,31 @@ def test_an_order_is_not_sent_once_a_kill_switch_is_engaged(sandbox: SandboxCont
 
     assert (order.state, order.reason) == ("REJECTED", "kill_switch")
     assert sandbox.binance.orders(master.label) == []
+
+
+def test_a_kill_switch_stops_an_order_that_is_being_tried_again(sandbox: SandboxControl) -> None:
+    master, strategy = published(sandbox)
+    sandbox.fault("POST /binance/api/v3/order", "drop_before")
+    order = advance(place(strategy))
+    assert order.state == "PENDING"
+    KillSwitch.objects.create(
+        level="platform", reason="test", engaged_by="test", engaged_at=timezone.now()
+    )
+
+    order = settle(order)
+
+    assert (order.state, order.reason) == ("REJECTED", "kill_switch")
+    assert sandbox.binance.orders(master.label) == []
+
+
+def test_an_order_that_needed_a_person_goes_on_when_told_to(sandbox: SandboxControl) -> None:
+    _master, strategy = published(sandbox)
+    order = place(strategy)
+    MasterOrder.objects.filter(pk=order.pk).update(attention=True, next_attempt_at=None)
+
+    assert desk.try_again(order_ids=[order.pk], actor="user:1", now=timezone.now()) == 1
+
+    assert advance(order).state == "FILLED"
 
 
 def test_a_fill_after_the_end_is_counted_and_alarmed(sandbox: SandboxControl) -> None:
