@@ -19,6 +19,7 @@ from compliance import audit
 from copytrade.exchange.types import OrderReport, Trade
 from copytrade.ledger.booking import Booking, book, lock_accounts
 from copytrade.models import (
+    CopyOrder,
     Fill,
     MasterOrder,
     MasterPosition,
@@ -28,7 +29,7 @@ from copytrade.models import (
     Strategy,
 )
 from copytrade.replication.publish import publish
-from copytrade.states import MASTER_ORDER_MOVES, MasterOrderState, StrategyState
+from copytrade.states import MASTER_ORDER_MOVES, LegState, MasterOrderState, StrategyState
 
 log = structlog.get_logger(__name__)
 ACTOR = audit.system("desk")
@@ -205,6 +206,8 @@ def _publish(order: MasterOrder, *, before: _Before, at: datetime, now: datetime
     if order.side == Side.SELL:
         if order.filled > before.filled:
             _publish_fill(order, kind=Signal.Kind.CLOSE, before=before, at=at, now=now)
+            if order.filled >= order.position_before:
+                _cancel_left_behind(order, at=at, now=now)
         return
     if order.placed_at < strategy.created_at:
         return
@@ -285,6 +288,25 @@ def _publish_cancel(order: MasterOrder, *, at: datetime, now: datetime) -> None:
         cumulative=order.filled,
         order_quantity=order.quantity,
     )
+
+
+def _cancel_left_behind(close: MasterOrder, *, at: datetime, now: datetime) -> None:
+    """Cancel what still rests of the followers although the master's own order had ended.
+
+    Theirs stood later in the queue. Filled after the master sold all, they would hold what nobody
+    sells.
+    """
+    left = CopyOrder.objects.filter(
+        subscription__strategy=close.strategy,
+        symbol=close.symbol,
+        kind=Signal.Kind.OPEN,
+        state__in=[LegState.PLANNED, LegState.SENDING, LegState.WORKING],
+        signal__type=OrderType.LIMIT,
+        master_order__state__in=MASTER_ORDER_MOVES.terminal,
+    )
+    ended = MasterOrder.objects.filter(pk__in=left.values("master_order"))
+    for order in ended.select_related("strategy").order_by("placed_at"):
+        _publish_cancel(order, at=at, now=now)
 
 
 # --- What is left to do ---------------------------------------------------------------------------
