@@ -177,6 +177,17 @@ def size_close(
     return Sized(ideal, clamped, rounded)
 
 
+def left_to_carry(*, carried: Decimal, cumulative: Decimal, position_before: Decimal) -> Decimal:
+    """What stays kept for the next open after the master sold: nothing once all is sold.
+
+    What was never bought need not be sold, but must not be bought later either. Each slice of a
+    close takes its whole fraction, which errs on the small side.
+    """
+    if position_before <= 0 or cumulative >= position_before:
+        return ZERO
+    return (carried * (1 - cumulative / position_before)).quantize(_PLACES, ROUND_FLOOR)
+
+
 def _least_sellable(*, price: Decimal, market: Market, step: Decimal) -> Decimal:
     least = max(market.market_min_quantity, market.min_quantity, step)
     if market.min_notional_applies_to_market:

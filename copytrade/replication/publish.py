@@ -44,8 +44,9 @@ FROM (
             WHEN a.state <> 'ACTIVE' THEN 'account_paused'
             ELSE '' END
         WHEN 'CLOSE' THEN CASE
+            WHEN s.state = 'STOPPING' AND s.on_stop = 'keep' THEN 'subscription_stopping'
             WHEN EXISTS (SELECT 1 FROM copytrade_copyposition p WHERE p.subscription_id = s.id
-                         AND p.symbol = %(symbol)s::text AND p.quantity > 0)
+                         AND p.symbol = %(symbol)s::text AND (p.quantity > 0 OR p.carried > 0))
               OR EXISTS (SELECT 1 FROM copytrade_copyorder l WHERE l.account_id = s.account_id
                          AND l.subscription_id = s.id AND l.symbol = %(symbol)s::text
                          AND l.state IN ('PLANNED', 'SENDING', 'WORKING'))

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from agora.lib.arrays import columns
+from copytrade import sizing
 from copytrade.exchange.types import OrderReport, Trade
 from copytrade.ledger.booking import Booking, book
 from copytrade.replication import outcomes
@@ -94,7 +95,7 @@ SELECT gen_random_uuid(), signal_id, subscription_id, leg + 1, account_id, maste
     'c' || substr(encode(sha256(convert_to(
         signal_id::text || subscription_id::text || (leg + 1)::text, 'UTF8')), 'hex'), 1, 27),
     'PLANNED', '', '', 0, 0, 0, 0, '', %s, %s,
-    %s::timestamptz + make_interval(secs => least(2 ^ (leg + 1), 300)), 0, '', false, 0, 0
+    %s::timestamptz + make_interval(secs => least(2 ^ least(leg + 1, 9), 300)), 0, '', false, 0, 0
 FROM copytrade_copyorder WHERE id = ANY(%s)
 ON CONFLICT (signal_id, subscription_id, leg) DO NOTHING
 """
@@ -171,10 +172,20 @@ def _sizes(sized: Sized | None) -> tuple[Decimal | None, Decimal | None, Decimal
 def _carries(
     decided: Sequence[tuple[Facts, Decision]],
 ) -> list[tuple[uuid.UUID, str, Decimal]]:
-    """What pairs carry over from now on: more after an accumulated leg, nothing after a sent one."""
+    """What pairs carry over from now on: more after an accumulated leg, nothing after a sent one, and
+    after a close only what the master still holds of it.
+    """
     found = []
     for leg, decision in decided:
-        if isinstance(decision, Send) and leg.kind == "OPEN" and leg.carried:
+        if leg.kind == "CLOSE":
+            if leg.carried and not leg.sends and isinstance(decision, Send | Skip):
+                left = sizing.left_to_carry(
+                    carried=leg.carried,
+                    cumulative=leg.cumulative,
+                    position_before=leg.position_before,
+                )
+                found.append((leg.subscription_id, leg.symbol, left))
+        elif isinstance(decision, Send) and leg.carried:
             found.append((leg.subscription_id, leg.symbol, Decimal(0)))
         elif isinstance(decision, Skip) and decision.sized and decision.reason == "accumulated":
             found.append((leg.subscription_id, leg.symbol, decision.sized.carried))

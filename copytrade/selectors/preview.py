@@ -204,6 +204,11 @@ class _Replay:
         if market is None:
             return _nothing("unknown_symbol")
         if event.side == "SELL":
+            held.carried = sizing.left_to_carry(
+                carried=held.carried,
+                cumulative=event.quantity,
+                position_before=event.position_before,
+            )
             return sizing.size_close(
                 held=held.quantity,
                 sold=_ZERO,
@@ -240,7 +245,8 @@ class _Replay:
             minimum=self.terms.minimum,
             market=market,
         )
-        held.carried = sized.carried
+        if sized.rounded or sized.reason == "accumulated":
+            held.carried = sized.carried
         return sized
 
     def _headrooms(self, held: _Held) -> Iterator[Headroom]:

@@ -1,0 +1,141 @@
+"""What the master ended ends for every follower: resting orders, what was kept back, choices on stop."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from agora.sandbox.client import SandboxControl
+from copytrade.exchange.types import OrderReport, OrderStatus, Trade
+from copytrade.models import CopyOrder, CopyPosition, MasterOrder, Signal, Strategy, Subscription
+from copytrade.replication.claims import Facts, Selection, claim
+from copytrade.replication.sightings import record
+from tests.copying import hold, new_strategy, new_subscription
+from tests.copytrade.replicating import master_order, settle, signal
+
+pytestmark = pytest.mark.django_db(transaction=True)
+D = Decimal
+
+
+def _see(order: MasterOrder, status: OrderStatus, *, filled: str = "0") -> MasterOrder:
+    """The order as the exchange tells it, with one trade for all that filled."""
+    now, quantity = timezone.now(), D(filled)
+    trade = Trade(
+        id=f"{order.pk.int % 10**9}",
+        order_id="7",
+        symbol=order.symbol,
+        side="SELL" if order.side == "SELL" else "BUY",
+        price=D(50_000),
+        quantity=quantity,
+        quote_quantity=quantity * 50_000,
+        fee=D(0),
+        fee_asset="USDT",
+        at=now,
+        maker=False,
+    )
+    report = OrderReport(
+        id=f"{order.pk.int % 10**9}",
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=trade.side,
+        type=order.type,
+        status=status,
+        quantity=order.quantity,
+        price=order.price,
+        filled=quantity,
+        quote_filled=quantity * 50_000,
+        created_at=now,
+        at=now,
+        trades=(trade,) if quantity else (),
+    )
+    with transaction.atomic():
+        return record(order=order, report=report, trades=report.trades, now=now)
+
+
+def _placed(strategy: Strategy, **changes: Any) -> MasterOrder:
+    later = strategy.created_at + timedelta(seconds=1)
+    return master_order(strategy, state="WORKING", placed_at=later, **changes)
+
+
+@pytest.fixture
+def resting() -> CopyOrder:
+    """A follower's order that rests although the master's own was filled."""
+    strategy = new_strategy(copy_on="accept")
+    new_subscription(strategy=strategy)
+    order = _placed(strategy, type="LIMIT")
+    _see(order, "NEW")
+    leg = CopyOrder.objects.get()
+    CopyOrder.objects.filter(pk=leg.pk).update(state="WORKING", sent=D("0.01"), price=D(50_000))
+    _see(order, "FILLED", filled="0.01")
+    return leg
+
+
+def test_orders_still_resting_are_cancelled_once_the_master_sold_all(resting: CopyOrder) -> None:
+    _see(_placed(resting.signal.strategy, side="SELL"), "FILLED", filled="0.01")
+
+    cancel = CopyOrder.objects.get(kind=Signal.Kind.CANCEL)
+    assert (cancel.state, cancel.reason) == ("PLANNED", "")
+    (facts,) = _claimed(cancel)
+    assert facts.target_id == resting.pk
+
+
+def test_orders_keep_resting_while_the_master_holds_a_part(resting: CopyOrder) -> None:
+    _see(_placed(resting.signal.strategy, side="SELL", quantity="0.004"), "FILLED", filled="0.004")
+
+    assert not Signal.objects.filter(kind=Signal.Kind.CANCEL).exists()
+
+
+def test_orders_that_the_master_still_rests_too_are_not_cancelled() -> None:
+    strategy = new_strategy(copy_on="accept")
+    new_subscription(strategy=strategy)
+    hold(strategy)
+    _see(_placed(strategy, type="LIMIT"), "NEW")
+    CopyOrder.objects.update(state="WORKING")
+
+    _see(_placed(strategy, side="SELL"), "FILLED", filled="0.01")
+
+    assert not Signal.objects.filter(kind=Signal.Kind.CANCEL).exists()
+
+
+@pytest.mark.parametrize(
+    ("sold", "left"), [("0.01", "0"), ("0.0025", "0.0015")], ids=["all", "a quarter"]
+)
+def test_what_was_kept_for_the_next_open_goes_with_what_the_master_sold(
+    sandbox: SandboxControl, sold: str, left: str
+) -> None:
+    strategy = new_strategy()
+    subscription = new_subscription(strategy=strategy)
+    CopyPosition.objects.create(
+        subscription=subscription,
+        symbol="BTC/USDT",
+        carried=D("0.002"),
+        updated_at=timezone.now(),
+    )
+
+    (leg,) = settle(signal(strategy, kind="CLOSE", quantity=sold, before="0.01"))
+
+    assert (leg.state, leg.reason) == ("SKIPPED", "no_position")
+    assert CopyPosition.objects.get().carried == D(left)
+
+
+def test_what_a_follower_keeps_on_stop_is_not_sold_with_the_master() -> None:
+    strategy = new_strategy()
+    subscription = new_subscription(
+        strategy=strategy,
+        state="STOPPING",
+        on_stop=Subscription.OnStop.KEEP,
+    )
+    hold(subscription)
+
+    published = signal(strategy, kind="CLOSE", before="0.01")
+
+    leg = CopyOrder.objects.get(signal=published)
+    assert (leg.state, leg.reason) == ("SKIPPED", "subscription_stopping")
+
+
+def _claimed(leg: CopyOrder) -> list[Facts]:
+    with transaction.atomic():
+        return claim(Selection(ids=[leg.pk]), limit=1)
