@@ -45,7 +45,8 @@ class Standing:
 
     @property
     def pnl_percent(self) -> Decimal:
-        return 100 * self.pnl / self.subscription.allocated
+        allocated: Decimal = self.subscription.allocated
+        return 100 * self.pnl / allocated
 
 
 def standing_of(subscription: Subscription) -> Standing:

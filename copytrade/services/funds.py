@@ -56,7 +56,8 @@ def free_of(*, account_id: uuid.UUID, held: Decimal, but: Subscription | None = 
 
 def cash_of(subscription: Subscription) -> Decimal:
     """What a subscription may still spend; never negative."""
-    return max(subscription.allocated + _net(subscription), _ZERO)
+    allocated: Decimal = subscription.allocated
+    return max(allocated + _net(subscription), _ZERO)
 
 
 def most_for(subscription: Subscription, *, held: Decimal) -> Decimal:

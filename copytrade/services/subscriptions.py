@@ -178,14 +178,13 @@ def _stop_equity(subscription: Subscription, after: Terms, *, set_anew: bool) ->
     """The new stop-loss in the quote asset; raises SubscriptionRefused for one that would strike."""
     pnl = subscription_equity(subscription=subscription).total - subscription.allocated
     equity = after.allocated + pnl
-    stop: Decimal | None
+    stop: Decimal | None = subscription.stop_equity
     if set_anew:
         stop = stop_equity_of(equity=equity, percent=after.stop_loss_percent)
-    elif subscription.stop_equity is not None and after.allocated != subscription.allocated:
-        stop = subscription.stop_equity * after.allocated / subscription.allocated
-        stop = stop.quantize(Decimal("0.01"))
+    elif stop is not None and after.allocated != subscription.allocated:
+        stop = (stop * after.allocated / subscription.allocated).quantize(Decimal("0.01"))
     else:
-        return subscription.stop_equity
+        return stop
     if stop is not None and (stop < 0 or equity <= stop):
         message = _(
             "With this the copy would be worth %(equity)s USDT and its stop-loss, at %(stop)s USDT, "

@@ -71,7 +71,7 @@ def test_the_stored_answer_holds_no_secret(api: Api, control: SandboxControl) ->
     ],
 )
 def test_a_key_that_cannot_be_used(
-    api: Api, control: SandboxControl, rights: dict[str, bool], code: str
+    api: Api, control: SandboxControl, rights: dict[str, Any], code: str
 ) -> None:
     answer = api.post(PATH, body(sandbox_key(control, **rights)[1]))
     assert_problem(answer, 422, code)

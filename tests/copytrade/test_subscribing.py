@@ -206,14 +206,14 @@ def test_every_wrong_choice_is_told_at_once() -> None:
     ],
 )
 def test_the_edge_of_each_range_is_taken(changes: dict[str, Any]) -> None:
-    assert subscribe(new_strategy(), new_follower(), **changes).pk
+    assert subscribe(new_strategy(), new_follower(), **changes).state == "ACTIVE"
 
 
 def test_the_strategy_sets_the_smallest_allocation() -> None:
     strategy = new_strategy(min_equity=Decimal(1500))
     error = refusal(strategy, new_follower())
     assert "1500" in str(error.faults[0].message)
-    assert subscribe(strategy, new_follower(), allocated=Decimal(1500)).pk
+    assert subscribe(strategy, new_follower(), allocated=Decimal(1500)).state == "ACTIVE"
 
 
 def test_an_unknown_start_is_refused() -> None:
@@ -237,13 +237,13 @@ def test_what_other_subscriptions_may_spend_is_not_free() -> None:
     strategy = new_strategy()
     error = refusal(strategy, follower, held=Decimal("3499.99"))
     assert "999.99" in str(error.faults[0].message)
-    assert subscribe(strategy, follower, held=Decimal(3500)).pk
+    assert subscribe(strategy, follower, held=Decimal(3500)).state == "ACTIVE"
 
 
 def test_a_stopped_subscription_frees_its_funds() -> None:
     follower = new_follower()
     new_subscription(follower=follower, allocated=Decimal(4000), state="STOPPED")
-    assert subscribe(new_strategy(), follower, held=Decimal(1000)).pk
+    assert subscribe(new_strategy(), follower, held=Decimal(1000)).state == "ACTIVE"
 
 
 # --- Who, with which account --------------------------------------------------------------------
@@ -301,7 +301,7 @@ def test_a_private_strategy_is_found_by_its_invitation_only() -> None:
     for wrong in ("", "the-cod", "the-codes", "ключ", "\x00"):
         with pytest.raises(Strategy.DoesNotExist):
             subscribe(strategy, follower, invite_code=wrong)
-    assert subscribe(strategy, follower, invite_code="the-code").pk
+    assert subscribe(strategy, follower, invite_code="the-code").state == "ACTIVE"
 
 
 # --- Circles ------------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def test_copying_that_has_ended_makes_no_circle() -> None:
     anna, ben = new_master(), new_master()
     copying(anna, ben, state="STOPPED")
     strategy = new_strategy(master=replace(anna, account=new_account(user=anna.user)))
-    assert subscribe(strategy, ben).pk
+    assert subscribe(strategy, ben).state == "ACTIVE"
 
 
 @pytest.mark.django_db(transaction=True)

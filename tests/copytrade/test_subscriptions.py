@@ -103,7 +103,7 @@ def test_widening_says_so(made: Subscription, changes: dict[str, Any], name: str
 
 
 def test_narrowing_is_not_called_widening(made: Subscription) -> None:
-    changes = {
+    changes: dict[str, Any] = {
         "allocated": Decimal(900),
         "slippage_bps": 10,
         "max_open": 3,

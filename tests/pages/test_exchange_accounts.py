@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -84,7 +85,7 @@ def test_a_key_without_an_ip_list_is_warned_of(browser: Client, control: Sandbox
     ],
 )
 def test_a_refused_key_is_explained_and_not_shown_again(
-    browser: Client, control: SandboxControl, rights: dict[str, bool], words: str
+    browser: Client, control: SandboxControl, rights: dict[str, Any], words: str
 ) -> None:
     _label, key = sandbox_key(control, **rights)
     answer = browser.post(NEW, fields(key))
