@@ -50,8 +50,13 @@ def trail_link(object_type: str) -> Callable[[Any, Any], str]:
 
     @admin.display(description=_("audit trail"))
     def field(_self: Any, row: Any) -> str:
-        query = urlencode({"object_type": object_type, "object_id": str(row.pk)})
-        address = f"{reverse('admin:compliance_auditrow_changelist')}?{query}"
-        return format_html('<a href="{}">{}</a>', address, _("All that happened to it"))
+        return trail_to(object_type, row.pk)
 
     return field
+
+
+def trail_to(object_type: str, object_id: object) -> str:
+    """A link to the audit rows of an object."""
+    query = urlencode({"object_type": object_type, "object_id": str(object_id)})
+    address = f"{reverse('admin:compliance_auditrow_changelist')}?{query}"
+    return format_html('<a href="{}">{}</a>', address, _("All that happened to it"))

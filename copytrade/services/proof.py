@@ -280,10 +280,16 @@ def _tell(account: ExchangeAccount, differences: dict[str, Decimal], *, now: dat
 
 
 def book_difference(
-    *, account_id: uuid.UUID, asset: str, note: str, by: User, now: datetime
+    *,
+    account_id: uuid.UUID,
+    asset: str,
+    note: str,
+    by: User,
+    now: datetime,
+    run: uuid.UUID | None = None,
 ) -> LedgerEntry:
     """Book what the newest comparison left unexplained as a deposit or withdrawal, because a person
-    says that it was one.
+    says that it was one. With `run` only if that one is still the newest.
 
     By the account's owner, or an officer who may add ledger entries. Raises
     ExchangeAccount.DoesNotExist for strangers, ProofRefused (note_missing, no_difference, outdated:
@@ -298,7 +304,8 @@ def book_difference(
         row = newest_rows(account.pk).filter(asset=asset).first()
         if row is None or not row.difference:
             raise ProofRefused("no_difference", _("There is no difference to book."))
-        if wallet_balances(account.pk).get(asset, _ZERO) != row.ledger:
+        changed = wallet_balances(account.pk).get(asset, _ZERO) != row.ledger
+        if changed or (run is not None and run != row.run):
             raise ProofRefused(
                 "outdated", _("The ledger has changed since. Compare the account again first.")
             )

@@ -1,0 +1,205 @@
+"""Limits, days and kill switches in the admin: read-only, changed by actions that call services."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from agora.lib.admin import ReadOnlyAdmin, decimal_column, trail_link, trail_to
+from copytrade.forms.risk import initial_of
+from copytrade.models import Exchange, KillSwitch, RiskDay, RiskLimits
+from copytrade.selectors.risk import limits_of
+from copytrade.services import kill, risk
+from copytrade.services.risk import AMOUNTS, Limits, RiskRefused
+from copytrade.views.kill import told
+
+
+class PlatformLimitsForm(BaseDialogForm):
+    """Limits that apply to every person besides their own; empty means none."""
+
+    max_order = forms.DecimalField(
+        label=_("largest order"), required=False, widget=UnfoldAdminTextInputWidget
+    )
+    max_symbol = forms.DecimalField(
+        label=_("most in one pair"), required=False, widget=UnfoldAdminTextInputWidget
+    )
+    max_exposure = forms.DecimalField(
+        label=_("most in open positions"), required=False, widget=UnfoldAdminTextInputWidget
+    )
+    daily_loss = forms.DecimalField(
+        label=_("largest loss in a day"), required=False, widget=UnfoldAdminTextInputWidget
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs, initial=initial_of(limits_of()))
+
+
+class StopForm(BaseDialogForm):
+    """What to stop, and why. One strategy or subscription is stopped by its id."""
+
+    exchange = forms.ChoiceField(
+        label=_("What to stop"),
+        required=False,
+        choices=[("", _("Everything")), *Exchange.choices],
+        widget=UnfoldAdminSelectWidget,
+    )
+    reason = forms.CharField(label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget)
+
+
+@admin.register(RiskLimits)
+class RiskLimitsAdmin(ReadOnlyAdmin):
+    list_display = ["whose", "order", "pair", "exposure", "loss", "timezone", "updated_at"]
+    list_select_related = ["user", "subscription__strategy", "subscription__follower"]
+    search_fields = ["=user__id", "user__email", "=subscription__id"]
+    search_help_text = _("Id of person or subscription, e-mail address")
+    fields = ["whose", "order", "pair", "exposure", "loss", "timezone", "updated_at", "trail"]
+    readonly_fields = fields
+    actions_list = ["set_platform"]
+
+    order = decimal_column("max_order", _("largest order"))
+    pair = decimal_column("max_symbol", _("most in one pair"))
+    exposure = decimal_column("max_exposure", _("most in open positions"))
+    loss = decimal_column("daily_loss", _("largest loss in a day"))
+
+    @admin.display(description=_("whose"))
+    def whose(self, row: RiskLimits) -> str:
+        return str(row.user or row.subscription or _("everybody"))
+
+    @admin.display(description=_("audit trail"))
+    def trail(self, row: RiskLimits) -> str:
+        kind = "subscription" if row.subscription_id else "user" if row.user_id else "platform"
+        return trail_to(kind, row.subscription_id or row.user_id or "platform")
+
+    def has_set_permission(self, request: HttpRequest) -> bool:
+        """Who may only look at limits may not set them."""
+        return request.user.has_perm("copytrade.change_risklimits")
+
+    @action(
+        description=_("Set everybody's limits"),
+        url_path="platform",
+        permissions=["set"],
+        dialog={
+            "title": _("Limits of the platform"),
+            "description": _(
+                "They apply to every person besides their own limits; the stricter one counts. An "
+                "empty field is no limit. Amounts in USDT."
+            ),
+            "form_class": PlatformLimitsForm,
+            "form_submit_text": _("Set"),
+        },
+    )
+    def set_platform(self, request: HttpRequest, form: Any) -> HttpResponse:
+        limits = Limits(**{name: form.cleaned_data[name] for name in AMOUNTS})
+        try:
+            risk.set_limits(by=request.user, limits=limits, now=timezone.now())  # type: ignore[arg-type]
+        except RiskRefused as refusal:
+            messages.error(request, str(refusal.message))
+        else:
+            messages.success(request, _("The limits are set. They apply from the next order on."))
+        return _back("admin:copytrade_risklimits_changelist")
+
+
+@admin.register(RiskDay)
+class RiskDayAdmin(ReadOnlyAdmin):
+    list_display = ["day", "subscription", "begins_at", "start", "rebuilt", "breached_at"]
+    list_filter = ["rebuilt", "day", ("breached_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["subscription"]
+    search_fields = ["=subscription__id", "subscription__follower__email"]
+    search_help_text = _("Subscription id, e-mail address")
+    date_hierarchy = "begins_at"
+    fields = ["day", "subscription", "begins_at", "start", "rebuilt", "breached_at"]
+    readonly_fields = fields
+
+    start = decimal_column("pnl_start", _("profit and loss at the start"))
+
+
+@admin.register(KillSwitch)
+class KillSwitchAdmin(ReadOnlyAdmin):
+    list_display = ["engaged_at", "level", "target", "reason", "engaged_by", "status"]
+    list_filter = ["level", ("released_at", admin.EmptyFieldListFilter), "engaged_at"]
+    list_select_related = ["strategy", "subscription"]
+    search_fields = ["=strategy__id", "=subscription__id", "reason", "engaged_by"]
+    search_help_text = _("Id of strategy or subscription, reason, actor")
+    fields = [
+        "level", "target", "reason", "engaged_by", "engaged_at", "released_by", "released_at",
+        "trail",
+    ]  # fmt: skip
+    readonly_fields = fields
+    actions_list = ["stop"]
+    actions_detail = ["release"]
+
+    trail = trail_link("kill_switch")
+
+    @admin.display(description=_("what"))
+    def target(self, switch: KillSwitch) -> str:
+        return str(switch.strategy or switch.subscription or switch.exchange or "–")
+
+    @display(description=_("state"), label={"on": "danger", "off": "success"})
+    def status(self, switch: KillSwitch) -> tuple[str, str]:
+        if switch.released_at is None:
+            return "on", str(_("engaged"))
+        return "off", str(_("released"))
+
+    def has_switch_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Who may only look at switches may not use them."""
+        return request.user.has_perm("copytrade.change_killswitch")
+
+    @action(
+        description=_("Stop copying"),
+        url_path="stop",
+        permissions=["switch"],
+        dialog={
+            "title": _("Stop copying"),
+            "description": _(
+                "Nothing more is sent to the exchange, closes included, until the switch is "
+                "released. What opens is skipped, closes wait."
+            ),
+            "form_class": StopForm,
+            "form_submit_text": _("Stop"),
+        },
+    )
+    def stop(self, request: HttpRequest, form: Any) -> HttpResponse:
+        exchange = form.cleaned_data["exchange"]
+        level = KillSwitch.Level.EXCHANGE if exchange else KillSwitch.Level.PLATFORM
+        try:
+            engaged = kill.engage(
+                level=level,
+                exchange=exchange,
+                reason=form.cleaned_data["reason"],
+                by=request.user,  # type: ignore[arg-type]
+                now=timezone.now(),
+            )
+        except kill.KillRefused as refusal:
+            messages.error(request, str(refusal.message))
+        else:
+            for text in told(engaged):
+                messages.warning(request, text)
+        return _back("admin:copytrade_killswitch_changelist")
+
+    @action(
+        description=_("Release"),
+        url_path="release",
+        permissions=["switch"],
+        dialog={
+            "title": _("Release the kill switch"),
+            "description": _("Closes that waited are sent at once; opens come with new signals."),
+            "form_class": None,
+            "form_submit_text": _("Release"),
+        },
+    )
+    def release(self, request: HttpRequest, form: Any, object_id: int) -> HttpResponse:
+        kill.release(switch_id=object_id, by=request.user, now=timezone.now())  # type: ignore[arg-type]
+        messages.success(request, _("The switch is released."))
+        return _back("admin:copytrade_killswitch_changelist")
+
+
+def _back(name: str) -> HttpResponse:
+    """The dialog is sent by htmx, which would put a plain redirect inside itself."""
+    return HttpResponse(headers={"HX-Redirect": reverse(name)})
