@@ -28,3 +28,14 @@ def test_every_mark_of_the_engine_is_named_and_every_named_one_exists() -> None:
     marks = {name for name in declared(ROOT) if name.startswith("copy.")}
 
     assert set(re.findall(r"`(copy\.[a-z_]+)`", TEXT)) == marks
+
+
+def test_every_mark_of_the_masters_side_is_named_and_every_named_one_exists() -> None:
+    """Marks before and after a commit or a call are named by what they have in common."""
+    declared_ones = [
+        n for n in declared(ROOT) if n.startswith(("master_order.", "poll.", "reconcile."))
+    ]
+    moments = (".before_intent", ".before_call", ".after_call", ".before_commit", ".after_commit")
+    sets = {name.rpartition(".")[0] if name.endswith(moments) else name for name in declared_ones}
+
+    assert set(re.findall(r"`((?:master_order|poll|reconcile)\.[a-z_]+)`", TEXT)) == sets
