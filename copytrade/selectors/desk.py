@@ -102,9 +102,12 @@ def followers_of(strategy: Strategy) -> int:
 
 
 def _signals(strategy: Strategy) -> QuerySet[Signal]:
-    """The newest signals, with how many legs copied them, did not, or still wait."""
+    """The newest signals, with how many legs copied them, did not, or still wait.
+
+    Those of one follower alone (joining, stopping) are not the master's to see.
+    """
     return (
-        Signal.objects.filter(strategy=strategy)
+        Signal.objects.filter(strategy=strategy, cause=Signal.Cause.MASTER)
         .annotate(
             copied=Count(
                 "legs",

@@ -24,10 +24,15 @@ _ZERO = Decimal(0)
 
 
 def signals_for(user: User) -> QuerySet[Signal]:
-    """Signals that the person gave as a master, or that concerned a subscription of theirs."""
+    """Signals that the person gave as a master, or that concerned a subscription of theirs.
+
+    What concerns one follower alone (joining, stopping) is none of the master's: its sums would be
+    that follower's own figures.
+    """
     mine = CopyOrder.objects.filter(subscription__follower=user)
+    given = Q(strategy__master=user, cause=Signal.Cause.MASTER)
     return (
-        Signal.objects.filter(Q(strategy__master=user) | Q(pk__in=mine.values("signal")))
+        Signal.objects.filter(given | Q(pk__in=mine.values("signal")))
         .select_related("strategy", "master_order")
         .order_by("-created_at", "-id")
     )
