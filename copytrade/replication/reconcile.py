@@ -35,6 +35,7 @@ from copytrade.models import (
     MasterOrder,
     MasterPosition,
     Signal,
+    Strategy,
     Subscription,
 )
 from copytrade.replication import stopping
@@ -241,13 +242,21 @@ def close_orphans(*, subscription: Subscription, now: datetime) -> list[Signal]:
         price, market = marks.get(symbol), markets.get(symbol)
         if price is None or market is None:
             continue
-        if _sellable(_masters(subscription, symbol), price=price, market=market):
-            continue
-        if _sellable(quantity, price=price, market=market):
-            signal = _close(subscription, symbol, price=price, now=now)
+        if _is_orphan(subscription, symbol, quantity, price=price, market=market):
+            signal = _close(subscription, symbol, price=price, market=market, now=now)
             if signal is not None:
                 found.append(signal)
     return found
+
+
+def _is_orphan(
+    subscription: Subscription, symbol: str, quantity: Decimal, *, price: Decimal, market: Market
+) -> bool:
+    """Whether it can be sold although the master holds nothing that could be."""
+    masters = _masters(subscription, symbol)
+    return not _sellable(masters, price=price, market=market) and _sellable(
+        quantity, price=price, market=market
+    )
 
 
 def _in_motion(subscription: Subscription, *, now: datetime) -> set[str]:
@@ -294,10 +303,24 @@ def _sellable(quantity: Decimal, *, price: Decimal, market: Market) -> bool:
 
 
 def _close(
-    subscription: Subscription, symbol: str, *, price: Decimal, now: datetime
+    subscription: Subscription, symbol: str, *, price: Decimal, market: Market, now: datetime
 ) -> Signal | None:
+    """Publish the close, unless the master or the follower has moved since it was found.
+
+    Who holds the strategy's row sees all that was published: an open that is just being copied is
+    neither overtaken nor sold.
+    """
     failpoint("reconcile.orphan.before_commit", key=subscription.pk)
     with transaction.atomic():
+        Strategy.objects.select_for_update(no_key=True).only("pk").get(pk=subscription.strategy_id)
+        subscription.refresh_from_db(fields=["state"])
+        position = CopyPosition.objects.get(subscription=subscription, symbol=symbol)
+        if (
+            subscription.state in (SubscriptionState.STOPPING, SubscriptionState.STOPPED)
+            or symbol in _in_motion(subscription, now=now)
+            or not _is_orphan(subscription, symbol, position.quantity, price=price, market=market)
+        ):
+            return None
         log.warning("reconcile.orphan", symbol=symbol)
         return publish(
             strategy=subscription.strategy,

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from agora.sandbox.client import SandboxControl
 from compliance.models import AuditRow
@@ -14,6 +16,8 @@ from copytrade.replication import reconcile
 from copytrade.selectors.drift import drift, drifts
 from tests.copying import hold, mark, new_follower, new_strategy, new_subscription
 from tests.copytrade.replicating import master_order, settle, signal
+from tests.faults.worker import wait_until
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 D = Decimal
@@ -141,6 +145,27 @@ def test_nothing_is_closed_while_the_masters_order_is_open(sandbox: SandboxContr
     MasterOrder.objects.filter(pk=order.pk).update(state="CANCELLED")
     _reconcile(subscription)
     assert Signal.objects.filter(cause="orphan").exists()
+
+
+def test_what_the_master_buys_in_this_moment_is_not_closed(
+    sandbox: SandboxControl, settings: Settings, tmp_path: Path
+) -> None:
+    settings.FAILPOINTS_DIR = str(tmp_path)
+    subscription, _leg = _copied(sandbox)
+    subscription.strategy.positions.all().delete()
+    armed = tmp_path / "reconcile.orphan.before_commit"
+    armed.write_text("pause 1")
+
+    def both(number: int) -> None:
+        if number == 0:
+            _reconcile(subscription)
+            return
+        wait_until(lambda: not armed.exists(), limit=20, what="that the close is about to be made")
+        hold(subscription.strategy, quantity="0.01")
+
+    assert at_once(2, both) == [None, None]
+
+    assert not Signal.objects.filter(cause="orphan").exists()
 
 
 def test_nothing_is_closed_while_the_master_holds_it(sandbox: SandboxControl) -> None:
