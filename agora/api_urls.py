@@ -1,6 +1,6 @@
 """Addresses below /api/: version 1, its OpenAPI document, and the meaning of each problem."""
 
-from django.urls import include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts import api as accounts_api
@@ -10,7 +10,7 @@ from kyc import api as kyc_api
 from tokens import api as tokens_api
 from trading import api as trading_api
 
-version_1 = [
+version_1: list[URLPattern | URLResolver] = [
     path("token/issue", accounts_api.IssueToken.as_view(), name="issue_token"),
     path("token/revoke", accounts_api.RevokeToken.as_view(), name="revoke_token"),
     path("addresses", accounts_api.Addresses.as_view(), name="addresses"),

@@ -1,7 +1,6 @@
 """Prometheus metrics of copy trading, read from the database when scraped, in four queries."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from django.db import connection
 from django.db.models import Count, Q
@@ -11,21 +10,21 @@ from prometheus_client.registry import Collector
 from copytrade.models import ExchangeAccount, KillSwitch
 from copytrade.states import AccountState, LegState
 
-RECENT = timedelta(hours=1)
+RECENT_SECONDS = 60 * 60
 
 # Open legs of any age, by the index of what is due; ended ones of the last hour only.
 _LEGS = """
 SELECT state, count(*), count(*) FILTER (WHERE attention),
        coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)
 FROM copytrade_copyorder
-WHERE created_at > clock_timestamp() - %s OR next_attempt_at IS NOT NULL
+WHERE created_at > clock_timestamp() - make_interval(secs => %s) OR next_attempt_at IS NOT NULL
 GROUP BY state
 """
 _DELAYS = """
 SELECT count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
     ORDER BY extract(epoch FROM l.accepted_at - g.created_at))
 FROM copytrade_copyorder l JOIN copytrade_signal g ON g.id = l.signal_id
-WHERE g.created_at > clock_timestamp() - %s AND l.accepted_at IS NOT NULL
+WHERE g.created_at > clock_timestamp() - make_interval(secs => %s) AND l.accepted_at IS NOT NULL
 """
 _OPEN = frozenset({LegState.PLANNED, LegState.SENDING, LegState.WORKING})
 
@@ -41,7 +40,7 @@ class CopiesCollector(Collector):
 
 def _by_state() -> Iterator[GaugeMetricFamily]:
     with connection.cursor() as cursor:
-        cursor.execute(_LEGS, [RECENT])
+        cursor.execute(_LEGS, [RECENT_SECONDS])
         rows = {row[0]: row[1:] for row in cursor.fetchall()}
     count = GaugeMetricFamily(
         "agora_copies", "Copied orders of the last hour, and all open ones.", labels=["state"]
@@ -65,7 +64,7 @@ def _by_state() -> Iterator[GaugeMetricFamily]:
 
 def _delays() -> GaugeMetricFamily:
     with connection.cursor() as cursor:
-        cursor.execute(_DELAYS, [RECENT])
+        cursor.execute(_DELAYS, [RECENT_SECONDS])
         accepted, quantiles = cursor.fetchone()
     delay = GaugeMetricFamily(
         "agora_copy_delay_seconds",

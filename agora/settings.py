@@ -434,6 +434,12 @@ SPECTACULAR_SETTINGS = {
         "MasterOrderState": "copytrade.api.desk_schema.MASTER_ORDER_STATES",
         "MasterOrderSource": "copytrade.api.desk_schema.SOURCES",
         "MasterOrderType": "copytrade.api.desk_schema.TYPES",
+        "LedgerBook": "copytrade.api.history_schema.BOOKS",
+        "LedgerKind": "copytrade.api.history_schema.ENTRY_KINDS",
+        "SignalKind": "copytrade.api.history_schema.SIGNAL_KINDS",
+        "SignalCause": "copytrade.api.history_schema.CAUSES",
+        "TradeOrigin": "copytrade.api.history_schema.ORIGINS",
+        "OrderSource": "trading.api_schema.SOURCES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -12,6 +12,7 @@ from trading.quotes import SYMBOL
 from trading.states import State
 
 ORDER_STATES = [(state.value, state.value) for state in State]
+SOURCES = [(source.value, source.value) for source in Order.Source]
 STEP_STATES = [(state, state) for state in ("done", "current", "waiting", "failed")]
 
 
@@ -64,7 +65,7 @@ class OrderView(serializers.Serializer[Any]):
     filled_quantity = serializers.CharField()
     filled_avg_price = serializers.CharField(allow_null=True)
     wallet_address = serializers.CharField()
-    source = serializers.ChoiceField(choices=Order.Source.values)  # type: ignore[assignment]
+    source = serializers.ChoiceField(choices=SOURCES)  # type: ignore[assignment]
     queued_until = serializers.DateTimeField(
         allow_null=True, help_text="Set while the order waits for the market to open."
     )
