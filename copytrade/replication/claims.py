@@ -49,20 +49,7 @@ SELECT l.id, l.state, l.kind, l.symbol, l.side, l.client_order_id, l.exchange_or
        least(ul.max_order, sl.max_order, pl.max_order),
        sl.max_symbol, sl.max_exposure, sl.daily_loss,
        least(ul.max_symbol, pl.max_symbol), least(ul.max_exposure, pl.max_exposure),
-       CASE WHEN coalesce(ul.max_symbol, pl.max_symbol, ul.max_exposure, pl.max_exposure)
-            IS NOT NULL THEN (
-                SELECT coalesce(sum(up.quantity * um.price), 0)
-                FROM copytrade_subscription us
-                JOIN copytrade_copyposition up ON up.subscription_id = us.id
-                JOIN copytrade_markprice um ON um.symbol = up.symbol AND um.exchange = a.exchange
-                WHERE us.follower_id = s.follower_id AND us.state <> 'STOPPED') END,
-       CASE WHEN coalesce(ul.max_symbol, pl.max_symbol) IS NOT NULL THEN (
-                SELECT coalesce(sum(up.quantity * um.price), 0)
-                FROM copytrade_subscription us
-                JOIN copytrade_copyposition up
-                    ON up.subscription_id = us.id AND up.symbol = l.symbol
-                JOIN copytrade_markprice um ON um.symbol = up.symbol AND um.exchange = a.exchange
-                WHERE us.follower_id = s.follower_id AND us.state <> 'STOPPED') END,
+       h.value + y.pending, h.symbol_value + y.pending_symbol, h.unpriced, h.priced_at,
        (SELECT r.pnl_start FROM copytrade_riskday r WHERE r.subscription_id = s.id
         ORDER BY r.day DESC LIMIT 1),
        t.id, t.client_order_id,
@@ -106,6 +93,28 @@ CROSS JOIN LATERAL (
       AND o.subscription_id = l.subscription_id AND o.side = 'BUY' AND o.kind = 'OPEN'
       AND o.price IS NOT NULL AND o.id <> l.id
 ) w
+-- What the person holds and has resting in all of their subscriptions; nothing is read without limits.
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(x.quantity * coalesce(m.price, x.cost / x.quantity)), 0) AS value,
+           coalesce(sum(x.quantity * coalesce(m.price, x.cost / x.quantity))
+               FILTER (WHERE x.symbol = l.symbol), 0) AS symbol_value,
+           coalesce(bool_or(m.price IS NULL), false) AS unpriced, min(m.at) AS priced_at
+    FROM copytrade_subscription us
+    JOIN copytrade_copyposition x ON x.subscription_id = us.id AND x.quantity > 0
+    LEFT JOIN copytrade_markprice m ON m.symbol = x.symbol AND m.exchange = a.exchange
+    WHERE coalesce(ul.max_symbol, pl.max_symbol, ul.max_exposure, pl.max_exposure) IS NOT NULL
+      AND us.follower_id = s.follower_id AND us.state <> 'STOPPED'
+) h
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(o.sent * o.price - o.quote_filled), 0) AS pending,
+           coalesce(sum(o.sent * o.price - o.quote_filled) FILTER (WHERE o.symbol = l.symbol), 0)
+               AS pending_symbol
+    FROM copytrade_subscription us
+    JOIN copytrade_copyorder o ON o.account_id = us.account_id AND o.subscription_id = us.id
+    WHERE coalesce(ul.max_symbol, pl.max_symbol, ul.max_exposure, pl.max_exposure) IS NOT NULL
+      AND us.follower_id = s.follower_id AND o.state IN ('PLANNED', 'SENDING', 'WORKING')
+      AND o.side = 'BUY' AND o.kind = 'OPEN' AND o.price IS NOT NULL AND o.id <> l.id
+) y
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(CASE
         WHEN o.reason = 'accumulated' THEN o.clamped
@@ -208,8 +217,11 @@ class Facts:
     daily_loss: Decimal | None
     person_max_symbol: Decimal | None
     person_max_exposure: Decimal | None
-    person_value: Decimal | None
-    person_symbol_value: Decimal | None
+    # Over all of the person's subscriptions, resting buys included; known where limits ask for it.
+    person_value: Decimal
+    person_symbol_value: Decimal
+    person_unpriced: bool
+    person_priced_at: datetime | None
     pnl_start: Decimal | None
     target_id: uuid.UUID | None
     target_client_order_id: str | None

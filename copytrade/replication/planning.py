@@ -213,10 +213,12 @@ def _needs_prices(leg: Facts) -> bool:
 
 
 def _is_priced(leg: Facts, *, now: datetime) -> bool:
-    if not leg.open_pairs:
-        return True
+    """Whether all that limits and equity depend on has a price, and a new one."""
+    if leg.person_unpriced or (leg.open_pairs and (leg.unpriced or leg.priced_at is None)):
+        return False
     oldest = now - timedelta(seconds=settings.COPY_PRICE_MAX_AGE_SECONDS)
-    return not leg.unpriced and leg.priced_at is not None and leg.priced_at >= oldest
+    used = (leg.priced_at if leg.open_pairs else None, leg.person_priced_at)
+    return all(priced_at is None or priced_at >= oldest for priced_at in used)
 
 
 def breach_of(leg: Facts) -> str:
@@ -251,11 +253,9 @@ def _headrooms(leg: Facts) -> Iterator[Headroom]:
     if leg.max_exposure is not None:
         yield Headroom(leg.max_exposure - leg.value - leg.pending, "risk_max_exposure")
     if leg.person_max_symbol is not None:
-        held = (leg.person_symbol_value or sizing.ZERO) + leg.pending_symbol
-        yield Headroom(leg.person_max_symbol - held, "risk_max_symbol")
+        yield Headroom(leg.person_max_symbol - leg.person_symbol_value, "risk_max_symbol")
     if leg.person_max_exposure is not None:
-        held = (leg.person_value or sizing.ZERO) + leg.pending
-        yield Headroom(leg.person_max_exposure - held, "risk_max_exposure")
+        yield Headroom(leg.person_max_exposure - leg.person_value, "risk_max_exposure")
 
 
 def _order(
