@@ -2,6 +2,7 @@
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from agora.lib.states import Moves
 
@@ -47,7 +48,7 @@ class MasterOrderState(TextChoices):
     """Where a master's own order stands at the exchange."""
 
     PENDING = "PENDING", _("Pending")
-    WORKING = "WORKING", _("Open")
+    WORKING = "WORKING", pgettext_lazy("order", "Open")
     FILLED = "FILLED", _("Filled")
     CANCELLED = "CANCELLED", _("Cancelled")
     REJECTED = "REJECTED", _("Rejected")
@@ -93,7 +94,7 @@ class SubscriptionState(TextChoices):
     PAUSED = "PAUSED", _("Paused: only closes are copied")
     REDUCING = "REDUCING", _("Risk limit reached: only closes are copied")
     STOPPING = "STOPPING", _("Closing positions")
-    STOPPED = "STOPPED", _("Stopped")
+    STOPPED = "STOPPED", pgettext_lazy("subscription", "Stopped")
 
 
 SUBSCRIPTION_MOVES = Moves(
