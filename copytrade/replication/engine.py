@@ -23,10 +23,10 @@ from agora.lib import work
 from agora.lib.crypto import Undecryptable
 from agora.lib.failpoints import failpoint
 from agora.lib.outcome import OutsideError, Rejected, Unknown
-from copytrade import budget
+from copytrade import budget, sizing
 from copytrade.exchange import reasons, runner, weights
 from copytrade.exchange.credentials import open_sealed
-from copytrade.exchange.types import Credentials, Market, OrderReport
+from copytrade.exchange.types import Credentials, Market, NewOrder, OrderReport
 from copytrade.replication import breaker, gate, outcomes, recording
 from copytrade.replication.claims import Facts, Selection, Switch, claim, engaged_switches
 from copytrade.replication.outcomes import Change
@@ -242,7 +242,15 @@ async def _ask(venue: "Venue", begun: Begun) -> OrderReport | None:
     leg, decision = begun.leg, begun.decision
     credentials = _credentials(leg)
     if isinstance(decision, Send):
-        return await venue.place(credentials, decision.order)
+        try:
+            return await venue.place(credentials, decision.order)
+        except Rejected as error:
+            if leg.kind != "CLOSE" or error.code != reasons.INSUFFICIENT_FUNDS:
+                raise
+            order = await _what_is_there(venue, credentials, leg, decision.order)
+            if order is None:
+                raise
+        return await venue.place(credentials, order)
     if isinstance(decision, Poll):
         return await venue.get(credentials, symbol=leg.symbol, order_id=leg.exchange_order_id)
     if isinstance(decision, Cancel):
@@ -250,6 +258,28 @@ async def _ask(venue: "Venue", begun: Begun) -> OrderReport | None:
             credentials, symbol=leg.symbol, client_order_id=leg.target_client_order_id
         )
     return await venue.find(credentials, symbol=leg.symbol, client_order_id=leg.client_order_id)
+
+
+async def _what_is_there(
+    venue: "Venue", credentials: Credentials, leg: Facts, order: NewOrder
+) -> NewOrder | None:
+    """The close for what the account still has, after its person sold or fees took some of it.
+
+    None when nothing is left that could be sold. The order was refused, so that its id is free.
+    """
+    market = await venue.market(order.symbol)
+    balance = (await venue.balances(credentials)).get(market.base)
+    if balance is None:
+        return None
+    sized = sizing.size_close(
+        held=min(balance.free, order.quantity),
+        sold=sizing.ZERO,
+        cumulative=sizing.ZERO,
+        position_before=sizing.ZERO,  # all of it
+        price=leg.signal_price,
+        market=market,
+    )
+    return replace(order, quantity=sized.rounded) if sized.rounded else None
 
 
 def _credentials(leg: Facts) -> Credentials:
@@ -268,7 +298,11 @@ def _change_of(answer: _Answer, *, now: datetime) -> Change:
         return outcomes.of_cancel(leg, found, now=now)
     if found is None:
         return outcomes.of_missing(leg, began=answer.asked_at, now=now)
-    return outcomes.of_report(leg, found, now=now)
+    change = outcomes.of_report(leg, found, now=now)
+    if isinstance(decision, Send) and found.quantity < decision.order.quantity:
+        # Less was there than the subscription bought: closed as far as could be, and looked into.
+        change.reason, change.attention = reasons.INSUFFICIENT_FUNDS, True
+    return change
 
 
 def _tell(changes: Sequence[Change]) -> None:

@@ -13,7 +13,7 @@ from copytrade.exchange.types import OrderReport, OrderStatus, Trade
 from copytrade.models import CopyOrder, CopyPosition, MasterOrder, Signal, Strategy, Subscription
 from copytrade.replication.claims import Facts, Selection, claim
 from copytrade.replication.sightings import record
-from tests.copying import hold, new_strategy, new_subscription
+from tests.copying import hold, new_follower, new_strategy, new_subscription
 from tests.copytrade.replicating import master_order, settle, signal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,3 +139,22 @@ def test_what_a_follower_keeps_on_stop_is_not_sold_with_the_master() -> None:
 def _claimed(leg: CopyOrder) -> list[Facts]:
     with transaction.atomic():
         return claim(Selection(ids=[leg.pk]), limit=1)
+
+
+@pytest.mark.parametrize(
+    ("left", "outcome"),
+    [("0.004", ("FILLED", D("0.004"))), ("0.00001", ("REJECTED", D(0)))],
+    ids=["some", "dust"],
+)
+def test_a_close_sells_what_is_left_when_the_person_sold_some_by_hand(
+    sandbox: SandboxControl, left: str, outcome: tuple[str, Decimal]
+) -> None:
+    sandbox.binance.price("BTCUSDT", "50000")
+    follower = new_follower(control=sandbox, balances={"USDT": "100", "BTC": left})
+    strategy = new_strategy()
+    hold(new_subscription(strategy=strategy, follower=follower), quantity="0.01")
+
+    (leg,) = settle(signal(strategy, kind="CLOSE", before="0.01"))
+
+    assert (leg.state, leg.filled) == outcome
+    assert (leg.reason, leg.attention) == ("insufficient_funds", True)
