@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import Notice
 from agora.sandbox.client import SandboxControl
@@ -17,11 +19,13 @@ from copytrade.models import (
     MasterPosition,
     Strategy,
 )
-from copytrade.replication import polling
+from copytrade.replication import opening, polling
 from copytrade.selectors.equity import wallet_balance
 from copytrade.services import desk
-from tests.copying import new_subscription
+from tests.copying import mark, new_master, new_strategy, new_subscription
 from tests.copytrade.deskwork import (
+    BALANCES,
+    PRICE,
     advance,
     at_exchange,
     cancel_at_exchange,
@@ -288,3 +292,47 @@ def test_a_limit_order_of_the_desk_is_followed_by_the_poll_as_well(
 
     assert MasterOrder.objects.get().state == "FILLED"
     assert signals(strategy) == [("OPEN", "MARKET", D("0.01"))]
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "poll.take.before_commit",
+        "poll.take.after_commit",
+        "poll.rest.before_commit",
+    ],
+)
+def test_a_poll_that_breaks_off_is_made_again_without_another_signal(
+    sandbox: SandboxControl, tmp_path: Path, settings: Settings, point: str
+) -> None:
+    master, strategy = published(sandbox)
+    at_exchange(master.account)
+    at_exchange(master.account, side="SELL")
+    settings.FAILPOINTS_DIR = str(tmp_path)
+    (tmp_path / point).write_text("raise")
+    Strategy.objects.filter(pk=strategy.pk).update(next_attempt_at=timezone.now())
+    polling.poll(strategy_id=strategy.pk, now=timezone.now())
+    assert not (tmp_path / point).exists()
+
+    poll(strategy)
+
+    assert signals(strategy) == [("OPEN", "MARKET", D("0.01")), ("CLOSE", "MARKET", D("0.01"))]
+    assert Fill.objects.count() == 2
+
+
+def test_trades_between_the_opening_of_the_ledger_and_publishing_are_booked(
+    sandbox: SandboxControl,
+) -> None:
+    mark("BTC/USDT", PRICE)
+    sandbox.binance.price("BTCUSDT", PRICE)
+    master = new_master(control=sandbox, balances=BALANCES)
+    at_exchange(master.account)
+    strategy = new_strategy(master=master)
+
+    opening.begin(strategy=strategy, now=timezone.now())
+
+    assert Fill.objects.get().strategy_id is None
+    assert MasterPosition.objects.get(strategy=strategy).quantity == D("0.50999")
+    poll(strategy)
+    assert signals(strategy) == []
+    assert wallet_balance(account_id=master.account.pk, asset="BTC") == D("0.50999")
