@@ -4,6 +4,7 @@ The visitor fixture also fails on any message of the browser, such as one of the
 """
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from accounts import notices
 from accounts.address_book import create_entry
 from accounts.models import AddressEntry, Notice, User
 from agora.sandbox.client import SandboxControl
+from copytrade.models import NavPoint, Strategy, TrackRecord
 from tests.browser.conftest import AXE, DESKTOP, PHONE, Visitor, Visitors
 from tests.conftest import Chain
+from tests.copying import Trader, hold, new_account, new_master, new_strategy
 from tests.people import new_user, onboarded
 from tests.settling import place, settle
 from trading import quotes
@@ -214,3 +217,55 @@ def _a_notice(user: User, *, level: Notice.Level) -> None:
         level=level,
         now=timezone.now(),
     )
+
+
+@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+def test_marketplace_and_strategies(visitors: Visitors, viewport: ViewportSize, dark: bool) -> None:
+    user = onboarded()
+    strategy = _strategy_with_a_past(new_master(user=user))
+    new_account(user=user)
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(user)
+    one = f"/copy/strategies/{strategy.pk}/"
+    wrong = {}
+    for path in (
+        "/copy/",
+        "/copy/?q=nothing",
+        "/copy/?min_return=abc",
+        one,
+        "/copy/strategies/mine/",
+        "/copy/strategies/new/",
+        f"{one}edit/",
+        f"{one}pause/",
+        f"{one}delete/",
+    ):
+        visitor.open(path)
+        wrong[path] = inspect(visitor)
+    visitor.open("/copy/strategies/new/").get_by_role("button", name="Publish").click()
+    visitor.page.locator(".errorlist").first.wait_for()
+    wrong["new with errors"] = inspect(visitor)
+    visitor.open(one).get_by_text("The curve as a table").click()
+    wrong["curve as a table"] = inspect(visitor)
+    visitor.sign_in(new_user())
+    for path in (one, "/copy/strategies/mine/", "/copy/strategies/new/"):
+        visitor.open(path)
+        wrong[f"a stranger's {path}"] = inspect(visitor)
+    assert_clean(wrong)
+
+
+def _strategy_with_a_past(master: Trader) -> Strategy:
+    """A demo strategy with a full page: curve, figures, positions."""
+    strategy = new_strategy(master=master, name="Calm swing", is_demo=True, description="Dips.")
+    today = timezone.now().date()
+    NavPoint.objects.bulk_create(
+        NavPoint(strategy=strategy, day=today - timedelta(days=age), nav=1 + age % 7, equity=1000)
+        for age in range(30)
+    )
+    TrackRecord.objects.bulk_create(
+        TrackRecord(
+            strategy=strategy, period=days, roi=0, pnl=0, max_drawdown=0, computed_at=timezone.now()
+        )
+        for days in TrackRecord.Period.values
+    )
+    hold(strategy)
+    return strategy
