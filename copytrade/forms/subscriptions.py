@@ -113,6 +113,13 @@ class TermsForm(forms.Form):
             self.add_error(None, forms.ValidationError(str(refusal.message), code=refusal.code))
 
 
+class AccountChoice(forms.ModelChoiceField):
+    """One of the person's exchange accounts, by the name they gave it."""
+
+    def label_from_instance(self, account: ExchangeAccount) -> str:
+        return f"{account.label} ({account})"
+
+
 class SubscribeForm(TermsForm):
     """Subscribing: the terms, the account, and how it begins."""
 
@@ -126,7 +133,7 @@ class SubscribeForm(TermsForm):
 
     def __init__(self, *args: Any, user: User, strategy: Strategy, **options: Any) -> None:
         super().__init__(*args, pairs=strategy.symbols, **options)
-        self.fields["account"] = forms.ModelChoiceField(
+        self.fields["account"] = AccountChoice(
             label=_("Exchange account"),
             queryset=accounts_to_copy_with(user=user, exchange=strategy.exchange),
             empty_label=None,

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from agora.lib import work
 from agora.lib.catalog import Text
 from agora.lib.money import plain
 from compliance import audit
@@ -23,6 +24,7 @@ from copytrade.models import (
     Subscription,
 )
 from copytrade.replication import stopping
+from copytrade.replication.reconcile import RECONCILE_TASK
 from copytrade.selectors.equity import subscription_equity
 from copytrade.services import funds, risk
 from copytrade.services.subscription_news import tell
@@ -219,7 +221,7 @@ def _store(subscription: Subscription, planned: Planned, *, user: User, now: dat
 
 
 def pause(*, user: User, subscription_id: uuid.UUID, now: datetime) -> Subscription:
-    """Copy closes only until resumed; a repeat changes nothing.
+    """Copy closes only until resumed, and have resting orders cancelled; a repeat changes nothing.
 
     Raises SubscriptionRefused (not_active), Subscription.DoesNotExist for another person's.
     """
@@ -230,6 +232,8 @@ def pause(*, user: User, subscription_id: uuid.UUID, now: datetime) -> Subscript
         if subscription.state != SubscriptionState.ACTIVE:
             raise SubscriptionRefused("not_active")
         _move(subscription, SubscriptionState.PAUSED, "paused", user=user, now=now)
+        Subscription.objects.filter(pk=subscription.pk).update(next_attempt_at=now)
+        work.nudge_after_commit(RECONCILE_TASK, pk=subscription.pk)
     return subscription
 
 
@@ -307,12 +311,13 @@ def _move(
 
 
 def terms_told(subscription: Subscription) -> dict[str, object]:
-    """The terms as the audit trail keeps them."""
+    """The terms as the audit trail keeps them; the order of pairs says nothing."""
     values = {name: getattr(subscription, name) for name in (*STORED, "stop_equity")}
-    return {
+    told = {
         name: plain(value) if isinstance(value, Decimal) else value
         for name, value in values.items()
     }
+    return told | {"symbols": sorted(subscription.symbols)}
 
 
 def record(

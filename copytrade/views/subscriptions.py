@@ -71,7 +71,7 @@ def subscription_edit(request: HttpRequest, subscription_id: uuid.UUID) -> HttpR
     if found.state not in _RUNNING:
         messages.error(request, _("The subscription is being stopped or has ended."))
         return redirect("subscription", subscription_id=found.pk)
-    pairs = sorted({*found.strategy.symbols, *found.symbols})
+    pairs = dict.fromkeys([*found.symbols, *found.strategy.symbols])
     form = EditForm(request.POST or None, initial=initial_of(found), pairs=pairs)
     context: dict[str, object] = {
         "form": form,

@@ -67,7 +67,8 @@ def test_only_what_is_given_changes(made: Subscription) -> None:
 
 
 def test_the_same_again_changes_and_tells_nothing(made: Subscription) -> None:
-    change(made, allocated=Decimal("1000.00"), slippage_bps=50)
+    pairs = made.symbols[::-1]
+    change(made, allocated=Decimal("1000.00"), slippage_bps=50, symbols=pairs)
     made.refresh_from_db()
     assert made.version == 1
     assert not Notice.objects.exists()
