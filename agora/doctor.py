@@ -21,6 +21,9 @@ from redis import Redis, RedisError
 from agora.lib import crypto
 from agora.lib.outcome import OutsideError
 from copytrade.exchange import runner
+from copytrade.exchange.credentials import credentials_of
+from copytrade.models import ExchangeAccount
+from copytrade.states import AccountState
 from custody import vault
 from tokens import chain
 from trading import broker
@@ -192,6 +195,16 @@ def _exchange() -> str:
     return f"{kind}, clocks {apart}"
 
 
+def _exchange_keys() -> str:
+    """People's keys can be opened with the field keys of today; none is shown or sent anywhere."""
+    kept = ExchangeAccount.objects.exclude(state=AccountState.REMOVED)
+    newest = kept.order_by("created_at").last()
+    if newest is None:
+        return "none stored"
+    credentials_of(newest)
+    return f"{kept.count()} stored, the newest decrypts"
+
+
 def _clock_of_database() -> str:
     with connection.cursor() as cursor:
         before = timezone.now()
@@ -226,6 +239,7 @@ _CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("Alpaca", _alpaca, "Check ALPACA_BASE_URL, ALPACA_API_KEY and ALPACA_API_SECRET."),
     ("Fireblocks", _fireblocks, "Check FIREBLOCKS_BASE_URL, _API_KEY and _PRIVATE_KEY."),
     ("exchange", _exchange, "Check BINANCE_BASE_URL, and that this machine may reach it."),
+    ("exchange keys", _exchange_keys, "Give FIELD_KEYS also the keys that were used before."),
     ("clock, database", _clock_of_database, "Synchronise the clocks."),
     ("clock, Alpaca", _clock_of_alpaca, "Check ALPACA_BASE_URL, then the clock."),
 )

@@ -220,6 +220,9 @@ class Demo:
                 "\n".join(["Copies: the exchange's books differ.", *told["differences"]])
             )
         self._say("  The exchange's own books say the same.")
+        self._say(f"\n  manage.py copy explain {signal}")
+        for line in telling.beginning(told["explained"]):
+            self._say(line)
 
     def _watch(self, services: Services) -> NoReturn:
         """Show the logs until a signal comes or a part ends; raises Stopped or PartFailed."""

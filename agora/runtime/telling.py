@@ -25,13 +25,14 @@ def greeting(
         f"  Password   {password}   (the same for all of them)",
         "",
         "  Buy a share",
-        f"    {site}/account/signup/   sign up, onboard, buy 0.5 AAPL and watch it minted",
-        f"    {site}/buy/              the same as the buyer above",
-        f"    {site}/admin/            orders, custody, mints and the audit trail as the officer",
+        f"    {site}/account/signup/       sign up, onboard, buy 0.5 AAPL and watch it minted",
+        f"    {site}/buy/                  the same as the buyer above",
+        f"    {site}/admin/                orders, custody, mints and the audit trail as the officer",
         "",
         *(_copying(site, copying) if copying is not None else ()),
-        f"  {'API':<10} {site}/api/docs/   with a token of {site}/account/tokens/",
-        f"  {'Check':<10} make doctor   in another terminal: is everything as it should be?",
+        "  Further",
+        f"    {site}/api/docs/             the API, with a token of {site}/account/tokens/",
+        f"    {'make doctor':<{len(site) + 20}} in another terminal: is everything as it should be?",
         "",
         f"  Data, secrets and logs are in {data}. Ctrl-C stops everything.",
         "",
@@ -41,12 +42,11 @@ def greeting(
 
 def _copying(site: str, copying: Mapping[str, Any]) -> Iterator[str]:
     """As somebody who follows, then as a master; and keys to do it with."""
-    desk = f"{site}/copy/strategies/{copying['strategy']}/desk/"
     yield "  Copy trading"
-    yield f"    {site}/copy/            the marketplace; as the buyer, add a key below and subscribe"
-    yield f"    {desk}"
-    yield "        as the master: trade, and see 20 followers copy it"
-    yield f"    {site}/copy/trades/     as the follower: trades, ledger, and why something was not copied"
+    yield f"    {site}/copy/                 as the buyer: add a key below, choose a strategy, copy it"
+    yield f"    {site}/copy/subscriptions/   as the follower: what was copied, what not, and why"
+    yield f"    {site}/copy/strategies/{copying['strategy']}/desk/"
+    yield f"    {'':<{len(site)}}                       as the master: trade, and see 20 followers copy it"
     yield ""
     yield "  Exchange accounts that nobody has entered yet, of the sandbox, with 10,000 USDT each:"
     for purpose, key in zip(
@@ -66,9 +66,23 @@ def copies(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {mark} {row['follower']:<13} {what:<32} {delay:>8}  {row['why']}".rstrip()
     copied = sum(row["is_copied"] for row in rows)
     delays = [row["accepted_after_ms"] for row in rows if row["accepted_after_ms"] is not None]
-    when = f"; accepted {min(delays)} to {max(delays)} ms after the signal" if delays else ""
-    yield f"  Copied {copied}, not copied {len(rows) - copied}{when}."
+    yield ""
+    yield f"  Copied {copied}, not copied {len(rows) - copied}{_when(delays)}."
+
+
+def _when(delays: list[int]) -> str:
+    if not delays:
+        return ""
+    first, last = min(delays), max(delays)
+    span = f"{first} ms" if first == last else f"{first} to {last} ms"
+    return f"; accepted at the exchange {span} after the signal"
 
 
 def _bought(row: Mapping[str, Any]) -> str:
     return f"{row['filled']} {row['base']} at {row['price']} USDT"
+
+
+def beginning(explained: str) -> Iterator[str]:
+    """The answer of `copy explain` without its list of all copies, which stands above already."""
+    for line in explained.partition("\nEach,")[0].splitlines():
+        yield f"  │ {line}".rstrip()

@@ -1,4 +1,4 @@
-"""`manage.py demo --once`: the first thing a newcomer sees, from nothing to minted tokens."""
+"""`manage.py demo --once`: the first thing a newcomer sees, from nothing to minted tokens and copies."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def demo_once(data: Path, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_one_order_is_led_to_minted_tokens_with_its_evidence(tmp_path: Path) -> None:
+def test_orders_are_led_to_minted_tokens_and_to_twenty_followers(tmp_path: Path) -> None:
     done = demo_once(tmp_path / "data")
     assert done.returncode == 0, done.stdout + done.stderr
     for evidence in (
@@ -32,9 +32,20 @@ def test_one_order_is_led_to_minted_tokens_with_its_evidence(tmp_path: Path) -> 
         r"Custody transaction id [0-9a-f-]{36}",
         r"Transaction hash 0x[0-9a-f]{64}, Block [0-9]+",
         r"0\.5 AAPL-RAT of 0x[0-9a-fA-F]{40} at block [0-9]+",
+        r"Master's order .* BUY 0\.01 BTC for [0-9.]+ USDT",
+        r"Signal .* The master bought 0\.01 BTC at [0-9,.]+ USDT\.",
+        r"follower-14 +0\.0000[0-9]+ BTC at [0-9.]+ USDT +[0-9]+ ms",
+        r"follower-15 +not copied +Smaller than the exchange accepts; kept and added",
+        r"follower-18 +not copied +The subscription was paused",
+        r"follower-19 +not copied +It was over the largest order that your limits allow",
+        r"Copied 15, not copied 5; accepted at the exchange [0-9]+ (to [0-9]+ )?ms after the signal",
+        r"The exchange's own books say the same",
+        r"manage\.py copy explain [0-9a-f-]{36}\n  │ Signal 1 of “Demo: Bitcoin and Ether”",
+        r"15 of 20 copies were made",
         r"[0-9]+ rows verified",
     ):
         assert re.search(evidence, done.stdout), done.stdout
+    assert len(re.findall(r"^  [✓–] follower-[0-9]{2} ", done.stdout, re.MULTILINE)) == 20
     assert not (tmp_path / "data" / "runtime.env").exists()
 
 
