@@ -89,6 +89,8 @@ def _attempt(lease: Lease[Subscription], now: datetime) -> None:
         if subscription.state == SubscriptionState.STOPPING:
             stopping.finish_stop(subscription=subscription, now=now)
         elif subscription.state != SubscriptionState.STOPPED:
+            if subscription.state != SubscriptionState.ACTIVE:
+                stopping.cancel_while_held_back(subscription=subscription, now=now)
             close_orphans(subscription=subscription, now=now)
     except OutsideError as error:
         _again(lease, error=error.message, now=now)

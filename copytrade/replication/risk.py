@@ -16,10 +16,12 @@ from django.utils.translation import gettext_noop
 
 from accounts import notices
 from accounts.models import Notice
+from agora.lib import work
 from agora.lib.money import plain
 from compliance import audit
 from copytrade.models import RiskDay, Subscription
 from copytrade.replication import stopping
+from copytrade.replication.reconcile import RECONCILE_TASK
 from copytrade.selectors.risk import Standing, current_day, standings
 from copytrade.states import SubscriptionState
 
@@ -143,10 +145,12 @@ def _move(subscription: Subscription, *, kind: str, now: datetime) -> bool:
         state=SubscriptionState.REDUCING,
         state_reason=kind,
         updated_at=now,
+        next_attempt_at=now,  # what rests at the exchange is cancelled by the reconciling
         version=F("version") + 1,
     )
     if not changed:
         return False
+    work.nudge_after_commit(RECONCILE_TASK, pk=subscription.pk)
     day = current_day(subscription)
     if day is not None:
         RiskDay.objects.filter(pk=day.pk).update(breached_at=now)

@@ -144,13 +144,7 @@ def _lock(subscription: Subscription) -> None:
 
 def _wind_down(subscription: Subscription, *, markets: Mapping[str, Market], now: datetime) -> bool:
     """Publish what is missing to the end; whether anything is still open or to be closed."""
-    legs = list(CopyOrder.objects.filter(subscription=subscription, state__in=OPEN_LEGS))
-    resting = [
-        leg for leg in legs if leg.kind == Signal.Kind.OPEN and leg.state == LegState.WORKING
-    ]
-    cancels = [leg for leg in legs if leg.kind == Signal.Kind.CANCEL]
-    for leg in resting[len(cancels) :]:
-        _publish(subscription, Signal.Kind.CANCEL, leg.symbol, price=leg.price, now=now)
+    legs = _cancel_resting(subscription, now=now)
     if subscription.on_stop == Subscription.OnStop.KEEP:
         return bool(legs)
     closing = {leg.symbol for leg in legs if leg.kind == Signal.Kind.CLOSE}
@@ -159,6 +153,26 @@ def _wind_down(subscription: Subscription, *, markets: Mapping[str, Market], now
         if symbol not in closing and not _refused_lately(subscription, symbol, now=now):
             _publish(subscription, Signal.Kind.CLOSE, symbol, price=price, now=now)
     return bool(legs or held)
+
+
+def cancel_while_held_back(*, subscription: Subscription, now: datetime) -> None:
+    """Cancel what rests of a subscription that copies closes only: it would open when it fills."""
+    with transaction.atomic():
+        _lock(subscription)
+        if subscription.state in (SubscriptionState.PAUSED, SubscriptionState.REDUCING):
+            _cancel_resting(subscription, now=now)
+
+
+def _cancel_resting(subscription: Subscription, *, now: datetime) -> list[CopyOrder]:
+    """Ask for every resting order to be cancelled, once; the legs that were open before."""
+    legs = list(CopyOrder.objects.filter(subscription=subscription, state__in=OPEN_LEGS))
+    resting = [
+        leg for leg in legs if leg.kind == Signal.Kind.OPEN and leg.state == LegState.WORKING
+    ]
+    cancels = [leg for leg in legs if leg.kind == Signal.Kind.CANCEL]
+    for leg in resting[len(cancels) :]:
+        _publish(subscription, Signal.Kind.CANCEL, leg.symbol, price=leg.price, now=now)
+    return legs
 
 
 def _sellable(subscription: Subscription, *, markets: Mapping[str, Market]) -> dict[str, Decimal]:

@@ -11,10 +11,12 @@ from django.utils import timezone
 from agora.sandbox.client import SandboxControl
 from copytrade.exchange.types import OrderReport, OrderStatus, Trade
 from copytrade.models import CopyOrder, CopyPosition, MasterOrder, Signal, Strategy, Subscription
+from copytrade.replication import reconcile
 from copytrade.replication.claims import Facts, Selection, claim
 from copytrade.replication.sightings import record
+from copytrade.services import subscriptions
 from tests.copying import hold, new_follower, new_strategy, new_subscription
-from tests.copytrade.replicating import master_order, settle, signal
+from tests.copytrade.replicating import master_order, settle, signal, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 D = Decimal
@@ -98,6 +100,38 @@ def test_orders_that_the_master_still_rests_too_are_not_cancelled() -> None:
     _see(_placed(strategy, side="SELL"), "FILLED", filled="0.01")
 
     assert not Signal.objects.filter(kind=Signal.Kind.CANCEL).exists()
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "REDUCING"])
+def test_orders_do_not_rest_while_only_closes_are_copied(
+    sandbox: SandboxControl, state: str
+) -> None:
+    sandbox.binance.price("BTCUSDT", "50000")
+    strategy = new_strategy(copy_on="accept")
+    hold(strategy)
+    subscription = new_subscription(strategy=strategy, follower=new_follower(control=sandbox))
+    opened = signal(strategy, type="LIMIT", price=D(40_000))
+    work(opened)
+    assert CopyOrder.objects.get(signal=opened).state == "WORKING"
+
+    Subscription.objects.update(state=state, next_attempt_at=timezone.now())
+    reconcile.reconcile(subscription_id=subscription.pk, now=timezone.now())
+
+    cancel = Signal.objects.get(kind=Signal.Kind.CANCEL)
+    assert [leg.state for leg in settle(cancel)] == ["DONE"]
+    assert CopyOrder.objects.get(signal=opened).state == "CANCELLED"
+
+
+def test_pausing_has_resting_orders_looked_at_at_once() -> None:
+    subscription = new_subscription()
+
+    subscriptions.pause(
+        user=subscription.follower, subscription_id=subscription.pk, now=timezone.now()
+    )
+
+    subscription.refresh_from_db()
+    assert subscription.next_attempt_at is not None
+    assert subscription.next_attempt_at <= timezone.now()
 
 
 @pytest.mark.parametrize(
