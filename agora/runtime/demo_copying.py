@@ -145,7 +145,7 @@ def ensure(*, control: SandboxControl, password: str, begin: bool) -> dict[str, 
     if begin:
         _first_orders(shown)
     spare_keys = desks.spare_keys()
-    if desks.made:
+    if desks.has_new:
         control.binance.save()
         # Nobody reads their mail; the notices themselves stay.
         told = Notice.objects.filter(user__email__in=[MASTER, *map(_follower, _NUMBERS)])
@@ -166,14 +166,14 @@ class _Desks:
     def __init__(self, control: SandboxControl) -> None:
         self.control = control
         self.known = {each["label"]: each for each in control.binance.list_accounts()}
-        self.made = 0
+        self.has_new = False
 
     def key(self, label: str, *, usdt: int) -> Mapping[str, Any]:
         """API key and secret of the account with this label."""
         if label not in self.known:
             balances = {QUOTE: str(usdt)}
             self.known[label] = self.control.binance.account(label, balances=balances)
-            self.made += 1
+            self.has_new = True
         return self.known[label]
 
     def account(self, user: User, label: str, *, usdt: int) -> ExchangeAccount:
@@ -181,6 +181,7 @@ class _Desks:
         found = ExchangeAccount.objects.filter(user=user, label=label).first()
         if found is not None:
             return found
+        self.has_new = True
         key = self.key(label, usdt=usdt)
         examined = keys.examine(user=user, api_key=key["api_key"], secret=key["secret_key"])
         return accounts.add_account(
