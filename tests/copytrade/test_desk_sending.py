@@ -49,9 +49,11 @@ def test_two_sales_at_once_close_fractions_of_what_each_found(sandbox: SandboxCo
     _master, strategy = published(sandbox)
     first = place(strategy, side="SELL", quantity=D("0.25"))
     second = place(strategy, side="SELL", quantity=D("0.25"))
+    sandbox.fault("POST /binance/api/v3/order", "drop_after")
 
-    advance(first)
+    advance(first)  # done at the exchange, but its answer is not known before the second is
     advance(second)
+    settle(first)
 
     closes = strategy.signals.order_by("number").values_list("cumulative", "position_before")
     assert list(closes) == [(D("0.25"), D("0.5")), (D("0.25"), D("0.25"))]
