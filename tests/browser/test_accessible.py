@@ -5,6 +5,7 @@ The visitor fixture also fails on any message of the browser, such as one of the
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ from accounts import notices
 from accounts.address_book import create_entry
 from accounts.models import AddressEntry, Notice, User
 from agora.sandbox.client import SandboxControl
-from copytrade.models import NavPoint, Strategy, TrackRecord
+from copytrade.models import CopyOrder, NavPoint, Strategy, Subscription, TrackRecord
+from copytrade.replication import pausing
+from copytrade.replication.publish import publish
+from copytrade.replication.risk import DAILY_LOSS
 from tests.browser.conftest import AXE, DESKTOP, PHONE, Visitor, Visitors
 from tests.conftest import Chain
-from tests.copying import Trader, hold, new_account, new_master, new_strategy
+from tests.copying import Trader, hold, mark, new_account, new_follower, new_master, new_strategy
 from tests.people import new_user, onboarded
 from tests.settling import place, settle
 from trading import quotes
@@ -269,3 +273,78 @@ def _strategy_with_a_past(master: Trader) -> Strategy:
     )
     hold(strategy)
     return strategy
+
+
+@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+def test_pages_of_a_follower(
+    visitors: Visitors, sandbox: SandboxControl, viewport: ViewportSize, dark: bool
+) -> None:
+    follower = new_follower(control=sandbox)
+    strategy = new_strategy(name="Slow and steady", symbols=("BTC/USDT", "ETH/USDT"))
+    paused = new_account(user=follower.user, can_withdraw=None, ip_restricted=False)
+    pausing.pause(account=paused, reason="key_invalid", now=timezone.now())
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(follower.user)
+    page, wrong = visitor.page, {}
+    for path in (
+        "/copy/accounts/",
+        f"/copy/accounts/{paused.pk}/key/",
+        f"/copy/accounts/{paused.pk}/rename/",
+        f"/copy/accounts/{paused.pk}/remove/",
+        "/copy/subscriptions/",
+    ):
+        visitor.open(path)
+        wrong[path] = inspect(visitor)
+    visitor.open("/copy/accounts/new/").get_by_role("button", name="Check and connect").click()
+    page.locator(".errorlist").first.wait_for()
+    wrong["account with errors"] = inspect(visitor)
+
+    visitor.open(f"/copy/strategies/{strategy.pk}/subscribe/")
+    page.get_by_text("has not traded in the last 90 days").wait_for()  # drawn by the script
+    wrong["subscribe"] = inspect(visitor)
+    page.locator("#id_allocated").fill("1")
+    page.get_by_role("button", name="Preview").click()
+    page.locator(".errorlist").first.wait_for()
+    wrong["subscribe with errors"] = inspect(visitor)
+    page.locator("#id_allocated").fill("1000")
+    page.get_by_role("button", name="Preview").click()
+    visitor.sees("Check your copy of Slow and steady")
+    wrong["review"] = inspect(visitor)
+    page.get_by_role("button", name="Start copying").click()
+    visitor.sees("Copy of Slow and steady")
+
+    made = Subscription.objects.get(follower=follower.user)
+    hold(made, quantity="0.01")
+    mark("BTC/USDT", "61000")
+    skipped_copy(made)
+    for path in ("", "stop/", "edit/"):
+        visitor.open(f"/copy/subscriptions/{made.pk}/{path}")
+        wrong[path or "subscription"] = inspect(visitor)
+    page.locator("#id_allocated").fill("2000")
+    page.get_by_role("button", name="Check the changes").click()
+    visitor.sees("Check the changes")
+    wrong["changes"] = inspect(visitor)
+    Subscription.objects.update(state="REDUCING", state_reason=DAILY_LOSS)
+    for path in (f"/copy/subscriptions/{made.pk}/resume/", "/copy/subscriptions/"):
+        visitor.open(path)
+        wrong[path] = inspect(visitor)
+    assert_clean(wrong)
+
+
+def skipped_copy(made: Subscription) -> None:
+    """A signal of which the subscription copied nothing."""
+    now = timezone.now()
+    signal = publish(
+        strategy=made.strategy,
+        kind="OPEN",
+        symbol="BTC/USDT",
+        type="MARKET",
+        price=Decimal(60_000),
+        at=now,
+        now=now,
+        cause="join",
+        subscription=made,
+    )
+    CopyOrder.objects.filter(signal=signal).update(
+        state="SKIPPED", reason="below_minimum", next_attempt_at=None
+    )
