@@ -179,3 +179,13 @@ def test_a_master_finds_trades_of_his_own_strategy_only(client: Client) -> None:
     client.force_login(strategy.master)
 
     assert "No trades yet" in page(client)
+
+
+def test_amounts_are_hidden_from_others_eyes(browser: Client, subscription: Subscription) -> None:
+    copied(subscription, quantity="0.0123", price="50000")
+    assert "615.00" in page(browser)
+
+    browser.cookies["hide_balances"] = "1"
+    text = page(browser)
+    assert "615.00" not in text
+    assert "0.0123" not in text
