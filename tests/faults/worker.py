@@ -59,6 +59,12 @@ class Worker:
             self._process.wait()
             self._process = None
 
+    def children(self) -> list[int]:
+        """Ids of the processes that do the tasks."""
+        assert self._process is not None
+        told = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return [int(pid) for pid in told.split()]
+
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
