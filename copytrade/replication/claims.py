@@ -12,6 +12,8 @@ from decimal import Decimal
 
 from django.db import connection
 
+# A close waits a little for opens before it: for those that may still be sent, and until it is known
+# what resting ones have bought.
 _DUE = """
     l.next_attempt_at <= clock_timestamp()
     AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
@@ -19,9 +21,10 @@ _DUE = """
         WHERE b.account_id = l.account_id AND b.state = 'SENDING' AND b.id <> l.id)
     AND NOT (l.kind = 'CLOSE' AND EXISTS (SELECT 1 FROM copytrade_copyorder o
         WHERE o.account_id = l.account_id AND o.subscription_id = l.subscription_id
-          AND o.symbol = l.symbol AND o.kind = 'OPEN' AND o.state = 'PLANNED'
-          AND o.created_at < l.created_at
-          AND o.created_at > clock_timestamp() - interval '15 seconds'))
+          AND o.symbol = l.symbol AND o.kind = 'OPEN' AND o.created_at < l.created_at
+          AND (o.state = 'PLANNED' AND o.created_at > clock_timestamp() - interval '15 seconds'
+            OR o.state = 'WORKING' AND l.created_at > clock_timestamp() - interval '15 seconds'
+              AND (o.updated_at < l.created_at OR o.lease_until > clock_timestamp()))))
 """
 
 # Amounts are in the quote asset. `open_cost` and `pending` are what positions and resting buys bind.

@@ -5,6 +5,7 @@ done about it are committed together. Followers' turns are shuffled by the signa
 """
 
 import secrets
+import uuid
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -77,6 +78,17 @@ WHERE s.id = l.subscription_id AND g.id = l.signal_id AND s.strategy_id = %(stra
        OR (l.master_order_id = %(order)s::uuid AND g.type = 'LIMIT'))
 """
 
+# Before a close is worked out it must be known what resting orders have bought by now.
+_LOOK_AGAIN = """
+UPDATE copytrade_copyorder l SET next_attempt_at = %(now)s::timestamptz
+FROM copytrade_subscription s
+WHERE s.strategy_id = %(strategy)s::uuid AND (%(only)s::uuid IS NULL OR s.id = %(only)s::uuid)
+  AND l.account_id = s.account_id AND l.subscription_id = s.id AND l.symbol = %(symbol)s::text
+  AND l.kind = 'OPEN' AND l.state = 'WORKING'
+  AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
+RETURNING l.signal_id
+"""
+
 
 def publish(
     *,
@@ -126,8 +138,8 @@ def publish(
         seed=secrets.randbits(62),
         created_at=now,
     )
-    planned = _plan_legs(signal, paused=state == "PAUSED", now=now)
-    transaction.on_commit(lambda: _nudge(signal, planned), robust=True)
+    planned, looked_at = _plan_legs(signal, paused=state == "PAUSED", now=now)
+    transaction.on_commit(lambda: _nudge(signal, planned, looked_at), robust=True)
     return signal
 
 
@@ -146,8 +158,10 @@ def _expiry(
     return (at if cause == Signal.Cause.MASTER else now) + timedelta(seconds=seconds)
 
 
-def _plan_legs(signal: Signal, *, paused: bool, now: datetime) -> int:
-    """Insert the legs, skipped ones with their reason; how many are to be worked on."""
+def _plan_legs(signal: Signal, *, paused: bool, now: datetime) -> tuple[int, frozenset[uuid.UUID]]:
+    """Insert the legs, skipped ones with their reason; how many, and which earlier signals' resting
+    orders are to be looked at first.
+    """
     values = {
         "signal": signal.pk,
         "order": signal.master_order_id,
@@ -165,7 +179,11 @@ def _plan_legs(signal: Signal, *, paused: bool, now: datetime) -> int:
         if reason:
             cursor.execute(_SUPERSEDE, values | {"reason": reason})
         cursor.execute(_LEGS, values)
-        return int(cursor.rowcount)
+        planned = int(cursor.rowcount)
+        if signal.kind != Signal.Kind.CLOSE:
+            return planned, frozenset()
+        cursor.execute(_LOOK_AGAIN, values)
+        return planned, frozenset(row[0] for row in cursor.fetchall())
 
 
 def _superseding(signal: Signal) -> str:
@@ -177,6 +195,8 @@ def _superseding(signal: Signal) -> str:
     return ""
 
 
-def _nudge(signal: Signal, legs: int) -> None:
+def _nudge(signal: Signal, legs: int, looked_at: frozenset[uuid.UUID]) -> None:
+    for earlier in looked_at:
+        work.nudge(FAN_OUT_TASK, pk=earlier)
     for _ in range(-(-legs // _FOLLOWERS_A_TASK)):
         work.nudge(FAN_OUT_TASK, pk=signal.pk)

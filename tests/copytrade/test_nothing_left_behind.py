@@ -192,3 +192,42 @@ def test_a_close_sells_what_is_left_when_the_person_sold_some_by_hand(
 
     assert (leg.state, leg.filled) == outcome
     assert (leg.reason, leg.attention) == ("insufficient_funds", True)
+
+
+def test_a_close_waits_until_it_is_known_what_resting_orders_bought(
+    sandbox: SandboxControl,
+) -> None:
+    sandbox.binance.price("BTCUSDT", "50000")
+    strategy = new_strategy(copy_on="accept")
+    subscription = new_subscription(strategy=strategy, follower=new_follower(control=sandbox))
+    opened = signal(strategy, type="LIMIT", price=D(45_000))
+    work(opened)
+    sandbox.binance.price("BTCUSDT", "44000")  # theirs fills with the master's, a minute unseen
+
+    close = signal(strategy, kind="CLOSE", quantity="0.005", before="0.01", price=D(44_000))
+    work(close)
+    assert CopyOrder.objects.get(signal=close).state == "PLANNED"
+    work(opened)  # as it was nudged to
+    (leg,) = settle(close)
+
+    assert CopyOrder.objects.get(signal=opened).filled == D("0.001")
+    assert (leg.state, leg.filled) == ("FILLED", D("0.00049"))  # half of it, after its fee
+    assert CopyPosition.objects.get(subscription=subscription).quantity == D("0.000509")
+
+
+def test_a_close_does_not_wait_for_ever_for_a_resting_order(sandbox: SandboxControl) -> None:
+    sandbox.binance.price("BTCUSDT", "50000")
+    strategy = new_strategy(copy_on="accept")
+    follower = new_follower(control=sandbox, balances={"USDT": "1000", "BTC": "0.01"})
+    hold(new_subscription(strategy=strategy, follower=follower), quantity="0.01")
+    work(signal(strategy, type="LIMIT", price=D(45_000)))
+    close = signal(strategy, kind="CLOSE", before="0.01")
+    CopyOrder.objects.filter(signal=close).update(created_at=timezone.now() - timedelta(minutes=1))
+    CopyOrder.objects.exclude(signal=close).update(
+        created_at=timezone.now() - timedelta(minutes=2),
+        updated_at=timezone.now() - timedelta(minutes=2),
+    )
+
+    (leg,) = settle(close)
+
+    assert (leg.state, leg.filled) == ("FILLED", D("0.01"))
