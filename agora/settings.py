@@ -344,6 +344,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "copytrade.tasks.risk.begin_days",
         "schedule": timedelta(seconds=60),
     },
+    "wind down deleted strategies": {
+        "task": "copytrade.tasks.strategies.sweep_deleted_strategies",
+        "schedule": timedelta(minutes=1),
+    },
     "compute track records": {
         "task": "copytrade.tasks.records.sweep_track_records",
         "schedule": timedelta(minutes=1),

@@ -14,19 +14,21 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from agora.lib import work
 from agora.lib.money import plain
 from compliance import audit
 from copytrade.ledger import booking
-from copytrade.models import QUOTE, ExchangeAccount, Strategy, TrackRecord
+from copytrade.models import QUOTE, ExchangeAccount, Strategy, Subscription, TrackRecord
 from copytrade.replication import stopping
 from copytrade.services import strategy_news as news
-from copytrade.services import subscriptions
 from copytrade.states import STRATEGY_MOVES, AccountState, StrategyState, SubscriptionState
 
+WIND_DOWN_TASK = "copytrade.tasks.strategies.wind_down"
 NAME_LENGTH, DESCRIPTION_LENGTH = 60, 2000
 MOST_SYMBOLS, MOST_FOLLOWERS = 50, 10_000
 MOST_MIN_EQUITY = Decimal(1_000_000_000)
@@ -168,28 +170,43 @@ def _move(
 def delete_strategy(*, master: User, strategy_id: uuid.UUID, now: datetime) -> Strategy:
     """End a strategy for good. Its history stays; a repeat changes nothing.
 
-    With followers it winds down: nobody can subscribe any more, and each subscription stops by its
-    own choice (close or keep). Followers are told. Raises Strategy.DoesNotExist.
+    With followers it winds down: nobody can subscribe any more, followers are told, and a task
+    stops each subscription by its own choice (`wind_down`). Raises Strategy.DoesNotExist.
     """
     with transaction.atomic():
         strategy = _locked(master, strategy_id)
         if strategy.state == StrategyState.DELETED:
             return strategy
-        followed = strategy.subscriptions.exclude(
-            state__in=[SubscriptionState.STOPPING, SubscriptionState.STOPPED]
-        )
-        running = list(followed.select_related("follower", "account").order_by("pk"))
         _set_state(strategy, StrategyState.DELETED, now=now, next_attempt_at=None)
-        _record(strategy, action="strategy.deleted", by=master, now=now, subscriptions=len(running))
+        _record(strategy, action="strategy.deleted", by=master, now=now, copiers=strategy.copiers)
         news.tell_moved(strategy, now=now)
-        for subscription in running:
-            stopping.begin_stop(
-                subscription=subscription,
-                reason="strategy_deleted",
-                actor=audit.actor_of(master),
-                now=now,
-            )
+        work.nudge_after_commit(WIND_DOWN_TASK, pk=strategy.pk)
     return strategy
+
+
+def wind_down(*, strategy_id: uuid.UUID, limit: int, now: datetime) -> int:
+    """Begin to stop up to `limit` subscriptions that still copy a deleted strategy; how many.
+
+    Each in a transaction of its own, so that thousands of followers take no lock for long, and a
+    worker that dies loses nothing: what still runs is found again.
+    """
+    left = still_copied().filter(strategy=strategy_id).select_related("strategy__master")
+    found = list(left.order_by("pk")[:limit])
+    for subscription in found:
+        stopping.begin_stop(
+            subscription=subscription,
+            reason="strategy_deleted",
+            actor=audit.actor_of(subscription.strategy.master),
+            now=now,
+        )
+    return len(found)
+
+
+def still_copied() -> QuerySet[Subscription]:
+    """Subscriptions to deleted strategies that have not begun to stop."""
+    ended = (SubscriptionState.STOPPING, SubscriptionState.STOPPED)
+    deleted = Subscription.objects.filter(strategy__state=StrategyState.DELETED)
+    return deleted.exclude(state__in=ended)
 
 
 def _set_state(

@@ -76,14 +76,13 @@ def _tell(
     following = strategy.subscriptions.exclude(
         state__in=[SubscriptionState.STOPPING, SubscriptionState.STOPPED]
     )
-    for subscription in following.select_related("follower"):
-        notices.notify(
-            user=subscription.follower,
-            kind=kind,
-            subject=subject,
-            body=body,
-            params={"strategy": strategy.name, **params},
-            url=reverse("strategy", args=[strategy.pk]),
-            level=level,
-            now=now,
-        )
+    notices.notify_all(
+        user_ids=following.values_list("follower", flat=True),
+        kind=kind,
+        subject=subject,
+        body=body,
+        params={"strategy": strategy.name, **params},
+        url=reverse("strategy", args=[strategy.pk]),
+        level=level,
+        now=now,
+    )

@@ -53,6 +53,10 @@ def update(strategy: Strategy, by: User | None = None, **changes: Any) -> Strate
     )
 
 
+def wind_down(strategy: Strategy, *, limit: int = 100) -> int:
+    return services.wind_down(strategy_id=strategy.pk, limit=limit, now=NOW)
+
+
 def actions() -> list[str]:
     return list(AuditRow.objects.order_by("id").values_list("action", flat=True))
 
@@ -277,6 +281,8 @@ def test_deleting_with_followers_stops_each_by_its_own_choice(master: Trader) ->
     gone = new_subscription(strategy=strategy, state=SubscriptionState.STOPPED)
 
     services.delete_strategy(master=master.user, strategy_id=strategy.pk, now=NOW)
+    assert wind_down(strategy) == 1
+    assert wind_down(strategy) == 0
 
     keeps.refresh_from_db()
     assert keeps.state == SubscriptionState.STOPPED
@@ -284,6 +290,25 @@ def test_deleting_with_followers_stops_each_by_its_own_choice(master: Trader) ->
     assert list(told) == [keeps.follower_id]
     gone.refresh_from_db()
     assert gone.stopped_at is None, "what had ended before is left alone"
+
+
+def test_winding_down_goes_on_where_it_was_left(master: Trader) -> None:
+    strategy = publish(master)
+    for _each in range(3):
+        new_subscription(strategy=strategy, on_stop="keep")
+    services.delete_strategy(master=master.user, strategy_id=strategy.pk, now=NOW)
+
+    assert [wind_down(strategy, limit=2) for _time in range(3)] == [2, 1, 0]
+    assert not services.still_copied().exists()
+    stopped = AuditRow.objects.filter(action="subscription.stopping")
+    assert {row.actor for row in stopped} == {f"user:{master.user.pk}"}
+
+
+def test_strategies_that_are_not_deleted_are_not_wound_down(master: Trader) -> None:
+    strategy = publish(master)
+    new_subscription(strategy=strategy)
+
+    assert wind_down(strategy) == 0
 
 
 @pytest.mark.parametrize("act", ["update_strategy", "pause_strategy", "resume_strategy"])

@@ -469,6 +469,7 @@ def test_a_deleted_strategy_stops_its_subscriptions_as_each_chose() -> None:
     for one in (closing, keeping):
         hold(one)
     strategies.delete_strategy(master=strategy.master, strategy_id=strategy.pk, now=timezone.now())
+    strategies.wind_down(strategy_id=strategy.pk, limit=10, now=timezone.now())
     closing.refresh_from_db()
     keeping.refresh_from_db()
     assert (closing.state, keeping.state) == ("STOPPING", "STOPPED")
