@@ -88,7 +88,12 @@ def _attempt(lease: Lease[Subscription], now: datetime) -> None:
         _wake_forgotten(subscription, now=now)
         if subscription.state == SubscriptionState.STOPPING:
             stopping.finish_stop(subscription=subscription, now=now)
-        elif subscription.state != SubscriptionState.STOPPED:
+        elif subscription.state == SubscriptionState.STOPPED:
+            pass
+        elif subscription.strategy.state == StrategyState.DELETED:
+            # Its follower chose whether positions are kept: they are no orphans.
+            stopping.begin_stop(subscription=subscription, reason="strategy_deleted", now=now)
+        else:
             if subscription.state != SubscriptionState.ACTIVE:
                 stopping.cancel_while_held_back(subscription=subscription, now=now)
             close_orphans(subscription=subscription, now=now)
@@ -286,8 +291,6 @@ def _marks(subscription: Subscription, symbols: Mapping[str, Decimal]) -> dict[s
 
 
 def _masters(subscription: Subscription, symbol: str) -> Decimal:
-    if subscription.strategy.state == StrategyState.DELETED:
-        return _ZERO
     position = MasterPosition.objects.filter(strategy=subscription.strategy_id, symbol=symbol)
     return position.values_list("quantity", flat=True).first() or _ZERO
 

@@ -15,7 +15,7 @@ from copytrade.replication import reconcile
 from copytrade.replication.claims import Facts, Selection, claim
 from copytrade.replication.sightings import record
 from copytrade.services import subscriptions
-from tests.copying import hold, new_follower, new_strategy, new_subscription
+from tests.copying import hold, mark, new_follower, new_strategy, new_subscription
 from tests.copytrade.replicating import master_order, settle, signal, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -231,3 +231,18 @@ def test_a_close_does_not_wait_for_ever_for_a_resting_order(sandbox: SandboxCont
     (leg,) = settle(close)
 
     assert (leg.state, leg.filled) == ("FILLED", D("0.01"))
+
+
+def test_positions_that_are_to_be_kept_are_no_orphans_of_a_deleted_strategy() -> None:
+    strategy = new_strategy(state="DELETED")
+    subscription = new_subscription(
+        strategy=strategy, on_stop=Subscription.OnStop.KEEP, next_attempt_at=timezone.now()
+    )
+    hold(subscription)
+    mark()
+
+    reconcile.reconcile(subscription_id=subscription.pk, now=timezone.now())
+
+    subscription.refresh_from_db()
+    assert (subscription.state, subscription.state_reason) == ("STOPPED", "strategy_deleted")
+    assert not Signal.objects.exists()
