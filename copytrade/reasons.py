@@ -19,6 +19,9 @@ REASONS: dict[str, str | Promise] = {
     "risk_max_symbol": _("It would have passed your limit for this pair."),
     "risk_max_exposure": _("It would have passed your limit for open positions."),
     "risk_reducing": _("A loss limit was reached, so that only closes were copied."),
+    "daily_loss": _("The largest loss in a day of this subscription was reached."),
+    "user_daily_loss": _("The largest loss in a day over all subscriptions was reached."),
+    "stop_loss": _("The stop-loss of the subscription was reached."),
     "risk_stale": _("Price or equity was not known freshly enough to open a position safely."),
     "allocation_used_up": _("The capital given to this subscription was in use."),
     # --- time and market

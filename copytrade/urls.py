@@ -86,7 +86,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("legs/<uuid:leg_id>/", explain.leg, name="copy-leg"),
     path("risk/", risk.limits, name="risk-limits"),
     path("risk/<uuid:subscription_id>/", risk.subscription_limits, name="risk-subscription"),
-    path("risk/<uuid:subscription_id>/rearm/", risk.rearm, name="risk-rearm"),
     path("stop/<str:level>/<uuid:target_id>/", kill.engage, name="kill-engage"),
     path("stop/<int:switch_id>/release/", kill.release, name="kill-release"),
 ]

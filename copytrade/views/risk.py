@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.access import signed_in
 from accounts.models import User
@@ -113,21 +113,6 @@ def subscription_limits(request: HttpRequest, subscription_id: UUID) -> HttpResp
     return render(
         request, "copytrade/risk_subscription.html", context, status=422 if form.errors else 200
     )
-
-
-@login_required
-@require_POST
-def rearm(request: HttpRequest, subscription_id: UUID) -> HttpResponse:
-    """Copy in full again before the day is over."""
-    user = signed_in(request)
-    subscription = _subscription_or_404(user, subscription_id)
-    try:
-        risk.rearm(by=user, subscription_id=subscription.pk, now=timezone.now())
-    except RiskRefused as refusal:
-        messages.error(request, str(refusal.message))
-    else:
-        messages.success(request, _("It is copied in full again. Its loss counts from zero."))
-    return redirect("risk-limits")
 
 
 def _subscription_or_404(user: User, subscription_id: UUID) -> Subscription:

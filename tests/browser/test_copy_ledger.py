@@ -148,9 +148,9 @@ def test_the_red_button_without_a_script(visitors: Visitors) -> None:
     visitor.sign_in(subscription.follower)
     page = visitor.open("/copy/risk/")
 
-    page.get_by_role("link", name="Stop at once Scalper").click()
+    page.get_by_role("link", name="Emergency stop Scalper").click()
     page.get_by_label("Reason").fill("I want to look first")
-    page.get_by_role("button", name="Stop at once").click()
+    page.get_by_role("button", name="Emergency stop").click()
     page.get_by_text("Nothing more is sent to the exchange.").first.wait_for()
     assert KillSwitch.objects.filter(released_at=None).count() == 1
 

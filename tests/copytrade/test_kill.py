@@ -290,7 +290,7 @@ def test_the_red_button_asks_first_and_shows_on_the_pages(
     browser: Client, subscription: Subscription
 ) -> None:
     address = reverse("kill-engage", args=["subscription", subscription.pk])
-    assert "Stop at once?" in browser.get(address).content.decode()
+    assert "Emergency stop?" in browser.get(address).content.decode()
     assert not KillSwitch.objects.exists()
     assert browser.post(address, {"reason": ""}).status_code == 422
 

@@ -152,9 +152,9 @@ def test_a_page_names_what_is_wrong_and_keeps_it(browser: Client, value: str) ->
 def test_pages_of_others_are_not_there(client: Client, subscription: Subscription) -> None:
     client.force_login(new_user())
 
-    for name in ("risk-subscription", "risk-rearm"):
-        address = reverse(name, args=[subscription.pk])
-        assert client.post(address, {"max_order": "1"}).status_code == 404
+    address = reverse("risk-subscription", args=[subscription.pk])
+    assert client.get(address).status_code == 404
+    assert client.post(address, {"max_order": "1"}).status_code == 404
     assert not RiskLimits.objects.exists()
 
 
@@ -168,7 +168,7 @@ def test_going_on_by_the_page(browser: Client, subscription: Subscription) -> No
     risk.watch(now=timezone.now())
     assert "Copy in full again now" in browser.get(reverse("risk-limits")).content.decode()
 
-    browser.post(reverse("risk-rearm", args=[subscription.pk]))
+    browser.post(reverse("subscription-resume", args=[subscription.pk]), {"confirm": "1"})
 
     subscription.refresh_from_db()
     assert subscription.state == "ACTIVE"
