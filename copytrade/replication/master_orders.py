@@ -151,7 +151,7 @@ def _look_up(order: MasterOrder) -> OrderReport | None:
 
 def _place(order: MasterOrder, *, now: datetime) -> Replacement:
     """Send the order, in the place of the one that it replaces if it does."""
-    reason = held_back(strategy=order.strategy)
+    reason = held_back(strategy=order.strategy, side=order.side)
     if reason:
         raise Rejected("Held back.", code=reason)
     creds, venue = credentials_of(order.account), runner.venue()

@@ -27,6 +27,7 @@ from decimal import Decimal
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.urls import reverse
 from django.utils.translation import gettext_noop
 
 from accounts import notices
@@ -422,7 +423,7 @@ def _failed(lease: Lease[Strategy], *, error: str, code: str, now: datetime) -> 
                 subject=_UNREADABLE_SUBJECT,
                 body=_UNREADABLE_BODY,
                 params={"strategy": strategy.name},
-                url="",
+                url=reverse("exchange-accounts"),
                 level=Notice.Level.WARNING,
                 dedupe_key=f"unreadable:{strategy.pk}:{now:%Y-%m-%d}",
                 now=now,

@@ -2,15 +2,15 @@
 
 from django.db.models import Q
 
-from copytrade.models import KillSwitch, Strategy
+from copytrade.models import KillSwitch, Side, Strategy
 from copytrade.states import AccountState, StrategyState
 
 
-def held_back(*, strategy: Strategy) -> str:
-    """The reason code that forbids orders of a strategy's master now; "" when nothing does.
+def held_back(*, strategy: Strategy, side: str) -> str:
+    """The reason code that forbids an order of a strategy's master now; "" when nothing does.
 
     Read from the database each time, never kept: a kill switch also stops an order that is being
-    tried again.
+    tried again. A paused strategy may still be sold out of.
     """
     levels = KillSwitch.Level
     engaged = KillSwitch.objects.filter(released_at=None).filter(
@@ -21,6 +21,7 @@ def held_back(*, strategy: Strategy) -> str:
     if engaged.exists():
         return "kill_switch"
     now = Strategy.objects.select_related("account").get(pk=strategy.pk)
-    if now.state != StrategyState.ACTIVE:
+    reducing = now.state == StrategyState.PAUSED and side == Side.SELL
+    if now.state != StrategyState.ACTIVE and not reducing:
         return "strategy_paused"
     return "" if now.account.state == AccountState.ACTIVE else "account_paused"

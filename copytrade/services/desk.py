@@ -116,7 +116,7 @@ def check(
     market = market_of(symbol)
     reference = price or price_of(strategy=strategy, symbol=symbol, now=now)
     check_market(market=market, type=type, quantity=quantity, price=price, reference=reference)
-    _refuse_held_back(strategy)
+    _refuse_held_back(strategy, side)
     if side == Side.SELL:
         _check_position(strategy, symbol, quantity)
 
@@ -129,7 +129,7 @@ def _store(order: MasterOrder, *, by: User, now: datetime) -> MasterOrder:
             # The same form may have been stored while this one was checked.
             if key and (earlier := _placed_before(strategy, key)):
                 return earlier
-            _refuse_held_back(locked)
+            _refuse_held_back(locked, order.side)
             if order.side == Side.SELL:
                 _check_position(strategy, order.symbol, order.quantity, without=order.replaces)
             order.save(force_insert=True)
@@ -346,15 +346,15 @@ def _refuse_strangers(strategy: Strategy, by: User) -> None:
         raise Strategy.DoesNotExist
 
 
-def _refuse_held_back(strategy: Strategy) -> None:
-    reason = held_back(strategy=strategy)
+def _refuse_held_back(strategy: Strategy, side: str) -> None:
+    reason = held_back(strategy=strategy, side=side)
     if reason:
         raise DeskRefused(reason, _HELD_BACK[reason])
 
 
 _HELD_BACK: dict[str, "str | Promise"] = {
     "kill_switch": _("Trading is stopped by a kill switch. Wait until it is released."),
-    "strategy_paused": _("The strategy is not active. Resume it first."),
+    "strategy_paused": _("The strategy is paused: you can sell, but not buy. Resume it first."),
     "account_paused": text_of("account_paused"),
 }
 

@@ -285,3 +285,14 @@ def test_a_fill_after_the_end_is_counted_and_alarmed(sandbox: SandboxControl) ->
     assert (order.state, order.filled, order.attention) == ("FILLED", D("0.01"), True)
     assert AuditRow.objects.filter(action="master_order.filled_after_end").count() == 1
     assert signals(strategy) == [("OPEN", "MARKET", D("0.01"))]
+
+
+def test_a_close_of_a_paused_strategy_is_done_and_copied(sandbox: SandboxControl) -> None:
+    _master, strategy = published(sandbox)
+    Strategy.objects.filter(pk=strategy.pk).update(state="PAUSED")
+    strategy.refresh_from_db()
+
+    order = advance(place(strategy, side="SELL", quantity=D("0.5")))
+
+    assert order.state == "FILLED"
+    assert signals(strategy) == [("CLOSE", "MARKET", D("0.5"))]

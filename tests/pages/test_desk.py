@@ -239,13 +239,16 @@ def test_nobody_signed_out_gets_in(client: Client, strategy: Strategy) -> None:
         assert call(path(strategy, rest), data).status_code in (302, 401), rest
 
 
-def test_a_paused_strategy_offers_no_new_orders(master: Client, strategy: Strategy) -> None:
+def test_a_paused_strategy_can_be_sold_out_of_but_not_bought_into(
+    master: Client, strategy: Strategy
+) -> None:
     Strategy.objects.filter(pk=strategy.pk).update(state="PAUSED")
 
-    answer = master.post(path(strategy, "review/"), TICKET)
+    bought = master.post(path(strategy, "review/"), TICKET)
+    sold = master.post(path(strategy, "review/"), {**TICKET, "side": "SELL"})
 
-    assert answer.status_code == 422
-    assert "The strategy is not active. Resume it first." in text(answer)
+    assert (bought.status_code, sold.status_code) == (422, 200)
+    assert "The strategy is paused: you can sell, but not buy." in text(bought)
 
 
 def test_a_deleted_strategy_has_no_desk(master: Client, strategy: Strategy) -> None:
