@@ -73,12 +73,15 @@ def _marks(locale: Locale) -> tuple[dict[int, str], str]:
 
 
 def rounded(value: object, decimals: int | str = 2) -> str:
-    """A number rounded half to even to ``decimals`` places; many times as fast as Babel, for lists."""
+    """A number rounded half to even to ``decimals`` places; many times as fast as Babel, for lists.
+
+    What rounds to nothing has no sign.
+    """
     amount = _decimal(value)
     if amount is None:
         return DASH
     marks, _percent = _marks(reader_locale())
-    return f"{amount:,.{int(decimals)}f}".translate(marks)
+    return f"{amount:z,.{int(decimals)}f}".translate(marks)
 
 
 def percent(value: object, decimals: int | str = 1) -> str:

@@ -80,7 +80,7 @@ class StrategyView(serializers.Serializer[Any]):
     copiers = serializers.IntegerField()
     aum = serializers.CharField(help_text="Capital that its followers have given to it, USDT.")
     is_public = serializers.BooleanField()
-    is_demo = serializers.BooleanField(help_text="Made up, to show how it looks.")
+    is_demo = serializers.BooleanField(help_text="Traded by a demo, with play money.")
     state = serializers.ChoiceField(choices=STRATEGY_STATES)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()

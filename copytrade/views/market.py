@@ -94,14 +94,16 @@ def _row(record: TrackRecord, *, url: str, styles: dict[str, str]) -> Row:
 
 
 def signed_percent(value: object) -> str:
-    """A return with its sign, also when it is a gain."""
+    """A return with its sign, also when it is a gain; none for one that rounds to nothing."""
     text = formats.percent(value)
-    return text if text.startswith(("-", formats.DASH)) else f"+{text}"
+    unsigned = text.startswith(("-", formats.DASH)) or text == formats.percent(0)
+    return text if unsigned else f"+{text}"
 
 
 def tone_of(value: object) -> str:
-    """The tone of a gain or a loss; a word or sign always says the same."""
-    return "tone-error" if str(value).startswith("-") else "tone-success"
+    """The tone of a gain or a loss; the sign always says the same."""
+    sign = signed_percent(value)[0]
+    return {"-": "tone-error", "+": "tone-success"}.get(sign, "")
 
 
 def _found(search: Search) -> str:
