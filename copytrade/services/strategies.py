@@ -237,6 +237,12 @@ def _account(master: User, account_id: uuid.UUID) -> ExchangeAccount:
         )
     if account.state != AccountState.ACTIVE:
         raise _account_not_active()
+    if account.subscriptions.exclude(state=SubscriptionState.STOPPED).exists():
+        raise StrategyRefused(
+            "account_copies",
+            _("You copy somebody with this account. Use another one, or stop copying first."),
+            field="account",
+        )
     return account
 
 

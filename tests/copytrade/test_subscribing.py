@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import Notice
 from compliance.models import AuditRow
 from copytrade.models import CopyOrder, Signal, Strategy, Subscription
-from copytrade.services import subscribing
+from copytrade.services import strategies, subscribing
 from copytrade.services.subscriptions import SubscriptionRefused
 from copytrade.services.terms import Terms
 from tests.copying import (
@@ -294,6 +294,26 @@ def test_an_account_that_publishes_does_not_copy() -> None:
     master = new_master()
     new_strategy(master=master)
     assert refusal(new_strategy(), master).code == "account_publishes"
+
+
+def test_an_account_that_copies_does_not_publish() -> None:
+    follower = new_follower()
+    new_subscription(follower=follower)
+    terms = strategies.Terms(
+        name="Copies of copies",
+        description="",
+        symbols=["BTC/USDT"],
+        style="swing",
+        copy_on="fill",
+        min_equity=Decimal(0),
+        max_followers=5,
+        is_public=True,
+    )
+    with pytest.raises(strategies.StrategyRefused) as caught:
+        strategies.create_strategy(
+            master=follower.user, account_id=follower.account.pk, terms=terms, now=timezone.now()
+        )
+    assert (caught.value.code, caught.value.field) == ("account_copies", "account")
 
 
 def test_a_private_strategy_is_found_by_its_invitation_only() -> None:
