@@ -75,7 +75,7 @@ def order_of(*, strategy: Strategy, order_id: uuid.UUID) -> MasterOrder:
 
 
 def desk_of(*, strategy: Strategy, now: datetime) -> Desk:
-    """The desk as it stands, in eight queries whatever it shows."""
+    """The desk as it stands, in six queries whatever it shows."""
     mine = MasterOrder.objects.filter(strategy=strategy)
     is_open = Q(state__in=[MasterOrderState.PENDING, MasterOrderState.WORKING])
     open_orders = list(mine.filter(is_open).order_by("-placed_at"))

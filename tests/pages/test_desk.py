@@ -9,9 +9,11 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from agora.sandbox.client import SandboxControl
 from copytrade.models import MasterOrder, Strategy
+from copytrade.selectors import desk as selectors
 from tests.copying import Trader, new_subscription
 from tests.copytrade.deskwork import advance, limit, place, published
 from tests.people import new_user
@@ -201,6 +203,17 @@ def test_the_desk_follows_what_happens_and_is_quiet_otherwise(
 
     assert news.status_code == 200
     assert news.headers["HX-PTag"] != tag
+
+
+def test_the_desk_is_read_in_six_queries_whatever_it_shows(
+    strategy: Strategy, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(3):
+        advance(place(strategy))
+        limit(strategy)
+
+    with django_assert_num_queries(6):
+        selectors.desk_of(strategy=strategy, now=timezone.now())
 
 
 def _requests(strategy: Strategy, order: MasterOrder) -> list[tuple[str, str, dict[str, Any]]]:
