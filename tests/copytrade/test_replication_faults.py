@@ -77,6 +77,7 @@ TEMPORARY: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, dict[str, Any]] = {
     "-2015": told(-2015, "Invalid API-key, IP, or permissions for action.", status=401),
     "-2010": told(-2010, "Account has insufficient balance for requested action.", status=400),
+    "-1013": told(-1013, "Filter failure: LOT_SIZE", status=400),
 }
 SENDS = UNKNOWN | TEMPORARY | REFUSED
 # A look-up that misses the order and whose answer comes when the order could no longer be taken.
@@ -255,7 +256,8 @@ def test_an_open_is_bought_once_or_not_and_says_why(struck: Ward, name: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("-2015", "key_invalid"), ("-2010", "insufficient_funds")]
+    ("name", "reason"),
+    [("-2015", "key_invalid"), ("-2010", "insufficient_funds"), ("-1013", "lot_size")],
 )
 def test_a_refused_open_is_not_tried_again_and_says_why(
     struck: Ward, name: str, reason: str
@@ -266,19 +268,22 @@ def test_a_refused_open_is_not_tried_again_and_says_why(
     assert (case.asked, case.at_exchange) == (["POST"], [])
 
 
-@pytest.mark.parametrize("name", [*UNKNOWN, *TEMPORARY, LATE_LOOK_UP, "-2015", "nothing"])
+@pytest.mark.parametrize("name", [*UNKNOWN, *TEMPORARY, LATE_LOOK_UP, "-2015", "-2010", "nothing"])
 def test_a_close_is_sold_once_and_leaves_nothing(struck: Ward, name: str) -> None:
     case = struck.closes[name]
 
-    (order,) = case.at_exchange
-    assert (case.leg.state, case.leg.filled) == ("FILLED", Decimal(order["executed"]))
+    sold = [order for order in case.orders if order["side"] == "SELL"]
+    (leg,) = CopyOrder.objects.filter(subscription=case.subscription, state="FILLED", kind="CLOSE")
+    assert [(o["client_id"], Decimal(o["executed"])) for o in sold] == [
+        (leg.client_order_id, leg.filled)
+    ]
     assert net_base(case.orders) == case.held < Decimal("0.0001")
 
 
 def test_a_close_refused_for_good_is_shown_to_a_person(struck: Ward) -> None:
-    leg = struck.closes["-2010"].leg
+    leg = struck.closes["-1013"].leg
 
-    assert (leg.state, leg.reason, leg.attention) == ("REJECTED", "insufficient_funds", True)
+    assert (leg.state, leg.reason, leg.attention) == ("REJECTED", "lot_size", True)
 
 
 @pytest.mark.parametrize("name", CANCELS)
