@@ -1,10 +1,11 @@
 """Which kill switches are engaged, for showing them. Whether to send is asked by the engine itself."""
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from accounts.models import User
-from copytrade.models import CopyOrder, KillSwitch, Strategy, Subscription
-from copytrade.states import LegState
+from copytrade.models import CopyOrder, KillSwitch, MasterOrder, Strategy, Subscription
+from copytrade.states import LegState, MasterOrderState
 
 Level = KillSwitch.Level
 
@@ -59,6 +60,31 @@ def legs_under(switch: KillSwitch) -> QuerySet[CopyOrder]:
             Level.SUBSCRIPTION: Q(subscription=switch.subscription_id),
         }[Level(switch.level)]
     )
+
+
+def orders_under(switch: KillSwitch) -> QuerySet[MasterOrder]:
+    """Masters' own orders that the switch stops."""
+    return MasterOrder.objects.filter(
+        {
+            Level.PLATFORM: Q(),
+            Level.EXCHANGE: Q(account__exchange=switch.exchange),
+            Level.STRATEGY: Q(strategy=switch.strategy_id),
+            Level.SUBSCRIPTION: Q(pk__in=[]),
+        }[Level(switch.level)]
+    )
+
+
+def on_the_wire_under(switch: KillSwitch) -> int:
+    """How many orders, copied and masters' own, a worker is sending at this moment."""
+    legs = legs_under(switch).filter(state=LegState.SENDING, lease_until__gt=Now())
+    # The condition on the next attempt is that of the index.
+    own = orders_under(switch).filter(
+        state=MasterOrderState.PENDING,
+        asked_at__isnull=False,
+        lease_until__gt=Now(),
+        next_attempt_at__isnull=False,
+    )
+    return legs.count() + own.count()
 
 
 def open_legs_under(switch: KillSwitch) -> dict[str, int]:

@@ -11,7 +11,6 @@ from datetime import datetime
 import structlog
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -19,8 +18,7 @@ from accounts.models import User
 from compliance import audit
 from copytrade.models import Exchange, KillSwitch, Strategy, Subscription
 from copytrade.replication import gate
-from copytrade.selectors.switches import legs_under, open_legs_under
-from copytrade.states import LegState
+from copytrade.selectors.switches import on_the_wire_under, open_legs_under
 
 LONGEST_WAIT_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
@@ -211,14 +209,13 @@ def _wait(switch: KillSwitch) -> tuple[int, int]:
 
     A transaction that read the switches before this one was there may be about to commit its intent
     to send. It has an older transaction id than the one taken here, so once no older one runs,
-    every such intent shows as SENDING.
+    every such intent shows as SENDING. A master's own order reads them after its intent is committed.
     """
     mark, in_flight = _transaction_id(), 0
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while True:
         settled = _oldest_running() >= mark
-        sending = legs_under(switch).filter(state=LegState.SENDING, lease_until__gt=Now())
-        left = sending.count()
+        left = on_the_wire_under(switch)
         in_flight = max(in_flight, left)
         if (settled and not left) or time.monotonic() >= deadline:
             return in_flight, left

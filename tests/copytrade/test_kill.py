@@ -21,7 +21,7 @@ from copytrade.services import kill
 from copytrade.services.kill import KillRefused, engage, release
 from tests.copying import mark, new_follower, new_strategy, new_subscription
 from tests.copytrade.booking import a_leg, a_signal
-from tests.copytrade.replicating import settle, signal, work
+from tests.copytrade.replicating import master_order, settle, signal, work
 from tests.people import new_user
 
 pytestmark = pytest.mark.django_db
@@ -191,6 +191,26 @@ def test_a_dead_worker_keeps_nobody_waiting(subscription: Subscription) -> None:
     begun = time.monotonic()
     assert stop(subscription.follower, subscription=subscription).left == 0
     assert time.monotonic() - begun < 3
+
+
+def test_a_masters_own_order_on_the_wire_is_waited_for(
+    subscription: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kill, "LONGEST_WAIT_SECONDS", 0.2)
+    now = timezone.now()
+    for strategy in (subscription.strategy, new_strategy()):
+        master_order(
+            strategy,
+            state="PENDING",
+            asked_at=now,
+            next_attempt_at=now,
+            lease_until=now + timedelta(minutes=1),
+        )
+
+    strategy = subscription.strategy
+    assert stop(strategy.master, strategy=strategy).left == 1
+    assert stop(subscription.follower, subscription=subscription).left == 0
+    assert stop(None).left == 2
 
 
 # --- with workers
