@@ -14,6 +14,7 @@ from django.utils import timezone
 from agora.lib.outcome import Unknown
 from agora.sandbox.client import SandboxControl
 from copytrade.exchange import reasons, runner
+from copytrade.ledger.booking import lock_accounts
 from copytrade.models import (
     CopyOrder,
     CopyPosition,
@@ -208,6 +209,29 @@ def test_a_close_of_all_and_the_open_before_it_end_flat(
         assert net_base(orders) < Decimal("0.0001")
         assert placed_twice(orders) == []
         assert len(orders) in (0, 2)
+
+
+# --- Failures and bookings of the same accounts --------------------------------------------------------
+
+
+def test_counting_failures_and_booking_trades_never_lock_each_other_out() -> None:
+    accounts = [new_follower().account.pk for _ in range(20)]
+    error = Unknown("?", code=reasons.TIMEOUT)
+    failed = [
+        of_failure(a_leg(account_id=pk), object.__new__(Send), error, now=NOW) for pk in accounts
+    ]
+
+    def count_or_book(number: int) -> None:
+        for _ in range(25):
+            if number % 2:
+                with transaction.atomic():
+                    lock_accounts(sorted(accounts))
+                    ExchangeAccount.objects.filter(pk=accounts[number]).update(failures=0)
+            else:
+                breaker.note(failed, tally=breaker.Tally(heard=1000), now=NOW)
+                ExchangeAccount.objects.filter(pk=accounts[number]).update(state="ACTIVE")
+
+    assert errors_of(at_once(6, count_or_book)) == []
 
 
 # --- Everything at once -------------------------------------------------------------------------------
