@@ -17,8 +17,8 @@ from agora.lib.outcome import OutsideError, Temporary, Unknown
 from copytrade import budget
 from copytrade.exchange import reasons, wire
 from copytrade.exchange.errors import Answer, outcome_of
-from copytrade.exchange.transport import RECEIVE_WINDOW_MS, SharedBinance, calling, open_session
-from copytrade.exchange.types import Credentials
+from copytrade.exchange.transport import SharedBinance, calling, open_session
+from copytrade.exchange.types import RECEIVE_WINDOW_MS, Credentials
 
 EXCHANGE = "binance"
 _CLOCK_SECONDS = 10 * 60

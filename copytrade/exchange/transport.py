@@ -25,9 +25,8 @@ from ccxt.base.errors import BadResponse, NetworkError, RequestTimeout
 from yarl import URL
 
 from copytrade.exchange.errors import Answer
-from copytrade.exchange.types import Credentials
+from copytrade.exchange.types import RECEIVE_WINDOW_MS, Credentials
 
-RECEIVE_WINDOW_MS = 5_000
 _KEEP_ALIVE_SECONDS = 30
 _DECODER = json.JSONDecoder(parse_float=Decimal)
 

@@ -16,6 +16,9 @@ OrderType = Literal["MARKET", "LIMIT"]
 TimeInForce = Literal["GTC", "IOC"]
 OrderStatus = Literal["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "EXPIRED", "REJECTED"]
 
+# How long after its signature the exchange takes a request. Stands here, and not beside ccxt, which takes a
+# second to import: whoever plans an order needs the figure, whoever sends it needs ccxt.
+RECEIVE_WINDOW_MS = 5_000
 OPEN_STATUSES: frozenset[OrderStatus] = frozenset({"NEW", "PARTIALLY_FILLED"})
 
 

@@ -12,8 +12,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from copytrade import sizing
-from copytrade.exchange.transport import RECEIVE_WINDOW_MS
-from copytrade.exchange.types import Market, NewOrder, OrderType, TimeInForce
+from copytrade.exchange.types import RECEIVE_WINDOW_MS, Market, NewOrder, OrderType, TimeInForce
 from copytrade.replication import risk
 from copytrade.replication.claims import Facts, Switch
 from copytrade.sizing import Headroom, Sized, Sizing
@@ -173,7 +172,7 @@ def _refusal(
         if leg.expires_at is not None and leg.blocked_until >= leg.expires_at:
             return Skip("account_failing")
         return Wait(leg.blocked_until, "account_failing")
-    if not leg.held and leg.open_pairs >= leg.max_open:
+    if leg.symbol_value < sizing.DUST and leg.open_pairs >= leg.max_open:
         return Skip("max_open_reached")
     if _needs_prices(leg) and not _is_priced(leg, now=now):
         return Skip("risk_stale")

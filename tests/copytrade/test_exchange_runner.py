@@ -37,7 +37,7 @@ assert len(runner.run(before.prices(), timeout=10)) > 10
 LOADING = """
 import sys, django
 django.setup()
-import agora.wsgi, copytrade.exchange.types, copytrade.exchange.runner
+import agora.wsgi, agora.urls, copytrade.exchange.runner
 assert "ccxt" not in sys.modules
 from agora.celery import preload
 preload()
