@@ -31,7 +31,7 @@ from copytrade.models import (
     Subscription,
 )
 from copytrade.replication import prices
-from copytrade.services import accounts, keys, risk, strategies, subscribing, subscriptions
+from copytrade.services import accounts, desk, keys, risk, strategies, subscribing, subscriptions
 from copytrade.services.terms import Terms
 from copytrade.states import StrategyState
 
@@ -282,8 +282,6 @@ def _first_orders(shown: list[Strategy]) -> None:
     ]
     if not empty:
         return
-    from copytrade.services import desk  # loads the exchange's library, which takes a second
-
     now = timezone.now()
     prices.refresh(now=now)
     quantities = {each.label: each.quantity for each in STRATEGIES}
