@@ -15,6 +15,9 @@ _BPS = Decimal(10_000)
 # A copy at the exchange's very minimum could not be sold again after its fee: 5 % above it.
 _RESERVE = Decimal("1.05")
 _PLACES = Decimal("1e-18")
+# In the quote asset: what is worth less is below every exchange's minimum. Each close leaves some,
+# because fees taken in the base asset are no whole steps.
+DUST = Decimal(5)
 
 
 @dataclass(frozen=True, slots=True)

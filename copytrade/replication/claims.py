@@ -12,6 +12,8 @@ from decimal import Decimal
 
 from django.db import connection
 
+from copytrade.sizing import DUST
+
 # A close waits a little for opens before it: for those that may still be sent, and until it is known
 # what resting ones have bought.
 _DUE = """
@@ -80,7 +82,8 @@ CROSS JOIN LATERAL (
            coalesce(sum(x.quantity * coalesce(m.price, x.cost / nullif(x.quantity, 0)))
                FILTER (WHERE x.symbol = l.symbol), 0) AS symbol_value,
            coalesce(sum(x.cost), 0) AS open_cost, coalesce(sum(x.realized), 0) AS realized,
-           count(*) FILTER (WHERE x.quantity > 0) AS open_pairs,
+           count(*) FILTER (WHERE x.quantity * coalesce(m.price, x.cost / nullif(x.quantity, 0))
+               >= %(dust)s) AS open_pairs,
            coalesce(bool_or(x.quantity > 0 AND m.price IS NULL), false) AS unpriced,
            min(m.at) FILTER (WHERE x.quantity > 0) AS priced_at
     FROM copytrade_copyposition x
@@ -272,9 +275,11 @@ def claim(selection: Selection, *, limit: int) -> list[Facts]:
     """Due legs of the selection, one for each account, held until the transaction ends."""
     with connection.cursor() as cursor:
         if selection.signal_id is not None:
-            cursor.execute(_BY_SIGNAL, {"signal": selection.signal_id, "limit": limit})
+            cursor.execute(
+                _BY_SIGNAL, {"signal": selection.signal_id, "limit": limit, "dust": DUST}
+            )
         else:
-            cursor.execute(_BY_ID, {"ids": list(selection.ids), "limit": limit})
+            cursor.execute(_BY_ID, {"ids": list(selection.ids), "limit": limit, "dust": DUST})
         found = [Facts(*row) for row in cursor.fetchall()]
     return list({leg.account_id: leg for leg in reversed(found)}.values())[::-1]
 

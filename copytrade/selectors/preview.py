@@ -222,8 +222,8 @@ class _Replay:
     def _sized_open(self, event: Event, held: _Held, market: Market) -> Sized:
         if event.symbol not in self.terms.symbols:
             return _nothing("symbol_not_allowed")
-        pairs = sum(h.quantity > 0 for h in self.held.values())
-        if not held.quantity and pairs >= self.terms.max_open:
+        pairs = sum(h.value >= sizing.DUST for h in self.held.values())
+        if held.value < sizing.DUST and pairs >= self.terms.max_open:
             return _nothing("max_open_reached")
         target = sizing.open_target(
             sizing=Sizing(self.terms.sizing, self.terms.factor, self.terms.minimum),
