@@ -361,3 +361,22 @@ def test_a_users_first_pages_of_the_site_know_copy_trading(client: Client, maste
     client.force_login(user)
 
     assert 'href="/copy/"' in client.get("/dashboard/").content.decode()
+
+
+# --- the back office ----------------------------------------------------------------------
+
+
+def test_officers_read_strategies_and_change_none(client: Client, master: Trader) -> None:
+    strategy = listed(master, name="Calm swing")
+    NavPoint.objects.create(strategy=strategy, day=timezone.now().date(), nav=1, equity=5)
+    officer = new_user(is_staff=True)
+    officer.is_superuser = True
+    officer.save()
+    client.force_login(officer)
+
+    assert "Calm swing" in text_of(client.get("/admin/copytrade/strategy/"))
+    one = f"/admin/copytrade/strategy/{strategy.pk}/change/"
+    assert "1234.5" in text_of(client.get(one))
+    assert client.post(one, {"name": "Changed"}).status_code == 403
+    assert client.get("/admin/copytrade/navpoint/").status_code == 200
+    assert client.get("/admin/copytrade/strategy/add/").status_code == 403
