@@ -311,7 +311,7 @@ def test_everything_at_once_for_a_while_locks_nobody_out_and_loses_nothing(
     results = at_once(len(acts), lambda n: bustle.again_and_again(acts[n]))
 
     assert errors_of(results) == []
-    assert all(turns > 3 for turns in results)
+    assert all(isinstance(turns, int) and turns > 3 for turns in results)
     open_legs = CopyOrder.objects.filter(next_attempt_at__isnull=False)
     deadline = time.monotonic() + 40
     while ids := list(open_legs.values_list("pk", flat=True)):

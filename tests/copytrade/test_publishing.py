@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -50,7 +51,7 @@ def claimed(leg: CopyOrder) -> Facts | None:
 def test_the_same_event_is_published_once() -> None:
     strategy, _ = followed()
     order = master_order(strategy)
-    event = {
+    event: dict[str, Any] = {
         "strategy": strategy,
         "kind": "OPEN",
         "symbol": "BTC/USDT",

@@ -109,7 +109,8 @@ class Case:
 
     @property
     def held(self) -> Decimal:
-        return CopyPosition.objects.get(subscription=self.subscription).quantity
+        position = CopyPosition.objects.get(subscription=self.subscription)
+        return Decimal(position.quantity)
 
 
 @dataclass
@@ -211,7 +212,11 @@ def exchange(
 def struck(exchange: SandboxControl) -> Ward:
     """Opens, closes and cancellations of all cases, struck at the same time and worked to the end."""
     began = len(journal(exchange))
-    buying, selling = (a_group(exchange, [*SENDS, LATE_LOOK_UP, "nothing"]) for _ in range(2))
+    # So many that fare well that what the others meet with is not taken for an outage.
+    well = [f"bystander {n}" for n in range(30)]
+    buying, selling = (
+        a_group(exchange, [*SENDS, LATE_LOOK_UP, "nothing", *well]) for _ in range(2)
+    )
     resting = a_group(exchange, CANCELS)
     settle(signal(selling.strategy))
     order = master_order(resting.strategy, type="LIMIT", price=Decimal(40_000))
