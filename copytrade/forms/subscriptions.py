@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -113,7 +113,13 @@ class TermsForm(forms.Form):
             self.add_error(None, forms.ValidationError(str(refusal.message), code=refusal.code))
 
 
-class AccountChoice(forms.ModelChoiceField):
+if TYPE_CHECKING:
+    _ModelChoiceField = forms.ModelChoiceField[ExchangeAccount]
+else:
+    _ModelChoiceField = forms.ModelChoiceField
+
+
+class AccountChoice(_ModelChoiceField):
     """One of the person's exchange accounts, by the name they gave it."""
 
     def label_from_instance(self, account: ExchangeAccount) -> str:

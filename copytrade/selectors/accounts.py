@@ -36,6 +36,6 @@ def account_for(*, user: User, account_id: uuid.UUID) -> ExchangeAccount:
 def accounts_to_copy_with(*, user: User, exchange: str) -> QuerySet[ExchangeAccount]:
     """The user's accounts at an exchange that are in use and publish nothing themselves."""
     own = ExchangeAccount.objects.filter(user=user, exchange=exchange, state=AccountState.ACTIVE)
-    return own.exclude(
-        strategies__state__in=[StrategyState.ACTIVE, StrategyState.PAUSED]
-    ).order_by("label", "pk")
+    return own.exclude(strategies__state__in=[StrategyState.ACTIVE, StrategyState.PAUSED]).order_by(
+        "label", "pk"
+    )
