@@ -42,7 +42,7 @@ class Sized:
     """Outcome of sizing. `rounded` zero: nothing is sent, `reason` tells why.
 
     `reason` beside a positive quantity names the limit that made it smaller. `carried` is what is
-    kept for the next open of the pair.
+    kept for the next open of the pair. `has_rest`: a close of more than one order may sell.
     """
 
     ideal: Decimal
@@ -50,6 +50,7 @@ class Sized:
     rounded: Decimal
     reason: str = ""
     carried: Decimal = ZERO
+    has_rest: bool = False
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
@@ -174,10 +175,11 @@ def size_close(
     least = _least_sellable(price=price, market=market, step=step)
     if held - clamped < least:
         clamped = held
-    rounded = min(floor_to(clamped, step), floor_to(market.market_max_quantity, step))
+    whole = floor_to(clamped, step)
+    rounded = min(whole, floor_to(market.market_max_quantity, step))
     if rounded < least:
         return Sized(ideal, clamped, ZERO, "below_minimum")
-    return Sized(ideal, clamped, rounded)
+    return Sized(ideal, clamped, rounded, has_rest=rounded < whole)
 
 
 def left_to_carry(*, carried: Decimal, cumulative: Decimal, position_before: Decimal) -> Decimal:

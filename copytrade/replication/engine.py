@@ -302,6 +302,8 @@ def _change_of(answer: _Answer, *, now: datetime) -> Change:
     if isinstance(decision, Send) and found.quantity < decision.order.quantity:
         # Less was there than the subscription bought: closed as far as could be, and looked into.
         change.reason, change.attention = reasons.INSUFFICIENT_FUNDS, True
+    elif isinstance(decision, Send) and decision.sized.has_rest and change.state == "FILLED":
+        change.rest_to_close = True
     return change
 
 

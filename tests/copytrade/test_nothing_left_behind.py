@@ -246,3 +246,15 @@ def test_positions_that_are_to_be_kept_are_no_orphans_of_a_deleted_strategy() ->
     subscription.refresh_from_db()
     assert (subscription.state, subscription.state_reason) == ("STOPPED", "strategy_deleted")
     assert not Signal.objects.exists()
+
+
+def test_a_close_of_more_than_one_order_may_sell_takes_several(sandbox: SandboxControl) -> None:
+    sandbox.binance.price("BTCUSDT", "50000")
+    follower = new_follower(control=sandbox, balances={"USDT": "100", "BTC": "250"})
+    strategy = new_strategy()
+    hold(new_subscription(strategy=strategy, follower=follower), quantity="250")
+
+    legs = settle(signal(strategy, kind="CLOSE", quantity="0.006", before="0.01"), limit=30)
+
+    assert [leg.state for leg in legs] == ["FILLED", "FILLED"]
+    assert sum(leg.filled for leg in legs) == 150
