@@ -32,6 +32,7 @@ from copytrade.models import (
 )
 from copytrade.states import SubscriptionState
 
+REFRESH_TASK = "copytrade.tasks.records.refresh_track_record"
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('copytrade.records'), hashtext(%s))"
 # A booking that was under way while the last run read may have an earlier time than that run.
 _OVERLAP = timedelta(minutes=10)
@@ -62,6 +63,8 @@ def _first_changed_day(strategy: Strategy) -> date | None:
     """The day to compute from: None without bookings. The last two may have got a price since."""
     last = NavPoint.objects.filter(strategy=strategy).aggregate(last=Max("day"))["last"]
     entries = LedgerEntry.objects.filter(account_id=strategy.account_id)
+    if not entries.exists():
+        return None  # the made-up curve of a demo strategy stays
     computed = strategy.records.aggregate(at=Min("computed_at"))["at"]
     if last is not None and computed is not None:
         entries = entries.filter(booked_at__gte=computed - _OVERLAP)

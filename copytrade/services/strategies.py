@@ -22,7 +22,7 @@ from accounts.models import User
 from agora.lib import work
 from agora.lib.money import plain
 from compliance import audit
-from copytrade.ledger import booking
+from copytrade.ledger import booking, records
 from copytrade.models import QUOTE, ExchangeAccount, Strategy, Subscription, TrackRecord
 from copytrade.replication import stopping
 from copytrade.services import strategy_news as news
@@ -98,6 +98,7 @@ def create_strategy(
             )
             booking.open_positions(strategy=strategy, now=now)
             _record(strategy, action="strategy.created", by=master, now=now)
+            work.nudge_after_commit(records.REFRESH_TASK, pk=strategy.pk)
     except IntegrityError as error:
         raise _conflict(error) from error
     return strategy

@@ -13,15 +13,13 @@ from copytrade.ledger import records
 from copytrade.models import LedgerEntry, Strategy, TrackRecord
 from copytrade.states import StrategyState
 
-REFRESH_TASK = "copytrade.tasks.records.refresh_track_record"
-
 log = structlog.get_logger(__name__)
 _EVERY = timedelta(hours=1)
 _BOOKING_LAG = timedelta(minutes=2)
 _MOST, _BUDGET_SECONDS = 2_000, 40
 
 
-@shared_task(name=REFRESH_TASK)
+@shared_task(name=records.REFRESH_TASK)
 def refresh_track_record(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
     """Compute one strategy's track record now."""
     records.refresh(strategy_id=uuid.UUID(id), now=timezone.now())

@@ -302,6 +302,19 @@ def test_an_account_without_bookings_has_a_record_of_nothing(db: None) -> None:
     assert strategy.records.count() == 4
 
 
+def test_a_made_up_curve_without_bookings_stays(db: None) -> None:
+    demo = new_strategy(master=new_master(balances={}), is_demo=True)
+    for number, value in enumerate(("1", "1.2", "1.1"), start=1):
+        NavPoint.objects.create(
+            strategy=demo, day=date(2026, 3, number), nav=Decimal(value), equity=1000
+        )
+
+    records.refresh(strategy_id=demo.pk, now=at(3))
+
+    assert curve(demo) == [Decimal(each) for each in ("1", "1.2", "1.1")]
+    assert demo.records.get(period=30).roi == Decimal("0.1")
+
+
 def test_copied_capital_is_what_running_subscriptions_were_given(strategy: Strategy) -> None:
     new_subscription(strategy=strategy, allocated=Decimal(700))
     new_subscription(strategy=strategy, allocated=Decimal(50), state="PAUSED")
