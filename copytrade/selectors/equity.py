@@ -1,6 +1,7 @@
 """What a subscription or a strategy is worth now, in the quote asset."""
 
 import uuid
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +17,7 @@ from copytrade.models import (
     Strategy,
     Subscription,
 )
+from copytrade.models.subscriptions import Position
 
 _ZERO = Decimal(0)
 
@@ -44,10 +46,21 @@ class Equity:
 
 def subscription_equity(*, subscription: Subscription) -> Equity:
     """Allocated capital, and what its own positions made of it; fees are in the figures."""
-    positions = list(CopyPosition.objects.filter(subscription=subscription))
-    return _valued(
-        positions, exchange=subscription.strategy.exchange, allocated=subscription.allocated
-    )
+    return equities([subscription])[subscription.pk]
+
+
+def equities(subscriptions: Sequence[Subscription]) -> dict[uuid.UUID, Equity]:
+    """The same of many subscriptions by id, in two queries; their strategies are to be at hand."""
+    held: dict[uuid.UUID, list[CopyPosition]] = {one.pk: [] for one in subscriptions}
+    for position in CopyPosition.objects.filter(subscription__in=held):
+        held[position.subscription_id].append(position)
+    marks = _marks({p.symbol for positions in held.values() for p in positions if p.quantity})
+    return {
+        one.pk: _valued(
+            held[one.pk], marks=marks, exchange=one.strategy.exchange, allocated=one.allocated
+        )
+        for one in subscriptions
+    }
 
 
 def strategy_equity(*, strategy: Strategy) -> Equity:
@@ -56,7 +69,12 @@ def strategy_equity(*, strategy: Strategy) -> Equity:
     cash = wallet_balance(account_id=strategy.account_id, asset=QUOTE)
     cost = sum((p.cost for p in positions), _ZERO)
     realized = sum((p.realized for p in positions), _ZERO)
-    return _valued(positions, exchange=strategy.exchange, allocated=cash + cost - realized)
+    return _valued(
+        positions,
+        marks=_marks({p.symbol for p in positions if p.quantity}),
+        exchange=strategy.exchange,
+        allocated=cash + cost - realized,
+    )
 
 
 def wallet_balance(*, account_id: uuid.UUID, asset: str) -> Decimal:
@@ -67,21 +85,27 @@ def wallet_balance(*, account_id: uuid.UUID, asset: str) -> Decimal:
     return (received or _ZERO) - (given or _ZERO)
 
 
+def _marks(symbols: Collection[str]) -> dict[tuple[str, str], MarkPrice]:
+    """The newest prices of pairs, by exchange and pair."""
+    found = MarkPrice.objects.filter(symbol__in=symbols) if symbols else ()
+    return {(mark.exchange, mark.symbol): mark for mark in found}
+
+
 def _valued(
-    positions: "list[CopyPosition] | list[MasterPosition]", *, exchange: str, allocated: Decimal
+    positions: Sequence[Position],
+    *,
+    marks: Mapping[tuple[str, str], MarkPrice],
+    exchange: str,
+    allocated: Decimal,
 ) -> Equity:
-    held = [p for p in positions if p.quantity]
-    marks = {
-        mark.symbol: mark
-        for mark in MarkPrice.objects.filter(exchange=exchange, symbol__in=[p.symbol for p in held])
-    }
-    priced = [p for p in held if p.symbol in marks]
-    exposure = sum((p.quantity * marks[p.symbol].price for p in priced), _ZERO)
+    held = [(p, marks.get((exchange, p.symbol))) for p in positions if p.quantity]
+    priced = [(p, mark) for p, mark in held if mark is not None]
+    exposure = sum((p.quantity * mark.price for p, mark in priced), _ZERO)
     return Equity(
         allocated=allocated,
         realized=sum((p.realized for p in positions), _ZERO),
-        unrealized=exposure - sum((p.cost for p in priced), _ZERO),
+        unrealized=exposure - sum((p.cost for p, _ in priced), _ZERO),
         exposure=exposure,
-        priced_at=min((marks[p.symbol].at for p in priced), default=None),
-        unpriced=tuple(p.symbol for p in held if p.symbol not in marks),
+        priced_at=min((mark.at for _, mark in priced), default=None),
+        unpriced=tuple(p.symbol for p, mark in held if mark is None),
     )

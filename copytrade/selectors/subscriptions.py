@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from accounts.models import User
 from copytrade.models import CopyOrder, CopyPosition, MarkPrice, Subscription
 from copytrade.reasons import text_of
-from copytrade.selectors.equity import Equity, subscription_equity
+from copytrade.selectors.equity import Equity, equities
 from copytrade.states import SubscriptionState
 
 
@@ -51,7 +51,13 @@ class Standing:
 
 def standing_of(subscription: Subscription) -> Standing:
     """What a subscription is worth now."""
-    return Standing(subscription, subscription_equity(subscription=subscription))
+    return standings_of([subscription])[0]
+
+
+def standings_of(subscriptions: Sequence[Subscription]) -> list[Standing]:
+    """What each subscription is worth now, in two queries for all."""
+    worth = equities(subscriptions)
+    return [Standing(one, worth[one.pk]) for one in subscriptions]
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def subscriptions(request: HttpRequest) -> HttpResponse:
     """All subscriptions of the person with what each is worth, newest first."""
     found = Paginator(selectors.subscriptions_of(signed_in(request)), PER_PAGE)
     page = found.get_page(request.GET.get("page"))
-    rows = [selectors.standing_of(one) for one in page.object_list]
+    rows = selectors.standings_of(list(page.object_list))
     return render(request, "copytrade/subscriptions.html", {"page": page, "rows": rows})
 
 

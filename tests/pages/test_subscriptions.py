@@ -6,7 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agora.sandbox.client import SandboxControl
@@ -390,3 +392,19 @@ def test_a_stranger_finds_nothing(client: Client, made: Subscription, act: str) 
 @pytest.mark.parametrize("path", ["/copy/subscriptions/"])
 def test_nobody_gets_in_without_signing_in(client: Client, path: str) -> None:
     assert client.get(path).headers["Location"].startswith("/account/login/")
+
+
+def test_the_list_takes_as_many_queries_for_many_as_for_one(client: Client) -> None:
+    follower = new_follower()
+    client.force_login(follower.user)
+    hold(new_subscription(follower=follower))
+    mark()
+    with CaptureQueriesContext(connection) as for_one:
+        client.get(reverse("subscriptions"))
+    for _ in range(4):
+        hold(new_subscription(follower=follower))
+
+    with CaptureQueriesContext(connection) as for_many:
+        client.get(reverse("subscriptions"))
+
+    assert len(for_many) == len(for_one)
