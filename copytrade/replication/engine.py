@@ -70,7 +70,12 @@ def work_through(selection: Selection) -> int:
 
     Never raises for an outside failure: its leg is due again later, or says why not.
     """
-    return _Run(selection).go()
+    try:
+        run = _Run(selection)
+    except OutsideError as error:  # not even its rules can be read: all stays due
+        log.warning("copy.exchange_away", code=error.code, error=error.message)
+        return 0
+    return run.go()
 
 
 class _Run:

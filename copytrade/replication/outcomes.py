@@ -28,6 +28,7 @@ _SHARED_TROUBLE = frozenset(
         reasons.MARKET_CLOSED,
         reasons.CLOCK_SKEW,
         reasons.STALE,
+        reasons.NOT_SENT,
     }
 )
 _FIRST_LOOK = timedelta(milliseconds=500)
