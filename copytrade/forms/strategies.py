@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from copytrade.forms.fields import AmountField, PairsField
-from copytrade.models import ExchangeAccount, Strategy
+from copytrade.forms.subscriptions import AccountChoice
+from copytrade.models import Strategy
 from copytrade.selectors.strategies import free_accounts
 from copytrade.services.strategies import (
     DESCRIPTION_LENGTH,
@@ -73,11 +74,6 @@ class StrategyForm(forms.Form):
         self.add_error(field, forms.ValidationError(str(refusal.message), code=refusal.code))
 
 
-class _AccountField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    def label_from_instance(self, obj: ExchangeAccount) -> str:
-        return f"{obj.label} ({obj})"
-
-
 class NewStrategyForm(StrategyForm):
     """The terms, and the exchange account that is traded."""
 
@@ -86,7 +82,7 @@ class NewStrategyForm(StrategyForm):
     def __init__(self, *args: Any, master: User, **options: Any) -> None:
         super().__init__(*args, **options)
         accounts = free_accounts(master)
-        self.fields["account"] = _AccountField(
+        self.fields["account"] = AccountChoice(
             label=_("Exchange account"),
             help_text=_("Its trades are copied, and its ledger is your track record."),
             queryset=accounts,
