@@ -30,7 +30,7 @@ from copytrade.replication.planning import Send
 from tests.copying import Trader, mark, new_follower, new_strategy, new_subscription
 from tests.copytrade.exchange_books import net_base, placed_twice
 from tests.copytrade.legs import NOW, a_leg
-from tests.copytrade.replicating import settle, signal, work
+from tests.copytrade.replicating import master_order, settle, signal, work
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,6 +87,18 @@ def test_many_workers_on_one_signal_send_each_copy_once(exchange: SandboxControl
     assert errors_of(results) == []
     orders = [exchange.binance.orders(t.label) for t in people]
     assert [len(placed) for placed in orders] == [1] * 30
+
+
+def test_one_event_told_by_many_at_once_is_one_signal(exchange: SandboxControl) -> None:
+    strategy, _ = followed(exchange, traders(exchange, 3))
+    order = master_order(strategy)
+
+    results = at_once(WORKERS, lambda _: signal(strategy, order=order))
+
+    (made,) = [one for one in results if isinstance(one, Signal)]
+    # The others were told that it was published before.
+    assert {type(one) for one in results} == {Signal, AssertionError}
+    assert CopyOrder.objects.filter(signal=made).count() == CopyOrder.objects.count() == 3
 
 
 # --- Many signals, one account ----------------------------------------------------------------------
