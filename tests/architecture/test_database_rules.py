@@ -13,9 +13,7 @@ pytestmark = pytest.mark.django_db
 
 def named_by_models() -> set[str]:
     own = [m for m in apps.get_models() if not m.__module__.startswith(("django.", "allauth."))]
-    return {
-        rule.name for model in own for rule in (*model._meta.indexes, *model._meta.constraints)
-    }
+    return {rule.name for model in own for rule in (*model._meta.indexes, *model._meta.constraints)}
 
 
 def test_every_index_and_constraint_of_the_models_is_in_the_database() -> None:
