@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from agora.lib import work
@@ -148,7 +148,7 @@ class _Run:
         for begun, _ in finished:
             self._unrecorded.pop(begun.leg.id, None)
         failpoint("copy.after_call")
-        kept = recording.write_outcomes(finished, now=now)
+        kept = _written(finished, now=now)
         failpoint("copy.recorded")
         breaker.note(kept, tally=self._tally, now=now)
         _tell(kept)
@@ -169,6 +169,20 @@ class _Run:
                 deadline = time.monotonic() + _LINGER_SECONDS
             wait = max(deadline - time.monotonic(), 0)
         return found
+
+
+def _written(finished: Sequence[tuple[Begun, Change]], *, now: datetime) -> list[Change]:
+    """Commit outcomes together; one by one when a row of one of them cannot be had.
+
+    What cannot be written is found at the exchange again once the lease is over.
+    """
+    try:
+        return recording.write_outcomes(finished, now=now)
+    except OperationalError:
+        if len(finished) == 1:
+            log.exception("copy.not_recorded", leg=str(finished[0][0].leg.id))
+            return []
+    return [change for one in finished for change in _written([one], now=now)]
 
 
 def _decide_all(

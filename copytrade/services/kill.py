@@ -17,7 +17,6 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from compliance import audit
 from copytrade.models import Exchange, KillSwitch, Strategy, Subscription
-from copytrade.replication import gate
 from copytrade.selectors.switches import on_the_wire_under, open_legs_under
 
 LONGEST_WAIT_SECONDS = 5.0
@@ -91,7 +90,6 @@ def _store(wanted: KillSwitch, *, by: User | None, now: datetime) -> tuple[KillS
     """The switch as it stands now, and whether it is this one."""
     try:
         with transaction.atomic():
-            gate.wait_closed()
             standing = _same(wanted).select_for_update().first()
             if standing is not None and not _takes_over(by, standing):
                 return standing, False

@@ -111,7 +111,7 @@ def test_any_report_in_any_state_is_an_allowed_move(
     if change.state == "FILLED":
         assert filled == report.quantity
     if change.again_at is not None:
-        assert NOW < change.again_at <= NOW + timedelta(seconds=60)
+        assert NOW < change.again_at <= NOW + timedelta(minutes=5)
 
 
 @given(doing=st.sampled_from(["look up open", "look up close", "poll open"]), after=ages)
