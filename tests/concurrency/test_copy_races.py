@@ -31,6 +31,7 @@ from tests.copying import Trader, mark, new_follower, new_strategy, new_subscrip
 from tests.copytrade.exchange_books import net_base, placed_twice
 from tests.copytrade.legs import NOW, a_leg
 from tests.copytrade.replicating import master_order, settle, signal, work
+from tests.faults.worker import wait_until
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -190,6 +191,34 @@ def test_a_batch_goes_on_when_another_worker_was_quicker_with_one_account(
     assert raced == [1]
     assert opened.legs.filter(state="FILLED").count() == 4
     assert opened.legs.get(state="PLANNED").account == people[0].account
+
+
+def test_an_account_that_somebody_holds_keeps_nobody_elses_outcome_from_being_written(
+    exchange: SandboxControl,
+) -> None:
+    people = traders(exchange, 6)
+    strategy, _ = followed(exchange, people)
+    opened = signal(strategy)
+    exchange.binance.venue(latency_ms=300)
+    held, done = people[0].account, threading.Event()
+
+    def hold(number: int) -> None:
+        if number:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '200ms'")
+            work(opened)
+            done.set()
+            return
+        wait_until(lambda: not opened.legs.exclude(state="SENDING").exists(), limit=10, what="sent")
+        with transaction.atomic():
+            lock_accounts([held.pk])
+            assert done.wait(20)
+
+    results = at_once(2, hold)
+
+    assert errors_of(results) == []
+    assert opened.legs.filter(state="FILLED").count() == 5
+    assert opened.legs.get(state="SENDING").account == held
 
 
 # --- A close races with the claim of the open --------------------------------------------------------
