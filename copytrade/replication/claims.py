@@ -1,17 +1,20 @@
-"""Taking legs to work on, with every fact that their decisions need, in one statement.
+"""Taking legs to work on, and reading every fact that their decisions need.
 
-The rows of legs and of their accounts are held until the caller's transaction ends; what another
-worker holds is passed over. An account whose leg is being sent has no other leg taken.
+First the rows of legs and of their accounts are taken and held until the caller's transaction ends;
+what another worker holds is passed over. Only then are the facts read, so that they show all that
+was committed about an account before it was held. An account whose leg is being sent has no other
+leg taken.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import connection
 
+from agora.lib.arrays import literal
 from copytrade.sizing import DUST
 
 # A close waits a little for opens before it: for those that may still be sent, and until it is known
@@ -29,15 +32,27 @@ _DUE = """
               AND (o.updated_at < l.created_at OR o.lease_until > clock_timestamp()))))
 """
 
+_TAKE = f"""
+SELECT l.id, s.follower_id,
+       num_nonnulls(ul.max_symbol, ul.max_exposure, pl.max_symbol, pl.max_exposure) > 0
+FROM copytrade_copyorder l
+JOIN copytrade_exchangeaccount a ON a.id = l.account_id
+JOIN copytrade_subscription s ON s.id = l.subscription_id
+LEFT JOIN copytrade_risklimits ul ON ul.user_id = s.follower_id
+LEFT JOIN copytrade_risklimits pl ON pl.user_id IS NULL AND pl.subscription_id IS NULL
+WHERE {{where}} AND {_DUE}
+ORDER BY {{order}} LIMIT %(limit)s
+FOR NO KEY UPDATE OF l, a SKIP LOCKED
+"""  # noqa: S608  # all of it is ours; values are bound
+
+# Limits of a person span their accounts: whoever decides under them does so one after the other.
+_HOLD_PEOPLE = """
+SELECT pg_advisory_xact_lock(hashtextextended('copytrade:' || id, 0))
+FROM (SELECT id FROM unnest(%s::text[]) AS id ORDER BY id) people
+"""
+
 # Amounts are in the quote asset. `open_cost` and `pending` are what positions and resting buys bind.
-_CLAIM = f"""
-WITH picked AS MATERIALIZED (
-    SELECT l.id FROM copytrade_copyorder l
-    JOIN copytrade_exchangeaccount a ON a.id = l.account_id
-    WHERE {{where}} AND {_DUE}
-    ORDER BY {{order}} LIMIT %(limit)s
-    FOR NO KEY UPDATE OF l, a SKIP LOCKED
-)
+_FACTS = """
 SELECT l.id, l.state, l.kind, l.symbol, l.side, l.client_order_id, l.exchange_order_id,
        l.attempts, l.sends, l.missed_lookups, l.asked_at, l.created_at, l.accepted_at, l.type,
        l.price, l.ideal, l.clamped, l.rounded, l.sent, l.filled, l.quote_filled, l.carried_in,
@@ -67,8 +82,7 @@ SELECT l.id, l.state, l.kind, l.symbol, l.side, l.client_order_id, l.exchange_or
                        OR c.kind = 'CANCEL' AND (c.master_order_id IS NULL
                             OR (c.master_order_id = l.master_order_id AND g.type = 'LIMIT')))
                 ORDER BY c.number LIMIT 1) END
-FROM picked
-JOIN copytrade_copyorder l ON l.id = picked.id
+FROM copytrade_copyorder l
 JOIN copytrade_signal g ON g.id = l.signal_id
 JOIN copytrade_subscription s ON s.id = l.subscription_id
 JOIN copytrade_exchangeaccount a ON a.id = l.account_id
@@ -137,11 +151,13 @@ LEFT JOIN LATERAL (
       AND (l.master_order_id IS NULL OR o.master_order_id = l.master_order_id)
     ORDER BY o.created_at LIMIT 1
 ) t ON true
-ORDER BY l.rank
-"""  # noqa: S608  # all of it is ours; values are bound
+WHERE l.id = ANY(%(ids)s) AND NOT EXISTS (SELECT 1 FROM copytrade_copyorder b
+    WHERE b.account_id = l.account_id AND b.state = 'SENDING' AND b.id <> l.id)
+ORDER BY l.rank, l.id
+"""
 
-_BY_ID = _CLAIM.format(where="l.id = ANY(%(ids)s)", order="l.kind = 'OPEN', l.created_at")
-_BY_SIGNAL = _CLAIM.format(where="l.signal_id = %(signal)s", order="l.rank")
+_BY_ID = _TAKE.format(where="l.id = ANY(%(ids)s)", order="l.kind = 'OPEN', l.created_at")
+_BY_SIGNAL = _TAKE.format(where="l.signal_id = %(signal)s", order="l.rank")
 
 _SWITCHES = """
 SELECT level, exchange, strategy_id, subscription_id FROM copytrade_killswitch
@@ -275,13 +291,35 @@ def claim(selection: Selection, *, limit: int) -> list[Facts]:
     """Due legs of the selection, one for each account, held until the transaction ends."""
     with connection.cursor() as cursor:
         if selection.signal_id is not None:
-            cursor.execute(
-                _BY_SIGNAL, {"signal": selection.signal_id, "limit": limit, "dust": DUST}
-            )
+            cursor.execute(_BY_SIGNAL, {"signal": selection.signal_id, "limit": limit})
         else:
-            cursor.execute(_BY_ID, {"ids": list(selection.ids), "limit": limit, "dust": DUST})
+            cursor.execute(_BY_ID, {"ids": list(selection.ids), "limit": limit})
+        taken = cursor.fetchall()
+        if not taken:
+            return []
+        people = {str(follower) for _, follower, limited in taken if limited}
+        if people:
+            cursor.execute(_HOLD_PEOPLE, [literal(people)])
+        cursor.execute(_FACTS, {"ids": [row[0] for row in taken], "dust": DUST})
         found = [Facts(*row) for row in cursor.fetchall()]
-    return list({leg.account_id: leg for leg in reversed(found)}.values())[::-1]
+    return list(_one_each(found, people))
+
+
+def _one_each(found: Sequence[Facts], limited: Collection[str]) -> Iterator[Facts]:
+    """One leg for each account, and one for each person whose limits span accounts; urgent first.
+
+    The others stay due: they are decided once this one is recorded.
+    """
+    accounts: set[uuid.UUID] = set()
+    people: set[uuid.UUID] = set()
+    for leg in sorted(found, key=lambda leg: leg.kind == "OPEN"):
+        spans = leg.kind == "OPEN" and str(leg.follower_id) in limited
+        if leg.account_id in accounts or (spans and leg.follower_id in people):
+            continue
+        accounts.add(leg.account_id)
+        if spans:
+            people.add(leg.follower_id)
+        yield leg
 
 
 def engaged_switches() -> list[Switch]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from agora.lib import work
@@ -27,7 +27,7 @@ from copytrade import budget, sizing
 from copytrade.exchange import reasons, runner, weights
 from copytrade.exchange.credentials import open_sealed
 from copytrade.exchange.types import Credentials, Market, NewOrder, OrderReport
-from copytrade.replication import breaker, gate, outcomes, recording
+from copytrade.replication import breaker, outcomes, recording
 from copytrade.replication.claims import Facts, Selection, Switch, claim, engaged_switches
 from copytrade.replication.outcomes import Change
 from copytrade.replication.planning import Cancel, Decision, LookUp, Poll, Send, Skip, Wait, decide
@@ -126,7 +126,6 @@ class _Run:
             legs = claim(self._selection, limit=limit)
             if not legs:
                 return [], []
-            gate.hold_open()
             decided = _decide_all(legs, switches=engaged_switches(), markets=self._markets)
             begun = recording.write_decisions(decided, now=timezone.now())
             failpoint("copy.before_intent")
@@ -172,15 +171,21 @@ class _Run:
 
 
 def _written(finished: Sequence[tuple[Begun, Change]], *, now: datetime) -> list[Change]:
-    """Commit outcomes together; one by one when a row of one of them cannot be had.
+    """Commit outcomes together; one by one when a row of one of them cannot be had or recorded.
 
-    What cannot be written is found at the exchange again once the lease is over.
+    What cannot be written for now is found at the exchange again once the lease is over; what the
+    database refuses is kept for a person.
     """
     try:
         return recording.write_outcomes(finished, now=now)
-    except OperationalError:
+    except (OperationalError, DataError, IntegrityError) as error:
         if len(finished) == 1:
-            log.exception("copy.not_recorded", leg=str(finished[0][0].leg.id))
+            begun, _change = finished[0]
+            if isinstance(error, OperationalError):
+                log.exception("copy.not_recorded", leg=str(begun.leg.id))
+            else:
+                log.exception("copy.needs_attention", leg=str(begun.leg.id))
+                recording.set_aside(begun, now=now)
             return []
     return [change for one in finished for change in _written([one], now=now)]
 

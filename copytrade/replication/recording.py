@@ -17,6 +17,7 @@ from agora.lib.arrays import columns
 from copytrade import sizing
 from copytrade.exchange.types import OrderReport, Trade
 from copytrade.ledger.booking import Booking, book
+from copytrade.models import CopyOrder
 from copytrade.replication import outcomes
 from copytrade.replication.claims import Facts
 from copytrade.replication.outcomes import Change
@@ -106,6 +107,9 @@ WHERE l.account_id = ANY(%s) AND l.state IN ('PLANNED', 'SENDING', 'WORKING')
   AND l.next_attempt_at <= clock_timestamp() AND l.lease_token IS NULL
 ORDER BY l.account_id, l.kind = 'OPEN', l.created_at
 """
+
+
+_SET_ASIDE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +253,18 @@ def _booking(leg: Facts, order_id: uuid.UUID, trade: Trade) -> Booking:
         trade=trade,
         copy_order_id=order_id,
         subscription_id=leg.subscription_id,
+    )
+
+
+def set_aside(begun: Begun, *, now: datetime) -> None:
+    """Keep a leg whose outcome the database refuses for a person, and look at it again later."""
+    CopyOrder.objects.filter(pk=begun.leg.id, lease_token=begun.token).update(
+        lease_token=None,
+        lease_until=None,
+        next_attempt_at=now + _SET_ASIDE,
+        attention=True,
+        last_error="Its outcome could not be recorded; see the log.",
+        updated_at=now,
     )
 
 
