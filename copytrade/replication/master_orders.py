@@ -117,7 +117,8 @@ def _send(lease: OrderLease, now: datetime) -> None:
             _refused(lease, reason=error.code, now=now)
             return
         done = Replacement(cancelled=None, placed=found)
-    _accept(lease, done, now=now)
+    # Not before it happened: followers' delays are counted from here.
+    _accept(lease, done, now=timezone.now())
 
 
 def _as_it_stands(order: MasterOrder) -> dict[str, Any]:
@@ -253,7 +254,7 @@ def _follow(lease: OrderLease, now: datetime) -> None:
         seen = _look_up(order)
     if seen is None:
         raise Unknown("The exchange does not find the order.")
-    _take(lease, seen, now=now)
+    _take(lease, seen, now=timezone.now())
 
 
 def _cancel(lease: OrderLease, now: datetime) -> None:
@@ -269,7 +270,7 @@ def _cancel(lease: OrderLease, now: datetime) -> None:
     failpoint("master_order.cancel.after_call", key=order.pk)
     if ended is None:
         raise NeedsAttention("The exchange does not know the order that is to be cancelled.")
-    _take(lease, ended, now=now)
+    _take(lease, ended, now=timezone.now())
 
 
 def _take(lease: OrderLease, seen: OrderReport, *, now: datetime) -> None:

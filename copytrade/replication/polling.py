@@ -28,6 +28,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from accounts import notices
@@ -157,7 +158,7 @@ def _read(lease: Lease[Strategy], now: datetime) -> None:
     _read_trades(reader, seen, balances=balances, changed=changed)
     _find_missing(reader, seen, known=known)
     for key in seen.in_order():
-        _take(strategy, seen.reports[key], seen.trades[key], now=now)
+        _take(strategy, seen.reports[key], seen.trades[key], now=timezone.now())
     _rest(lease, now, watch=watch, trade_ids=reader.trade_ids, balances=held)
 
 

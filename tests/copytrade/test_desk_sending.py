@@ -7,7 +7,15 @@ from django.utils import timezone
 
 from agora.sandbox.client import SandboxControl
 from compliance.models import AuditRow
-from copytrade.models import CopyOrder, Fill, KillSwitch, MasterOrder, MasterPosition, Strategy
+from copytrade.models import (
+    CopyOrder,
+    Fill,
+    KillSwitch,
+    MasterOrder,
+    MasterPosition,
+    Signal,
+    Strategy,
+)
 from copytrade.services import desk
 from tests.copying import new_subscription
 from tests.copytrade.deskwork import advance, limit, place, published, settle, signals
@@ -31,6 +39,16 @@ def test_a_market_buy_is_filled_booked_and_copied_in_one_commit(sandbox: Sandbox
     assert (fill.quantity, fill.strategy_id) == (D("0.01"), strategy.pk)
     assert signals(strategy) == [("OPEN", "MARKET", D("0.01"))]
     assert CopyOrder.objects.get().subscription_id == subscription.pk
+
+
+def test_no_signal_is_published_before_the_master_traded(sandbox: SandboxControl) -> None:
+    _master, strategy = published(sandbox)
+    sandbox.binance.venue(latency_ms=100)  # between the worker's look at the clock and the trade
+
+    settle(place(strategy))
+
+    signal = Signal.objects.get(strategy=strategy)
+    assert signal.created_at >= signal.at
 
 
 def test_position_and_equity_are_those_before_the_order(sandbox: SandboxControl) -> None:
