@@ -32,7 +32,7 @@ def greeting(
         *(_copying(site, copying) if copying is not None else ()),
         "  Further",
         f"    {site}/api/docs/             the API, with a token of {site}/account/tokens/",
-        f"    {'make doctor':<{len(site) + 20}} in another terminal: is everything as it should be?",
+        f"    {'make doctor':<{len(site) + 22}} in another terminal: is everything as it should be?",
         "",
         f"  Data, secrets and logs are in {data}. Ctrl-C stops everything.",
         "",
