@@ -29,7 +29,7 @@ REASONS: dict[str, str | Promise] = {
     "price_moved": _("The price had moved past the slippage limit."),
     "partly_filled": _("Only part was filled within the slippage limit."),
     "market_closed": _("The exchange had closed the market for this pair."),
-    "master_cancelled": _("The master cancelled the order first."),
+    "master_cancelled": _("The order was cancelled before it filled."),
     "superseded_by_close": _("The master closed the position before this could be sent."),
     # --- the follower's account
     "account_paused": _("The exchange account was paused. Check its key."),

@@ -12,8 +12,10 @@ from copytrade.exchange.types import Market
 
 ZERO = Decimal(0)
 _BPS = Decimal(10_000)
-# A copy at the exchange's very minimum could not be sold again after its fee: 5 % above it.
+# A copy at the exchange's very minimum could not be sold again: 5 % above it, and so much that it
+# is still there after a fee in the bought asset and rounding down to a step.
 _RESERVE = Decimal("1.05")
+_LEFT_AFTER_FEE = Decimal("0.998")
 _PLACES = Decimal("1e-18")
 # In the quote asset: what is worth less is below every exchange's minimum. Each close leaves some,
 # because fees taken in the base asset are no whole steps.
@@ -116,7 +118,7 @@ def size_open(
     ideal = (missing + carried).quantize(_PLACES, ROUND_FLOOR)
     clamped, reason = _clamp(ideal, price=price, headrooms=headrooms, market=market)
     rounded = floor_to(clamped, market.step)
-    least = least_quantity(price=price, market=market, reserve=_RESERVE)
+    least = least_buy(price=price, market=market)
     if rounded >= least:
         return Sized(ideal, clamped, rounded, reason)
     if reason:  # a limit, not the follower's size, left too little
@@ -142,6 +144,12 @@ def _clamp(
         if most < quantity:
             quantity, reason = most.quantize(_PLACES, ROUND_FLOOR), room.reason
     return min(quantity, market.max_quantity), reason
+
+
+def least_buy(*, price: Decimal, market: Market) -> Decimal:
+    """The smallest quantity to buy that can be sold again."""
+    sellable = least_quantity(price=price, market=market, reserve=_RESERVE)
+    return ceil_to(sellable / _LEFT_AFTER_FEE, market.step)
 
 
 def least_quantity(*, price: Decimal, market: Market, reserve: Decimal = Decimal(1)) -> Decimal:

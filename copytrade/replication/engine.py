@@ -27,7 +27,7 @@ from copytrade import budget, sizing
 from copytrade.exchange import reasons, runner, weights
 from copytrade.exchange.credentials import open_sealed
 from copytrade.exchange.types import Credentials, Market, NewOrder, OrderReport
-from copytrade.replication import breaker, outcomes, recording
+from copytrade.replication import breaker, outcomes, recording, refusals
 from copytrade.replication.claims import Facts, Selection, Switch, claim, engaged_switches
 from copytrade.replication.outcomes import Change
 from copytrade.replication.planning import Cancel, Decision, LookUp, Poll, Send, Skip, Wait, decide
@@ -149,6 +149,7 @@ class _Run:
         failpoint("copy.after_call")
         kept = _written(finished, now=now)
         failpoint("copy.recorded")
+        refusals.tell(kept, now=now)
         breaker.note(kept, tally=self._tally, now=now)
         _tell(kept)
         for leg_id in recording.next_of([change.leg.account_id for change in kept]):

@@ -32,7 +32,7 @@ from copytrade.replication.asking import ask
 from copytrade.replication.planning import FINAL_AFTER
 from copytrade.replication.sightings import ACTOR, due_again, record
 from copytrade.replication.stops import held_back
-from copytrade.selectors.equity import strategy_equity
+from copytrade.selectors.equity import base_of_shares
 from copytrade.states import MasterOrderState
 
 log = structlog.get_logger(__name__)
@@ -128,7 +128,7 @@ def _as_it_stands(order: MasterOrder) -> dict[str, Any]:
     position = MasterPosition.objects.filter(strategy=order.strategy_id, symbol=order.symbol)
     return {
         "position_before": position.values_list("quantity", flat=True).first() or 0,
-        "equity_before": strategy_equity(strategy=order.strategy).total,
+        "equity_before": base_of_shares(strategy=order.strategy, now=timezone.now()),
     }
 
 

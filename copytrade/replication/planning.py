@@ -213,6 +213,8 @@ def _needs_prices(leg: Facts) -> bool:
 
 def _is_priced(leg: Facts, *, now: datetime) -> bool:
     """Whether all that limits and equity depend on has a price, and a new one."""
+    if leg.sizing == "proportional" and leg.equity_before <= 0:
+        return False  # the master's own was not known
     if leg.person_unpriced or (leg.open_pairs and (leg.unpriced or leg.priced_at is None)):
         return False
     oldest = now - timedelta(seconds=settings.COPY_PRICE_MAX_AGE_SECONDS)

@@ -52,7 +52,7 @@ from copytrade.models import (
 from copytrade.replication import opening
 from copytrade.replication.asking import ask
 from copytrade.replication.sightings import due_again, record
-from copytrade.selectors.equity import strategy_equity
+from copytrade.selectors.equity import base_of_shares
 from copytrade.states import AccountState, MasterOrderState, StrategyState
 
 log = structlog.get_logger(__name__)
@@ -356,7 +356,7 @@ def _order_of(strategy: Strategy, report: OrderReport, *, now: datetime) -> Mast
             "type": OrderType.LIMIT if _rests(report) else OrderType.MARKET,
             "quantity": quantity,
             "price": report.price if _rests(report) else None,
-            "equity_before": strategy_equity(strategy=strategy).total,
+            "equity_before": base_of_shares(strategy=strategy, now=now),
             "placed_at": report.created_at,
             "updated_at": now,
         },

@@ -3,9 +3,10 @@
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.db.models import Sum
 
 from copytrade.models import (
@@ -75,6 +76,16 @@ def strategy_equity(*, strategy: Strategy) -> Equity:
         exchange=strategy.exchange,
         allocated=cash + cost - realized,
     )
+
+
+def base_of_shares(*, strategy: Strategy, now: datetime) -> Decimal:
+    """The master's equity that copies in proportion are measured by; 0 while it is not known.
+
+    Understated it would make every copy too large, so that one missing or old price counts as none.
+    """
+    equity = strategy_equity(strategy=strategy)
+    oldest = now - timedelta(seconds=settings.COPY_PRICE_MAX_AGE_SECONDS)
+    return equity.total if equity.is_fresh(since=oldest) else _ZERO
 
 
 def wallet_balance(*, account_id: uuid.UUID, asset: str) -> Decimal:

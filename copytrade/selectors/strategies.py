@@ -25,15 +25,18 @@ from copytrade.states import AccountState, StrategyState, SubscriptionState
 def strategy_for(*, user: User, strategy_id: uuid.UUID) -> Strategy:
     """A strategy that this user may look at; raises Strategy.DoesNotExist.
 
-    Public ones until they are deleted; private and deleted ones for their master and for whoever
-    copies or copied them. An invitation opens a private one by `invited`.
+    Public ones until they are deleted; private ones for their master and whoever copies them now;
+    deleted ones for their master and whoever ever copied them. An invitation opens a private one by
+    `invited`.
     """
     strategy = Strategy.objects.get(pk=strategy_id)
-    if strategy.is_public and strategy.state != StrategyState.DELETED:
+    deleted = strategy.state == StrategyState.DELETED
+    if strategy.master_id == user.pk or (strategy.is_public and not deleted):
         return strategy
-    if strategy.master_id == user.pk or subscription_of(user=user, strategy=strategy):
-        return strategy
-    raise Strategy.DoesNotExist
+    copied = subscription_of(user=user, strategy=strategy)
+    if copied is None or (copied.state == SubscriptionState.STOPPED and not deleted):
+        raise Strategy.DoesNotExist
+    return strategy
 
 
 def invited(*, code: str) -> Strategy:

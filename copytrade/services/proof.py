@@ -5,6 +5,7 @@ person says what it was. Nothing is ever sold or guessed to make figures meet.
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -152,17 +153,13 @@ def _book_missing(account: ExchangeAccount, assets: set[str], *, now: datetime) 
         return 0
     if _on_the_wire(account):
         return None
-    orders = {trade.order_id for trade in unknown}
-    ours = (CopyOrder, MasterOrder)
-    if any(kind.objects.filter(account=account, exchange_order_id__in=orders) for kind in ours):
+    if _has_ours(account, unknown):
         return None
     if strategy is not None and any(trade.symbol.endswith(f"/{QUOTE}") for trade in unknown):
         return None
-    owner = strategy.pk if strategy else None
     with transaction.atomic():
-        count = book(
-            [Booking(account_id=account.pk, trade=t, strategy_id=owner) for t in unknown], now=now
-        )
+        # Nobody's: positions are kept in the quote asset, which these pairs are not traded in.
+        count = book([Booking(account_id=account.pk, trade=t) for t in unknown], now=now)
         audit.record(
             actor=ACTOR,
             action="ledger.booked_external_trades",
@@ -172,6 +169,20 @@ def _book_missing(account: ExchangeAccount, assets: set[str], *, now: datetime) 
             now=now,
         )
     return count
+
+
+def _has_ours(account: ExchangeAccount, trades: Sequence[Trade]) -> bool:
+    """Whether a trade is of an order of ours; the exchange numbers orders for each pair apart."""
+    orders = {(trade.symbol, trade.order_id) for trade in trades}
+    ids = {order_id for _, order_id in orders}
+    return any(
+        orders.intersection(
+            kind.objects.filter(account=account, exchange_order_id__in=ids).values_list(
+                "symbol", "exchange_order_id"
+            )
+        )
+        for kind in (CopyOrder, MasterOrder)
+    )
 
 
 def _suspects(account: ExchangeAccount, assets: set[str]) -> list[str]:

@@ -23,7 +23,7 @@ from copytrade.models import (
     Subscription,
 )
 from copytrade.replication.publish import publish
-from copytrade.selectors.equity import strategy_equity
+from copytrade.selectors.equity import base_of_shares
 from copytrade.services import funds
 from copytrade.services.subscription_news import tell
 from copytrade.services.subscriptions import (
@@ -177,7 +177,7 @@ def _take_slot(strategy: Strategy) -> None:
 def _join(subscription: Subscription, *, now: datetime) -> None:
     """Open what the master holds now, at the newest price, in the pairs that are allowed."""
     strategy = subscription.strategy
-    equity = strategy_equity(strategy=strategy).total
+    equity = base_of_shares(strategy=strategy, now=now)
     held = MasterPosition.objects.filter(
         strategy=strategy, quantity__gt=0, symbol__in=subscription.symbols
     )

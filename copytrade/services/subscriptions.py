@@ -229,7 +229,7 @@ def pause(*, user: User, subscription_id: uuid.UUID, now: datetime) -> Subscript
         subscription = _locked(user=user, subscription_id=subscription_id)
         if subscription.state == SubscriptionState.PAUSED:
             return subscription
-        if subscription.state != SubscriptionState.ACTIVE:
+        if subscription.state not in (SubscriptionState.ACTIVE, SubscriptionState.REDUCING):
             raise SubscriptionRefused("not_active")
         _move(subscription, SubscriptionState.PAUSED, "paused", user=user, now=now)
         Subscription.objects.filter(pk=subscription.pk).update(next_attempt_at=now)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from accounts.models import Notice
 from agora.sandbox.client import SandboxControl
 from copytrade.models import CopyOrder, CopyPosition, Fill, LedgerEntry, Subscription
 from tests.copying import mark, new_follower, new_strategy, new_subscription
@@ -108,3 +109,30 @@ def test_a_slow_account_keeps_no_worker_waiting(sandbox: SandboxControl, setting
     slow.refresh_from_db()
     assert (slow.state, slow.lease_token) == ("SENDING", None)
     assert CopyOrder.objects.filter(signal=published, state="FILLED").count() == 11
+
+
+def test_a_follower_is_told_that_a_close_was_refused(sandbox: SandboxControl) -> None:
+    strategy = new_strategy()
+    follower = new_follower(control=sandbox)
+    new_subscription(strategy=strategy, follower=follower)
+    settle(signal(strategy))
+    sandbox.binance.script(account=follower.label, outcome="reject", message="Not now.")
+
+    (leg,) = settle(signal(strategy, kind="CLOSE", quantity="0.01", before="0.01"))
+
+    assert leg.state == "REJECTED"
+    notice = Notice.objects.get(user=follower.user, kind="close-refused")
+    assert str(leg.pk) in notice.url
+
+
+def test_nothing_is_copied_in_proportion_to_an_equity_that_is_not_known(
+    sandbox: SandboxControl,
+) -> None:
+    strategy = new_strategy()
+    follower = new_follower(control=sandbox)
+    new_subscription(strategy=strategy, follower=follower)
+
+    (leg,) = settle(signal(strategy, equity="0"))
+
+    assert (leg.state, leg.reason) == ("SKIPPED", "risk_stale")
+    assert _orders(sandbox, follower.label) == []

@@ -109,7 +109,7 @@ def test_an_open_keeps_target_limits_and_rules(
         market=market,
     )
 
-    least = sizing.least_quantity(price=price, market=market, reserve=Decimal("1.05"))
+    least = sizing.least_buy(price=price, market=market)
     if not sized.rounded:
         assert sized.reason
         return
@@ -137,8 +137,25 @@ def test_raising_raises_to_the_minimum_and_no_further(
     sized = an_open(target=target, price=price, market=market, minimum="bump")
 
     assume(target)
-    least = sizing.least_quantity(price=price, market=market, reserve=Decimal("1.05"))
+    least = sizing.least_buy(price=price, market=market)
     assert sized.rounded == max(least, sizing.floor_to(target, market.step))
+
+
+@given(price=amounts("1", "200000", places=2))
+def test_what_was_raised_to_the_least_can_be_sold_again_after_its_fee(price: Decimal) -> None:
+    market = a_market()
+    bought = sizing.least_buy(price=price, market=market)
+
+    close = sizing.size_close(
+        held=bought * Decimal("0.999"),
+        sold=ZERO,
+        cumulative=Decimal(1),
+        position_before=Decimal(1),
+        price=price,
+        market=market,
+    )
+
+    assert close.rounded > 0
 
 
 @given(target=quantities, price=prices, rooms=rooms, minimum=minima, market=markets)

@@ -119,6 +119,7 @@ def test_joining_opens_what_the_master_holds_in_the_allowed_pairs() -> None:
     hold(strategy, symbol="SOL/USDT", quantity="5", price="100")
     hold(strategy, symbol="ETH/USDT", quantity="0")
     mark("BTC/USDT", "60000")
+    mark("SOL/USDT", "100")
     made = subscribe(strategy, new_follower(), start="join", symbols=["BTC/USDT", "ETH/USDT"])
     signal = Signal.objects.get()
     assert (signal.kind, signal.cause, signal.subscription) == ("OPEN", "join", made)

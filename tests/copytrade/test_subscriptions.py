@@ -224,11 +224,17 @@ def test_pausing_and_resuming_are_recorded_and_told(made: Subscription) -> None:
 
 
 def test_only_what_copies_is_paused(made: Subscription) -> None:
-    for state in ("REDUCING", "STOPPING", "STOPPED"):
+    for state in ("STOPPING", "STOPPED"):
         Subscription.objects.update(state=state)
         with pytest.raises(SubscriptionRefused) as caught:
             pause(made)
         assert caught.value.code == "not_active"
+
+
+def test_what_a_loss_limit_holds_back_may_be_paused_for_longer(made: Subscription) -> None:
+    Subscription.objects.update(state="REDUCING", state_reason=DAILY_LOSS)
+
+    assert pause(made).state == "PAUSED"
 
 
 def test_a_limit_of_the_day_is_lifted_only_when_confirmed(made: Subscription) -> None:
