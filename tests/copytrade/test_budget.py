@@ -120,7 +120,7 @@ def test_no_minute_is_ever_granted_more_than_the_limit(
             spent = take(weight, count=count, urgent=urgent, now=now).granted * weight
             granted.append((now, spent, urgent))
 
-    for end, _, urgent in granted:
+    for end, _, _ in granted:
         window = [weight for at, weight, _ in granted if end - 60 < at <= end]
         assert sum(window) <= LIMIT
     for end, spent, urgent in granted:
