@@ -7,7 +7,7 @@ raises Strategy.DoesNotExist for anybody but the master: a stranger learns nothi
 import re
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +21,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from agora.lib import work
 from agora.lib.money import plain
+from agora.lib.outcome import OutsideError
 from compliance import audit
+from copytrade.exchange import runner
 from copytrade.ledger import booking, records
 from copytrade.models import QUOTE, ExchangeAccount, Strategy, Subscription, TrackRecord
 from copytrade.replication import stopping
@@ -32,6 +34,7 @@ WIND_DOWN_TASK = "copytrade.tasks.strategies.wind_down"
 NAME_LENGTH, DESCRIPTION_LENGTH = 60, 2000
 MOST_SYMBOLS, MOST_FOLLOWERS = 50, 10_000
 MOST_MIN_EQUITY = Decimal(1_000_000_000)
+_MARKETS_SECONDS = 5.0
 _SYMBOL = re.compile(rf"[A-Z0-9]{{1,12}}/{QUOTE}")
 # Control characters, halves of surrogate pairs, and what turns or hides text.
 _UNSEEN = re.compile(
@@ -77,6 +80,7 @@ def create_strategy(
     account_not_active, account_taken, name_taken, and a code for each malformed field).
     """
     clean = _checked(terms)
+    _refuse_untraded(clean.symbols)
     try:
         with transaction.atomic():
             account = _account(master, account_id)
@@ -112,6 +116,10 @@ def update_strategy(
     Raises Strategy.DoesNotExist, and StrategyRefused (strategy_deleted, below_followers, name_taken, and a
     code for each malformed field). The same again changes nothing.
     """
+    if "symbols" in changes:  # asked before the row is locked; pairs that it has may stay
+        own = Strategy.objects.filter(pk=strategy_id, master=master)
+        has = own.values_list("symbols", flat=True).first() or ()
+        _refuse_untraded(set(_symbols(changes["symbols"])).difference(has))
     try:
         with transaction.atomic():
             strategy = _locked(master, strategy_id)
@@ -325,6 +333,27 @@ def _symbols(given: Sequence[str]) -> list[str]:
                 field="symbols",
             )
     return found
+
+
+def _refuse_untraded(symbols: Iterable[str]) -> None:
+    """Refuse pairs that the exchange does not have: a misspelt one would never be copied.
+
+    While the exchange does not answer, the shape of the names is all that is checked.
+    """
+    wanted = sorted(symbols)
+    if not wanted:
+        return
+    try:
+        markets = runner.run(runner.venue().markets(), timeout=_MARKETS_SECONDS)
+    except OutsideError:
+        return
+    unknown = [symbol for symbol in wanted if symbol not in markets]
+    if unknown:
+        raise StrategyRefused(
+            "symbols_invalid",
+            _("The exchange does not have %(pairs)s.") % {"pairs": ", ".join(unknown)[:80]},
+            field="symbols",
+        )
 
 
 def _check_figures(terms: Terms) -> None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +19,9 @@ from copytrade.services.strategies import StrategyRefused, Terms
 from copytrade.states import SubscriptionState
 from tests.copying import Trader, mark, new_account, new_follower, new_master, new_subscription
 from tests.people import new_user
+
+if TYPE_CHECKING:
+    from copytrade.exchange.venue import Venue
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 TERMS = Terms(
@@ -146,6 +149,25 @@ def test_the_account_has_to_be_in_use(db: None, state: str, code: str) -> None:
 
     with pytest.raises(StrategyRefused, match=code):
         services.create_strategy(master=user, account_id=account.pk, terms=TERMS, now=NOW)
+
+
+def test_pairs_that_the_exchange_does_not_have_are_refused(venue: "Venue", master: Trader) -> None:
+    with pytest.raises(StrategyRefused) as refused:
+        publish(master, symbols=["BTC/USDT", "BTX/USDT"])
+
+    assert (refused.value.code, refused.value.field) == ("symbols_invalid", "symbols")
+    assert "BTX/USDT" in str(refused.value.message)
+    strategy = publish(master)
+    with pytest.raises(StrategyRefused, match="symbols_invalid"):
+        update(strategy, symbols=["BTC/USDT", "BTX/USDT"])
+    assert Strategy.objects.get().symbols == ["BTC/USDT", "ETH/USDT"]
+
+
+def test_a_pair_that_the_exchange_gave_up_may_stay(venue: "Venue", master: Trader) -> None:
+    strategy = publish(master)
+    Strategy.objects.update(symbols=["BTC/USDT", "GONE/USDT"])
+
+    assert update(strategy, symbols=["GONE/USDT", "SOL/USDT"]).symbols == ["GONE/USDT", "SOL/USDT"]
 
 
 def test_an_account_carries_one_strategy_until_that_is_deleted(master: Trader) -> None:
