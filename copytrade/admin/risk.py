@@ -110,7 +110,7 @@ class RiskLimitsAdmin(ReadOnlyAdmin):
 class RiskDayAdmin(ReadOnlyAdmin):
     list_display = ["day", "subscription", "begins_at", "start", "rebuilt", "breached_at"]
     list_filter = ["rebuilt", "day", ("breached_at", admin.EmptyFieldListFilter)]
-    list_select_related = ["subscription"]
+    list_select_related = ["subscription__strategy", "subscription__follower"]
     search_fields = ["=subscription__id", "subscription__follower__email"]
     search_help_text = _("Subscription id, e-mail address")
     date_hierarchy = "begins_at"
@@ -124,7 +124,7 @@ class RiskDayAdmin(ReadOnlyAdmin):
 class KillSwitchAdmin(ReadOnlyAdmin):
     list_display = ["engaged_at", "level", "target", "reason", "engaged_by", "status"]
     list_filter = ["level", ("released_at", admin.EmptyFieldListFilter), "engaged_at"]
-    list_select_related = ["strategy", "subscription"]
+    list_select_related = ["strategy", "subscription__strategy", "subscription__follower"]
     search_fields = ["=strategy__id", "=subscription__id", "reason", "engaged_by"]
     search_help_text = _("Id of strategy or subscription, reason, actor")
     fields = [

@@ -75,7 +75,7 @@ class CopyOrderAdmin(ReadOnlyAdmin):
         "planned", "subscription", "side", "symbol", "status", "reason", "done_of_ideal", "look",
     ]  # fmt: skip
     list_filter = ["state", "reason", "kind", "attention", "symbol", "created_at"]
-    list_select_related = ["subscription"]
+    list_select_related = ["subscription__strategy", "subscription__follower"]
     search_fields = [
         "=id", "=signal__id", "=subscription__id", "=account__id", "client_order_id",
         "exchange_order_id",

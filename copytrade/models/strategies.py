@@ -172,7 +172,7 @@ class TrackRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.period} days: {self.roi}"
+        return f"{self.period} days: {self.roi:.2%}"
 
 
 class NavPoint(models.Model):

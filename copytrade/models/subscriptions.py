@@ -107,7 +107,7 @@ class Subscription(Job):
         ]
 
     def __str__(self) -> str:
-        return f"{self.strategy_id} {self.state}"
+        return f"{self.strategy} · {self.follower}"
 
 
 class Position(models.Model):
