@@ -63,8 +63,7 @@ def copies(told: Mapping[str, Any]) -> Iterator[str]:
     for row in rows:
         mark, what = ("✓", _bought(row)) if row["is_copied"] else ("–", "not copied")
         delay = "" if row["accepted_after_ms"] is None else f"{row['accepted_after_ms']} ms"
-        why = f"less than wanted: {row['why']}" if row["is_copied"] and row["why"] else row["why"]
-        yield f"  {mark} {row['follower']:<13} {what:<32} {delay:>8}  {why}".rstrip()
+        yield f"  {mark} {row['follower']:<13} {what:<32} {delay:>8}  {row['why']}".rstrip()
     copied = sum(row["is_copied"] for row in rows)
     delays = [row["accepted_after_ms"] for row in rows if row["accepted_after_ms"] is not None]
     yield ""

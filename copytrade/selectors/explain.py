@@ -157,7 +157,16 @@ def why(leg: CopyOrder) -> str:
     """Why it was not copied, not in full, or not yet; "" when there is nothing to explain."""
     if leg.state in (LegState.PLANNED, LegState.SENDING):
         return str(REASONS[leg.last_error]) if leg.last_error in REASONS else ""
-    return str(text_of(leg.reason)) if leg.reason else ""
+    return reason_told(state=leg.state, reason=leg.reason)
+
+
+def reason_told(*, state: str, reason: str) -> str:
+    """A leg's reason; what was copied all the same was limited by it, not held back."""
+    if not reason:
+        return ""
+    if state in (LegState.FILLED, LegState.DONE):
+        return _("Less than wanted: %(why)s") % {"why": text_of(reason)}
+    return str(text_of(reason))
 
 
 def _outcome(leg: CopyOrder, price: Decimal | None) -> str:
@@ -300,7 +309,13 @@ def outcomes_of(legs: QuerySet[CopyOrder]) -> list[Outcomes]:
     """Counts by state and reason, the most frequent first."""
     counted = legs.order_by().values_list("state", "reason").annotate(count=Count("pk"))
     found = [
-        Outcomes(state, str(LegState(state).label), reason, str(text_of(reason)), count)
+        Outcomes(
+            state,
+            str(LegState(state).label),
+            reason,
+            reason_told(state=state, reason=reason),
+            count,
+        )
         for state, reason, count in counted
     ]
     return sorted(found, key=lambda o: (-o.count, o.state, o.reason))

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db.models import QuerySet
-from django.utils.functional import Promise
 
 from accounts.models import User
 from copytrade.models import CopyOrder, CopyPosition, MarkPrice, Subscription
-from copytrade.reasons import text_of
 from copytrade.selectors.equity import Equity, equities
+from copytrade.selectors.explain import reason_told
 from copytrade.states import SubscriptionState
 
 
@@ -98,7 +97,7 @@ class Copied:
     """A leg as its follower reads it; `delay` in seconds from the master to the exchange's word."""
 
     leg: CopyOrder
-    why: "str | Promise"
+    why: str
     delay: float | None
 
 
@@ -108,7 +107,7 @@ def latest_of(subscription: Subscription, *, limit: int) -> list[Copied]:
     return [
         Copied(
             leg=leg,
-            why=text_of(leg.reason) if leg.reason else "",
+            why=reason_told(state=leg.state, reason=leg.reason),
             delay=(leg.accepted_at - leg.signal.at).total_seconds() if leg.accepted_at else None,
         )
         for leg in legs.order_by("-created_at", "-id")[:limit]

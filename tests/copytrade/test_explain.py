@@ -113,7 +113,7 @@ def test_a_copy_shows_its_five_numbers_and_where_it_shrank(
     answer = explain_leg(filled(signal, subscription))
 
     assert answer.outcome == "Copied: bought 0.05 BTC at 50,010.00 USDT on average."
-    assert answer.why == str(REASONS["risk_max_order"])
+    assert answer.why == f"Less than wanted: {REASONS['risk_max_order']}"
     assert [(q.key, q.value, bool(q.note)) for q in answer.quantities] == [
         ("ideal", Decimal("0.0512"), False),
         ("clamped", Decimal("0.05001"), True),
