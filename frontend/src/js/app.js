@@ -7,5 +7,6 @@ import "./dialogs.js";
 import "./live.js";
 import "./localtime.js";
 import "./menus.js";
+import "./tabs.js";
 
 document.documentElement.classList.add("js");
