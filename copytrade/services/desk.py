@@ -179,7 +179,7 @@ def cancel(*, strategy: Strategy, by: User, order_id: uuid.UUID, now: datetime) 
     """Ask for an open order to be cancelled; one that was never sent ends at once.
 
     Raises Strategy.DoesNotExist or MasterOrder.DoesNotExist for strangers, DeskRefused
-    (not_open) for an order that ended. A repeat changes nothing. Locks the order's row.
+    (not_open, being_replaced). A repeat changes nothing. Locks the order's row.
     """
     _refuse_strangers(strategy, by)
     with transaction.atomic():
@@ -187,6 +187,7 @@ def cancel(*, strategy: Strategy, by: User, order_id: uuid.UUID, now: datetime) 
         if order.cancel_requested_at is not None:
             return order
         _refuse_ended(order)
+        _refuse_replaced(order)
         order.cancel_requested_at, order.updated_at = now, now
         changes = ["cancel_requested_at", "updated_at"]
         if order.state == MasterOrderState.PENDING and order.asked_at is None:
@@ -390,8 +391,15 @@ def _check_replaceable(order: MasterOrder) -> None:
             "not_open_yet",
             _("The order is not open at the exchange. Look at it again in a moment."),
         )
+    _refuse_replaced(order)
+
+
+def _refuse_replaced(order: MasterOrder) -> None:
     if MasterOrder.objects.filter(replaces=order).exists():
-        raise DeskRefused("being_replaced", _("This order is being changed already."))
+        raise DeskRefused(
+            "being_replaced",
+            _("This order is being changed. Cancel or change the one that takes its place."),
+        )
 
 
 def _refuse_ended(order: MasterOrder) -> None:

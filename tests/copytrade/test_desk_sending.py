@@ -197,6 +197,22 @@ def test_a_replacement_cancels_the_old_order_and_opens_the_new_one(
     ]
 
 
+def test_what_is_being_replaced_is_not_cancelled_past_its_replacement(
+    sandbox: SandboxControl,
+) -> None:
+    master, strategy = published(sandbox)
+    old = advance(limit(strategy))
+    new = _replaced(strategy, old, quantity="0.02", price="41000")
+
+    with pytest.raises(desk.DeskRefused) as caught:
+        desk.cancel(strategy=strategy, by=master.user, order_id=old.pk, now=timezone.now())
+
+    assert caught.value.code == "being_replaced"
+    desk.cancel(strategy=strategy, by=master.user, order_id=new.pk, now=timezone.now())
+    old.refresh_from_db()
+    assert (old.state, old.cancel_requested_at) == ("WORKING", None)
+
+
 def test_nothing_replaces_an_order_that_filled_meanwhile(sandbox: SandboxControl) -> None:
     master, strategy = published(sandbox)
     old = advance(limit(strategy))
