@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db.backends.postgresql.operations import DatabaseOperations
+from django.utils import translation
 
 from agora.runtime import Services, probes
 from copytrade import budget
@@ -41,6 +42,13 @@ def _empty_cache() -> Iterator[None]:
     yield
     cache.clear()
     budget.forget()
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """No test reads in the language that another's request has left to this thread."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ def test_a_newcomer_signs_up_buys_and_watches_the_tokens_minted(
 ) -> None:
     visitor = visitors(viewport=PHONE)
     sign_up(visitor, email="maria@example.com")
-    onboard(visitor, number=701)
+    onboard(visitor, number=700_701)
     order = buy(visitor, quantity="0.5")
     page = visitor.page
 
@@ -117,7 +117,7 @@ def test_polling_is_cheap_and_ends_by_itself(visitors: Visitors, chain: Chain) -
 def test_everything_works_without_javascript(visitors: Visitors, chain: Chain) -> None:
     visitor = visitors(script=False)
     sign_up(visitor, email="joana@example.com")
-    onboard(visitor, number=702)
+    onboard(visitor, number=700_702)
     order = buy(visitor, quantity="0.25")
     assert 'http-equiv="refresh"' in visitor.page.content()
     settle(order, chain=chain)

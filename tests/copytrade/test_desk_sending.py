@@ -17,6 +17,7 @@ from copytrade.models import (
     Strategy,
 )
 from copytrade.services import desk
+from copytrade.services.ticket import DeskRefused
 from tests.copying import new_subscription
 from tests.copytrade.deskwork import advance, limit, place, published, settle, signals
 from tests.faults.worker import wait_until
@@ -204,7 +205,7 @@ def test_what_is_being_replaced_is_not_cancelled_past_its_replacement(
     old = advance(limit(strategy))
     new = _replaced(strategy, old, quantity="0.02", price="41000")
 
-    with pytest.raises(desk.DeskRefused) as caught:
+    with pytest.raises(DeskRefused) as caught:
         desk.cancel(strategy=strategy, by=master.user, order_id=old.pk, now=timezone.now())
 
     assert caught.value.code == "being_replaced"

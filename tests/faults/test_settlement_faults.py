@@ -39,7 +39,11 @@ if TYPE_CHECKING:
 # Marks that an order on its way to the mint does not pass; test_killed_worker.py strikes the first.
 _ELSEWHERE = ("order.close.", "order.custody_again.", "order.nonce_renew.")
 _ROOT = Path(__file__).resolve().parents[2]
-KILLS = [point for point in declared(_ROOT) if not point.startswith(_ELSEWHERE)]
+KILLS = [
+    point
+    for point in declared(_ROOT)
+    if point.startswith("order.") and not point.startswith(_ELSEWHERE)
+]
 
 _SENDS = {
     "broker": ("POST /alpaca/v2/orders", "buy-{}"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from agora.sandbox.binance.rules import read_order
 from agora.sandbox.binance.symbols import SYMBOLS
 from agora.sandbox.store import Store
 from agora.sandbox.wire import VendorError
+from tests import asyncs
 
 ZERO = Decimal(0)
 START = {"USDT": Decimal(5000), "BTC": Decimal("0.2"), "BNB": Decimal("0.002")}
@@ -171,7 +171,7 @@ def on_an_exchange(work: Callable[[Exchange], None]) -> None:
             exchange.close()
             store.close()
 
-    asyncio.run(run())
+    asyncs.run(run())
 
 
 @settings(max_examples=150, deadline=None)

@@ -14,6 +14,7 @@ from binance_common.errors import BadRequestError, ServerError, UnauthorizedErro
 from binance_sdk_spot.spot import Spot
 
 from agora.sandbox.client import SandboxControl
+from tests import asyncs
 from tests.sandbox.exchange import Trader, ccxt_options, point
 
 Json = dict[str, Any]
@@ -259,6 +260,6 @@ def test_ccxt_trades_side_by_side_over_one_session(control: SandboxControl) -> N
             for client in clients:
                 await client.close()
 
-    made = asyncio.run(trade())
+    made = asyncs.run(trade())
     assert {order["status"] for order in made} == {"closed"}
     assert control.binance.summary()["orders"] == 5

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from agora.sandbox.client import ControlError, SandboxControl
+from tests import asyncs
 from tests.sandbox.conftest import Sandbox, until
 from tests.sandbox.exchange import ORDER, Trader
 
@@ -88,7 +89,7 @@ def test_latency_is_waited_side_by_side(control: SandboxControl) -> None:
             await asyncio.gather(*(one() for _ in range(50)))
 
     started = time.monotonic()
-    asyncio.run(ask())
+    asyncs.run(ask())
     assert 0.2 <= time.monotonic() - started < 2
 
 
