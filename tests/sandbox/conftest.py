@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -98,8 +98,10 @@ class Sandbox:
     def _ready_line(self) -> str:
         assert self.process is not None
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], START_LIMIT)
-        assert ready, "the sandbox did not get ready"
+        # Not select(): it takes no descriptor above 1023, and a whole run has more open.
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            assert selector.select(START_LIMIT), "the sandbox did not get ready"
         return self.process.stdout.readline()
 
 
