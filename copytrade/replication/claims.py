@@ -7,14 +7,17 @@ leg taken.
 """
 
 import uuid
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db import connection
+from django.utils import timezone
 
 from agora.lib.arrays import literal
+from copytrade.selectors.risk import Standing, standings
 from copytrade.sizing import DUST
 
 # A close waits a little for opens before it: for those that may still be sent, and until it is known
@@ -33,11 +36,15 @@ _DUE = """
 """
 
 _TAKE = f"""
-SELECT l.id, s.follower_id,
-       num_nonnulls(ul.max_symbol, ul.max_exposure, pl.max_symbol, pl.max_exposure) > 0
+SELECT l.id, s.follower_id, s.id,
+       num_nonnulls(ul.max_symbol, ul.max_exposure, ul.daily_loss,
+                    pl.max_symbol, pl.max_exposure, pl.daily_loss) > 0,
+       l.kind = 'OPEN' AND l.state = 'PLANNED'
+           AND num_nonnulls(s.stop_equity, sl.daily_loss, ul.daily_loss, pl.daily_loss) > 0
 FROM copytrade_copyorder l
 JOIN copytrade_exchangeaccount a ON a.id = l.account_id
 JOIN copytrade_subscription s ON s.id = l.subscription_id
+LEFT JOIN copytrade_risklimits sl ON sl.subscription_id = s.id
 LEFT JOIN copytrade_risklimits ul ON ul.user_id = s.follower_id
 LEFT JOIN copytrade_risklimits pl ON pl.user_id IS NULL AND pl.subscription_id IS NULL
 WHERE {{where}} AND {_DUE}
@@ -60,18 +67,16 @@ SELECT l.id, l.state, l.kind, l.symbol, l.side, l.client_order_id, l.exchange_or
        g.type, g.price, g.cumulative, g.order_quantity, g.position_before, g.equity_before,
        g.expires_at, g.strategy_id, g.at,
        s.state, s.sizing, s.factor, s.allocated, s.symbols, s.slippage_bps, s.max_open, s.minimum,
-       s.stop_equity, s.follower_id,
+       s.follower_id,
        a.exchange, a.state, a.api_key_encrypted, a.secret_encrypted, a.blocked_until, a.failures,
        coalesce(p.quantity, 0), coalesce(p.carried, 0),
        e.value, e.symbol_value, e.open_cost, e.realized, e.open_pairs, e.unpriced, e.priced_at,
        w.pending, w.pending_symbol,
        d.done,
        least(ul.max_order, sl.max_order, pl.max_order),
-       sl.max_symbol, sl.max_exposure, sl.daily_loss,
+       sl.max_symbol, sl.max_exposure,
        least(ul.max_symbol, pl.max_symbol), least(ul.max_exposure, pl.max_exposure),
        h.value + y.pending, h.symbol_value + y.pending_symbol, h.unpriced, h.priced_at,
-       (SELECT r.pnl_start FROM copytrade_riskday r WHERE r.subscription_id = s.id
-        ORDER BY r.day DESC LIMIT 1),
        t.id, t.client_order_id,
        CASE WHEN l.kind = 'OPEN' AND l.state = 'PLANNED' AND l.sends > 0 THEN (
                 SELECT CASE c.kind WHEN 'CLOSE' THEN 'superseded_by_close' ELSE 'master_cancelled' END
@@ -213,7 +218,6 @@ class Facts:
     slippage_bps: int
     max_open: int
     minimum: str
-    stop_equity: Decimal | None
     follower_id: uuid.UUID
     exchange: str
     account_state: str
@@ -236,7 +240,6 @@ class Facts:
     max_order: Decimal | None
     max_symbol: Decimal | None
     max_exposure: Decimal | None
-    daily_loss: Decimal | None
     person_max_symbol: Decimal | None
     person_max_exposure: Decimal | None
     # Over all of the person's subscriptions, resting buys included; known where limits ask for it.
@@ -244,21 +247,17 @@ class Facts:
     person_symbol_value: Decimal
     person_unpriced: bool
     person_priced_at: datetime | None
-    pnl_start: Decimal | None
     target_id: uuid.UUID | None
     target_client_order_id: str | None
     # Of an open that was sent before but not heard: which later event of the master made it void.
     overtaken: str | None
-
-    @property
-    def pnl(self) -> Decimal:
-        """Realized and unrealized result of the subscription, fees included."""
-        return self.realized + self.value - self.open_cost
+    # Of an open under a limit on losses: the subscription's, the person's, or the platform's.
+    losses: Standing | None = None
 
     @property
     def equity(self) -> Decimal:
-        """What the subscription is worth by its marks."""
-        return self.allocated + self.pnl
+        """What the subscription is worth by its marks, fees included."""
+        return self.allocated + self.realized + self.value - self.open_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +286,18 @@ class Selection:
     signal_id: uuid.UUID | None = None
 
 
+class _Taken(NamedTuple):
+    """A leg that is held. `spans`: limits of its person span their accounts; `loses`: it is an open
+    under a limit on losses.
+    """
+
+    id: uuid.UUID
+    follower_id: uuid.UUID
+    subscription_id: uuid.UUID
+    spans: bool
+    loses: bool
+
+
 def claim(selection: Selection, *, limit: int) -> list[Facts]:
     """Due legs of the selection, one for each account, held until the transaction ends."""
     with connection.cursor() as cursor:
@@ -296,15 +307,26 @@ def claim(selection: Selection, *, limit: int) -> list[Facts]:
             cursor.execute(_BY_SIGNAL, {"signal": selection.signal_id, "limit": limit})
         else:
             cursor.execute(_BY_ID, {"ids": list(selection.ids), "limit": limit})
-        taken = cursor.fetchall()
+        taken = [_Taken(*row) for row in cursor.fetchall()]
         if not taken:
             return []
-        people = {str(follower) for _, follower, limited in taken if limited}
+        people = {str(row.follower_id) for row in taken if row.spans}
         if people:
             cursor.execute(_HOLD_PEOPLE, [literal(people)])
-        cursor.execute(_FACTS, {"ids": [row[0] for row in taken], "dust": DUST})
+        cursor.execute(_FACTS, {"ids": [row.id for row in taken], "dust": DUST})
         found = [Facts(*row) for row in cursor.fetchall()]
+    losses = _losses([row.subscription_id for row in taken if row.loses])
+    found = [
+        replace(leg, losses=losses.get(leg.subscription_id)) if losses else leg for leg in found
+    ]
     return list(_one_each(found, people))
+
+
+def _losses(subscriptions: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Standing]:
+    """Where subscriptions under a limit on losses stand; asks nothing when there are none."""
+    if not subscriptions:
+        return {}
+    return standings(subscription_ids=subscriptions, now=timezone.now())
 
 
 def _one_each(found: Sequence[Facts], limited: Collection[str]) -> Iterator[Facts]:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.conf import settings
-
 from copytrade import sizing
 from copytrade.exchange.types import RECEIVE_WINDOW_MS, Market, NewOrder, OrderType, TimeInForce
 from copytrade.replication import risk
@@ -176,7 +174,7 @@ def _refusal(
         return Skip("max_open_reached")
     if _needs_prices(leg) and not _is_priced(leg, now=now):
         return Skip("risk_stale")
-    breach = breach_of(leg)
+    breach = leg.losses and risk.breached(leg.losses, fresh_since=risk.fresh_since(now))
     return Skip("risk_reducing", breach=breach) if breach else None
 
 
@@ -203,8 +201,7 @@ def _needs_prices(leg: Facts) -> bool:
     limits = (
         leg.max_symbol,
         leg.max_exposure,
-        leg.daily_loss,
-        leg.stop_equity,
+        leg.losses,
         leg.person_max_symbol,
         leg.person_max_exposure,
     )
@@ -217,18 +214,11 @@ def _is_priced(leg: Facts, *, now: datetime) -> bool:
         return False  # the master's own was not known
     if leg.person_unpriced or (leg.open_pairs and (leg.unpriced or leg.priced_at is None)):
         return False
-    oldest = now - timedelta(seconds=settings.COPY_PRICE_MAX_AGE_SECONDS)
+    oldest = risk.fresh_since(now)
+    if leg.losses is not None and not leg.losses.user_is_fresh(since=oldest):
+        return False
     used = (leg.priced_at if leg.open_pairs else None, leg.person_priced_at)
     return all(priced_at is None or priced_at >= oldest for priced_at in used)
-
-
-def breach_of(leg: Facts) -> str:
-    """Which loss limit the subscription stands past, as copytrade.replication.risk names it; or ""."""
-    if leg.stop_equity is not None and leg.equity <= leg.stop_equity:
-        return risk.STOP_LOSS
-    if leg.daily_loss is not None and (leg.pnl_start or sizing.ZERO) - leg.pnl >= leg.daily_loss:
-        return risk.DAILY_LOSS
-    return ""
 
 
 def _target(leg: Facts) -> Decimal:

@@ -8,6 +8,7 @@ from typing import Any
 
 from copytrade.exchange.types import OrderReport, OrderStatus, Trade
 from copytrade.replication.claims import Facts
+from copytrade.selectors.risk import Standing
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _EMPTY: dict[object, Any] = {str: "", int: 0, bool: False, bytes: b"", Decimal: Decimal(0)}
@@ -49,6 +50,19 @@ def a_leg(**changes: Any) -> Facts:
     for field in fields(Facts):
         values.setdefault(field.name, _EMPTY.get(field.type))
     return Facts(**values)
+
+
+def a_standing(**changes: Any) -> Standing:
+    """A subscription that lost nothing and has no limit, at prices of just now."""
+    values: dict[str, Any] = {
+        "subscription_id": uuid.uuid4(),
+        "user_id": uuid.uuid4(),
+        "state": "ACTIVE",
+        "equity": Decimal(1000),
+    } | changes
+    for field in fields(Standing):
+        values.setdefault(field.name, _EMPTY.get(field.type))
+    return Standing(**values)
 
 
 def a_report(

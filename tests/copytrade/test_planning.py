@@ -22,7 +22,7 @@ from copytrade.replication.planning import (
     decide,
 )
 from copytrade.states import LEG_MOVES
-from tests.copytrade.legs import NOW, a_leg
+from tests.copytrade.legs import NOW, a_leg, a_standing
 from tests.copytrade.rules import a_market, amounts
 
 MARKETS = {"BTC/USDT": a_market()}
@@ -59,6 +59,16 @@ def a_close(**changes: Any) -> Facts:
 # --- Whatever the facts -----------------------------------------------------------------------------
 
 caps = st.none() | amounts("1", "2000", places=2)
+losses = st.builds(
+    a_standing,
+    equity=amounts("0", "1200", places=2),
+    stop_equity=caps,
+    loss=amounts("-500", "500", places=2),
+    daily_loss=caps,
+    user_loss=amounts("-500", "500", places=2),
+    user_daily_loss=caps,
+    user_unpriced=st.booleans(),
+)
 facts = st.builds(
     a_leg,
     state=st.sampled_from(["PLANNED", "SENDING", "WORKING"]),
@@ -83,8 +93,7 @@ facts = st.builds(
     max_order=caps,
     max_symbol=caps,
     max_exposure=caps,
-    daily_loss=caps,
-    stop_equity=st.none() | amounts("0", "1200", places=2),
+    losses=st.none() | losses,
     priced_at=st.none() | st.sampled_from([NOW, NOW - timedelta(hours=1)]),
     unpriced=st.booleans(),
     overtaken=st.sampled_from([None, "master_cancelled"]),
@@ -134,7 +143,12 @@ def test_nothing_is_sent_that_anything_forbids(
         (leg.max_exposure, leg.value + leg.pending),
     ):
         assert cap is None or used + cost <= cap
-    assert leg.stop_equity is None or leg.equity > leg.stop_equity
+    if leg.losses:
+        stands = leg.losses
+        assert not stands.user_unpriced
+        assert stands.stop_equity is None or stands.equity > stands.stop_equity
+        assert stands.daily_loss is None or stands.loss < stands.daily_loss
+        assert stands.user_daily_loss is None or stands.user_loss < stands.user_daily_loss
 
 
 @given(leg=facts, level=st.sampled_from(LEVELS))
@@ -187,7 +201,7 @@ def test_a_close_is_sent_however_old_and_whatever_limits_say(state: str) -> None
         max_exposure=Decimal(1),
         blocked_until=NOW + timedelta(days=1),
         unpriced=True,
-        daily_loss=Decimal(1),
+        losses=a_standing(loss=Decimal(900), daily_loss=Decimal(1)),
         realized=Decimal(-900),
     )
 

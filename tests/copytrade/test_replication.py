@@ -1,15 +1,18 @@
 """From a signal to the followers' orders, judged by the exchange sandbox's own books (EXE-1)."""
 
 import time
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import Notice
 from agora.sandbox.client import SandboxControl
-from copytrade.models import CopyOrder, CopyPosition, Fill, LedgerEntry, Subscription
-from tests.copying import mark, new_follower, new_strategy, new_subscription
+from copytrade.models import CopyOrder, CopyPosition, Fill, LedgerEntry, RiskLimits, Subscription
+from copytrade.replication.risk import USER_DAILY_LOSS
+from tests.copying import hold, mark, new_account, new_follower, new_strategy, new_subscription
 from tests.copytrade.replicating import settle, signal, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,3 +139,23 @@ def test_nothing_is_copied_in_proportion_to_an_equity_that_is_not_known(
 
     assert (leg.state, leg.reason) == ("SKIPPED", "risk_stale")
     assert _orders(sandbox, follower.label) == []
+
+
+def test_what_a_person_lost_elsewhere_today_counts_as_an_open_is_sent(
+    sandbox: SandboxControl,
+) -> None:
+    strategy = new_strategy()
+    follower = new_follower(control=sandbox)
+    here = new_subscription(strategy=strategy, follower=follower)
+    elsewhere = new_subscription(
+        follower=replace(follower, account=new_account(user=follower.user))
+    )
+    hold(elsewhere, symbol="BTC/USDT", quantity="0.01", price="56000")  # 60 USDT above its price
+    RiskLimits.objects.create(user=follower.user, daily_loss=Decimal(50), updated_at=timezone.now())
+
+    (leg,) = settle(signal(strategy))
+
+    assert (leg.state, leg.reason) == ("SKIPPED", "risk_reducing")
+    assert _orders(sandbox, follower.label) == []
+    here.refresh_from_db()
+    assert (here.state, here.state_reason) == ("REDUCING", USER_DAILY_LOSS)
