@@ -1,4 +1,4 @@
-"""What a person has shown, and how much they may do a day."""
+"""A person's application, and what its tier allows."""
 
 import uuid
 from zoneinfo import ZoneInfo

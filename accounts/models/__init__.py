@@ -1,0 +1,16 @@
+"""People: the user, their wallets, their API tokens, their address book and what they are told."""
+
+from accounts.models.address_book import AddressEntry
+from accounts.models.notices import Notice
+from accounts.models.tokens import ApiToken
+from accounts.models.users import User, UserManager
+from accounts.models.wallets import Wallet
+
+__all__ = [
+    "AddressEntry",
+    "ApiToken",
+    "Notice",
+    "User",
+    "UserManager",
+    "Wallet",
+]

@@ -1,0 +1,230 @@
+"""Decisions that need two people: one proposes, another approves or refuses, then it takes effect.
+
+Each app registers the kinds of decision that it knows (`<app>/decisions.py`). The effect runs in
+the transaction of the approval, so it happens once or not at all. That the two are different people
+is a constraint of the database (compliance_proposal_maker_is_not_checker).
+"""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
+
+from compliance import audit
+from compliance.models import Proposal
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+    Text: TypeAlias = str | _StrPromise
+
+LIFETIME = timedelta(days=7)
+_LONGEST_TEXT = 1000
+
+
+class Person(Protocol):
+    """Who proposes or decides: a user with permissions."""
+
+    pk: uuid.UUID
+
+    def has_perm(self, perm: str) -> bool: ...
+
+
+class Refused(Exception):
+    """The decision cannot be proposed, taken or carried out now; nothing was changed."""
+
+    def __init__(self, code: str, message: "Text") -> None:
+        super().__init__(str(message))
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of decision.
+
+    `check` is asked when it is proposed and again before `effect`; both raise Refused, with a
+    message for the person. `effect` runs in the transaction of the approval and calls nothing
+    outside the database. `lines` are what the second person reads: label and value.
+    """
+
+    name: str
+    title: "Text"
+    maker_permission: str
+    checker_permission: str
+    check: Callable[[Proposal], None]
+    effect: Callable[[Proposal, datetime], None]
+    lines: Callable[[Proposal], Sequence[tuple["Text", "Text"]]]
+    lifetime: timedelta = LIFETIME
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """Make a kind of decision known; called once, when its app is ready."""
+    _kinds[kind.name] = kind
+
+
+def kind_of(name: str) -> Kind:
+    """The registered kind; raises Refused for a name that this release does not know."""
+    try:
+        return _kinds[name]
+    except KeyError as error:
+        raise Refused("unknown_kind", _("This kind of decision is not known.")) from error
+
+
+def kinds() -> list[Kind]:
+    """Every registered kind, by name."""
+    return sorted(_kinds.values(), key=lambda kind: kind.name)
+
+
+def propose(
+    *,
+    kind: str,
+    object_type: str,
+    object_id: object,
+    payload: Mapping[str, object],
+    reason: str,
+    maker: Person,
+    now: datetime,
+) -> Proposal:
+    """Store a proposal for a second person to decide.
+
+    Raises PermissionDenied, or Refused: without a reason, while another one about the same object is
+    open, or when the kind's own check says no. Locks nothing.
+    """
+    rule = kind_of(kind)
+    if not maker.has_perm(rule.maker_permission):
+        raise PermissionDenied
+    proposal = Proposal(
+        kind=kind,
+        object_type=object_type,
+        object_id=str(object_id),
+        payload=dict(payload),
+        reason=_text(reason, needed=True),
+        maker_id=maker.pk,
+        proposed_at=now,
+        expires_at=now + rule.lifetime,
+    )
+    try:
+        with transaction.atomic():
+            rule.check(proposal)
+            proposal.save(force_insert=True)
+            _record(proposal, "proposal.made", audit.actor_of(maker), now)
+    except IntegrityError as error:
+        if "one_open_for_an_object" not in str(error):
+            raise
+        raise Refused(
+            "already_proposed",
+            _("The same decision is proposed already and waits for a second person."),
+        ) from error
+    return proposal
+
+
+def approve(*, proposal_id: uuid.UUID, checker: Person, note: str = "", now: datetime) -> Proposal:
+    """Approve and carry out, both in one transaction; holds the proposal's row lock.
+
+    Raises Proposal.DoesNotExist, PermissionDenied, or Refused: by its own maker, too late, decided
+    already, or when the effect is not possible any more.
+    """
+    with transaction.atomic():
+        proposal, rule = _decidable(proposal_id, checker, now)
+        proposal.note = _text(note, needed=False)
+        rule.check(proposal)
+        _decide(proposal, Proposal.State.APPROVED, checker, now)
+        rule.effect(proposal, now)
+    return proposal
+
+
+def refuse(*, proposal_id: uuid.UUID, checker: Person, note: str, now: datetime) -> Proposal:
+    """Refuse with a note for the maker; raises as `approve` does."""
+    with transaction.atomic():
+        proposal, _rule = _decidable(proposal_id, checker, now)
+        proposal.note = _text(note, needed=True)
+        _decide(proposal, Proposal.State.REFUSED, checker, now)
+    return proposal
+
+
+def withdraw(*, proposal_id: uuid.UUID, maker: Person, now: datetime) -> Proposal:
+    """Take back one's own proposal; raises Proposal.DoesNotExist for anybody else's, or Refused."""
+    with transaction.atomic():
+        proposal = Proposal.objects.select_for_update().get(pk=proposal_id, maker_id=maker.pk)
+        _check_open(proposal, now)
+        _close(proposal, Proposal.State.WITHDRAWN, audit.actor_of(maker), now)
+    return proposal
+
+
+def expire(*, now: datetime, limit: int = 500) -> int:
+    """Close what nobody decided in time; returns how many. Skips what is being decided."""
+    with transaction.atomic():
+        late = Proposal.objects.select_for_update(skip_locked=True).filter(
+            state=Proposal.State.OPEN, expires_at__lte=now
+        )[:limit]
+        for proposal in late:
+            _close(proposal, Proposal.State.EXPIRED, audit.system("four-eyes"), now)
+        return len(late)
+
+
+def _decidable(proposal_id: uuid.UUID, checker: Person, now: datetime) -> tuple[Proposal, Kind]:
+    proposal = Proposal.objects.select_for_update().get(pk=proposal_id)
+    rule = kind_of(proposal.kind)
+    if not checker.has_perm(rule.checker_permission):
+        raise PermissionDenied
+    if proposal.maker_id == checker.pk:
+        raise Refused(
+            "same_person", _("You proposed this yourself: a second person has to decide.")
+        )
+    _check_open(proposal, now)
+    return proposal, rule
+
+
+def _check_open(proposal: Proposal, now: datetime) -> None:
+    if proposal.state != Proposal.State.OPEN:
+        raise Refused("decided", _("This is decided already: nothing was changed."))
+    if proposal.expires_at <= now:
+        raise Refused("expired", _("This proposal has expired. Propose it anew."))
+
+
+def _decide(proposal: Proposal, state: str, checker: Person, now: datetime) -> None:
+    proposal.checker_id = checker.pk
+    _close(proposal, state, audit.actor_of(checker), now)
+
+
+def _close(proposal: Proposal, state: str, actor: str, now: datetime) -> None:
+    proposal.state = state
+    proposal.decided_at = now
+    proposal.save(update_fields=["state", "checker_id", "decided_at", "note"])
+    _record(proposal, f"proposal.{state.lower()}", actor, now)
+
+
+def _text(text: str, *, needed: bool) -> str:
+    stripped = text.strip()
+    if needed and not stripped:
+        raise Refused("reason_missing", _("Say why: the reason is kept with the decision."))
+    if len(stripped) > _LONGEST_TEXT:
+        raise Refused("reason_too_long", _("The text may have at most 1,000 characters."))
+    return stripped
+
+
+def _record(proposal: Proposal, action: str, actor: str, now: datetime) -> None:
+    audit.record(
+        actor=actor,
+        action=action,
+        object_type=proposal.object_type,
+        object_id=proposal.object_id,
+        evidence={
+            "proposal": str(proposal.pk),
+            "kind": proposal.kind,
+            "payload": proposal.payload,
+            "reason": proposal.reason,
+            "note": proposal.note,
+            "maker": str(proposal.maker_id),
+        },
+        now=now,
+    )

@@ -1,0 +1,16 @@
+"""The audit trail (bottom of all apps) and reserve reports (top).
+
+Rows of the trail hold plain ids and no foreign key: they outlive what they describe. The database
+itself refuses UPDATE, DELETE and TRUNCATE on the trail and its seals (migration 0002).
+"""
+
+from compliance.models.proposals import Proposal
+from compliance.models.reserves import ReserveReport
+from compliance.models.trail import AuditRow, AuditSeal
+
+__all__ = [
+    "AuditRow",
+    "AuditSeal",
+    "Proposal",
+    "ReserveReport",
+]

@@ -1,0 +1,74 @@
+"""Decisions that need two people."""
+
+import uuid
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Proposal(models.Model):
+    """A decision that one person proposes and another one takes (four-eyes).
+
+    `payload` holds what the effect needs, as JSON without personal data. Who proposed and who
+    decided are plain ids of users: the table stands below the people's own. The database refuses
+    every change of a decided proposal, of what was proposed, and any removal (migration 0003).
+    """
+
+    class State(models.TextChoices):
+        OPEN = "OPEN", _("Waits for a second person")
+        APPROVED = "APPROVED", _("Approved")
+        REFUSED = "REFUSED", _("Refused")
+        WITHDRAWN = "WITHDRAWN", _("Withdrawn")
+        EXPIRED = "EXPIRED", _("Expired")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(_("decision"), max_length=60)
+    object_type = models.CharField(_("object type"), max_length=40)
+    object_id = models.CharField(_("object"), max_length=80)
+    payload = models.JSONField(_("what it does"), default=dict)
+    reason = models.TextField(_("reason"), max_length=1000)
+    maker_id = models.UUIDField(_("proposed by"))
+    proposed_at = models.DateTimeField(_("proposed"))
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
+    checker_id = models.UUIDField(_("decided by"), null=True, blank=True)
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+    note = models.TextField(_("note"), max_length=1000, blank=True)
+
+    class Meta:
+        verbose_name = _("decision by two people")
+        verbose_name_plural = _("decisions by two people")
+        ordering = ["-proposed_at", "-id"]
+        permissions = [("decide_proposal", "Can approve or refuse what another person proposed")]
+        indexes = [
+            models.Index(fields=["state", "-proposed_at"], name="compliance_proposal_state"),
+            models.Index(fields=["object_type", "object_id"], name="compliance_proposal_object"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(checker_id=None) | ~models.Q(checker_id=models.F("maker_id")),
+                name="compliance_proposal_maker_is_not_checker",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    state__in=["APPROVED", "REFUSED"],
+                    checker_id__isnull=False,
+                    decided_at__isnull=False,
+                )
+                | models.Q(
+                    state__in=["WITHDRAWN", "EXPIRED"],
+                    checker_id=None,
+                    decided_at__isnull=False,
+                )
+                | models.Q(state="OPEN", checker_id=None, decided_at=None),
+                name="compliance_proposal_decided_by_a_second_person",
+            ),
+            models.UniqueConstraint(
+                fields=["kind", "object_type", "object_id"],
+                condition=models.Q(state="OPEN"),
+                name="compliance_proposal_one_open_for_an_object",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_type} {self.object_id}"
