@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from compliance import audit
@@ -169,6 +170,19 @@ def expire(*, now: datetime, limit: int = 500) -> int:
         for proposal in late:
             _close(proposal, Proposal.State.EXPIRED, audit.system("four-eyes"), now)
         return len(late)
+
+
+def proposals_of(*, object_type: str, object_id: object) -> QuerySet[Proposal]:
+    """All decisions about one object, newest first."""
+    return Proposal.objects.filter(object_type=object_type, object_id=str(object_id))
+
+
+def waiting_for(person: Person, *, now: datetime) -> QuerySet[Proposal]:
+    """Open proposals that this person may decide: of their kinds, and not their own."""
+    theirs = [kind.name for kind in kinds() if person.has_perm(kind.checker_permission)]
+    return Proposal.objects.filter(
+        state=Proposal.State.OPEN, kind__in=theirs, expires_at__gt=now
+    ).exclude(maker_id=person.pk)
 
 
 def _decidable(proposal_id: uuid.UUID, checker: Person, now: datetime) -> tuple[Proposal, Kind]:
