@@ -9,20 +9,16 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from agora.lib.catalog import Text
 from compliance import audit
 from compliance.models import Proposal
-
-if TYPE_CHECKING:
-    from django.utils.functional import _StrPromise
-
-    Text: TypeAlias = str | _StrPromise
 
 LIFETIME = timedelta(days=7)
 _LONGEST_TEXT = 1000
@@ -39,7 +35,7 @@ class Person(Protocol):
 class Refused(Exception):
     """The decision cannot be proposed, taken or carried out now; nothing was changed."""
 
-    def __init__(self, code: str, message: "Text") -> None:
+    def __init__(self, code: str, message: Text) -> None:
         super().__init__(str(message))
         self.code = code
         self.message = message
@@ -55,12 +51,12 @@ class Kind:
     """
 
     name: str
-    title: "Text"
+    title: Text
     maker_permission: str
     checker_permission: str
     check: Callable[[Proposal], None]
     effect: Callable[[Proposal, datetime], None]
-    lines: Callable[[Proposal], Sequence[tuple["Text", "Text"]]]
+    lines: Callable[[Proposal], Sequence[tuple[Text, Text]]]
     lifetime: timedelta = LIFETIME
 
 

@@ -6,3 +6,10 @@ class KycConfig(AppConfig):
     name = "kyc"
     verbose_name = _("Know your customer")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from compliance import four_eyes
+        from kyc import limit_decisions
+
+        for kind in limit_decisions.KINDS:
+            four_eyes.register(kind)

@@ -66,7 +66,7 @@ def _flush_passes_append_only_triggers() -> Iterator[None]:
         flush = DatabaseOperations.execute_sql_flush
 
         def as_replica(self: DatabaseOperations, sql_list: list[str]) -> None:
-            tier = "INSERT INTO kyc_tier (number, daily_limit_usd) VALUES (1, 1000)"
+            tier = "INSERT INTO kyc_tier (number, daily_limit_usd) VALUES (1, 1000), (2, 5000)"
             flush(self, ["SET LOCAL session_replication_role = replica;", *sql_list, tier])
 
         patch.setattr(DatabaseOperations, "execute_sql_flush", as_replica)

@@ -1,13 +1,18 @@
 """A person's application, and what its tier allows."""
 
 import uuid
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts.keys import key_for
 from agora.lib import crypto
+
+# USD a day: what KYC-light allows.
+MOST_IN_TIER_1 = Decimal(1000)
 
 
 class Tier(models.Model):
@@ -22,7 +27,11 @@ class Tier(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(daily_limit_usd__gt=0), name="kyc_tier_limit_positive"
-            )
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(number=1) | models.Q(daily_limit_usd__lte=MOST_IN_TIER_1),
+                name="kyc_tier_1_at_most_1000",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -77,11 +86,20 @@ class Application(models.Model):
         return f"{self.country} {self.pk}"
 
     def seal(self, *, column: str, text: str) -> bytes:
-        """Ciphertext of a personal value, bound to this row and column."""
-        return crypto.encrypt(text, table="kyc_application", column=column, row=self.pk)
+        """Ciphertext of a personal value under the person's key, bound to this row and column."""
+        key = key_for(self.user_id)
+        return crypto.encrypt(text, table="kyc_application", column=column, row=self.pk, key=key)
 
     def _unseal(self, column: str, sealed: bytes | memoryview) -> str:
-        return crypto.decrypt(bytes(sealed), table="kyc_application", column=column, row=self.pk)
+        """Text of a column; raises crypto.Shredded once the person's data was erased."""
+        ciphertext = bytes(sealed)
+        if not ciphertext:
+            raise crypto.Shredded(f"kyc_application.{column} of {self.pk} was erased.")
+        # Rows from before there were people's keys stay under a master key until rotate_keys runs.
+        key = key_for(self.user_id) if crypto.is_personal(ciphertext) else None
+        return crypto.decrypt(
+            ciphertext, table="kyc_application", column=column, row=self.pk, key=key
+        )
 
     @property
     def full_name(self) -> str:
@@ -107,6 +125,8 @@ class DailyLimit(models.Model):
         Application, on_delete=models.PROTECT, primary_key=True, related_name="daily_limit"
     )
     limit_usd = models.DecimalField(_("limit, USD"), max_digits=12, decimal_places=2)
+    # Set for this person below their tier's; otherwise it follows the tier.
+    is_personal = models.BooleanField(_("own limit"), default=False)
     day = models.DateField(_("day"))
     used_usd = models.DecimalField(_("used, USD"), max_digits=12, decimal_places=2, default=0)
 

@@ -1,0 +1,166 @@
+"""Limits are data, changed by two people only: a tier's, or one person's own (RAT-002)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from agora.lib.catalog import Text
+from agora.lib.money import plain
+from compliance import four_eyes
+from compliance.four_eyes import Kind, Refused
+from compliance.models import Proposal
+from kyc.models import MOST_IN_TIER_1, Application, DailyLimit, Tier
+
+TIER_LIMIT = "kyc.tier_limit"
+PERSON_LIMIT = "kyc.person_limit"
+_MOST = Decimal(1_000_000)
+
+
+def propose_tier_limit(
+    *, number: int, daily_limit_usd: str, reason: str, maker: User, now: datetime
+) -> Proposal:
+    """Propose another daily limit, in USD, for everybody in a tier.
+
+    Raises Tier.DoesNotExist, PermissionDenied, or four_eyes.Refused for an amount that cannot be.
+    """
+    tier = Tier.objects.get(pk=number)
+    return four_eyes.propose(
+        kind=TIER_LIMIT,
+        object_type="tier",
+        object_id=number,
+        payload=_payload(daily_limit_usd, before=tier.daily_limit_usd),
+        reason=reason,
+        maker=maker,
+        now=now,
+    )
+
+
+def propose_person_limit(
+    *, application: Application, daily_limit_usd: str, reason: str, maker: User, now: datetime
+) -> Proposal:
+    """Propose a daily limit, in USD, for one person; never above that of their tier.
+
+    Raises DailyLimit.DoesNotExist, PermissionDenied, or four_eyes.Refused.
+    """
+    limit = DailyLimit.objects.get(pk=application.pk)
+    return four_eyes.propose(
+        kind=PERSON_LIMIT,
+        object_type="kyc_application",
+        object_id=application.pk,
+        payload=_payload(daily_limit_usd, before=limit.limit_usd),
+        reason=reason,
+        maker=maker,
+        now=now,
+    )
+
+
+def _payload(text: str, *, before: Decimal) -> dict[str, object]:
+    return {"daily_limit_usd": f"{_amount(text):.2f}", "before": f"{before:.2f}"}
+
+
+def _amount(text: str) -> Decimal:
+    """A positive amount of USD in whole cents; raises Refused."""
+    try:
+        amount = Decimal(text.strip())
+    except InvalidOperation as error:
+        raise Refused(
+            "amount_invalid", _("Enter an amount in USD with a decimal point, such as 800.00.")
+        ) from error
+    if not amount.is_finite() or not 0 < amount <= _MOST or amount != round(amount, 2):
+        raise Refused(
+            "amount_invalid",
+            _("A daily limit is above 0 and at most 1,000,000 USD, in whole cents."),
+        )
+    return amount
+
+
+def _check_change(proposal: Proposal, *, current: Decimal) -> Decimal:
+    wanted = _amount(str(proposal.payload["daily_limit_usd"]))
+    if current != Decimal(str(proposal.payload["before"])):
+        raise Refused("changed", _("The limit was changed meanwhile. Propose it anew."))
+    if wanted == current:
+        raise Refused("same", _("This is the limit already."))
+    return wanted
+
+
+def _tier(proposal: Proposal) -> Tier:
+    tier = Tier.objects.select_for_update().filter(pk=int(proposal.object_id)).first()
+    if tier is None:
+        raise Refused("gone", _("This tier is not there any more."))
+    return tier
+
+
+def _check_tier(proposal: Proposal) -> None:
+    tier = _tier(proposal)
+    wanted = _check_change(proposal, current=tier.daily_limit_usd)
+    if tier.number == 1 and wanted > MOST_IN_TIER_1:
+        raise Refused("above_tier_1", _("Tier 1 is at most 1,000 USD a day."))
+
+
+def _set_tier(proposal: Proposal, now: datetime) -> None:
+    tier = _tier(proposal)
+    tier.daily_limit_usd = _amount(str(proposal.payload["daily_limit_usd"]))
+    tier.save(update_fields=["daily_limit_usd"])
+    theirs = DailyLimit.objects.filter(application__tier=tier)
+    theirs.filter(is_personal=False).update(limit_usd=tier.daily_limit_usd)
+    # A personal limit is never above the tier's.
+    theirs.filter(is_personal=True, limit_usd__gte=tier.daily_limit_usd).update(
+        limit_usd=tier.daily_limit_usd, is_personal=False
+    )
+
+
+def _limit(proposal: Proposal) -> DailyLimit:
+    limits = DailyLimit.objects.select_for_update(of=("self",)).select_related("application__tier")
+    limit = limits.filter(pk=UUID(proposal.object_id)).first()
+    if limit is None:
+        raise Refused("gone", _("This person has no limit any more."))
+    return limit
+
+
+def _check_person(proposal: Proposal) -> None:
+    limit = _limit(proposal)
+    wanted = _check_change(proposal, current=limit.limit_usd)
+    if wanted > limit.application.tier.daily_limit_usd:
+        raise Refused(
+            "above_tier", _("A person's own limit is at most that of their tier. Raise the tier.")
+        )
+
+
+def _set_person(proposal: Proposal, now: datetime) -> None:
+    limit = _limit(proposal)
+    limit.limit_usd = _amount(str(proposal.payload["daily_limit_usd"]))
+    limit.is_personal = limit.limit_usd < limit.application.tier.daily_limit_usd
+    limit.save(update_fields=["limit_usd", "is_personal"])
+
+
+def _lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
+    before, after = (
+        plain(Decimal(str(proposal.payload[name]))) for name in ("before", "daily_limit_usd")
+    )
+    return [(_("Daily limit now, USD"), before), (_("Daily limit then, USD"), after)]
+
+
+KINDS = [
+    Kind(
+        name=TIER_LIMIT,
+        title=_("Daily limit of a tier"),
+        maker_permission="kyc.change_tier",
+        checker_permission="compliance.decide_proposal",
+        check=_check_tier,
+        effect=_set_tier,
+        lines=_lines,
+    ),
+    Kind(
+        name=PERSON_LIMIT,
+        title=_("Daily limit of one person"),
+        maker_permission="kyc.change_dailylimit",
+        checker_permission="compliance.decide_proposal",
+        check=_check_person,
+        effect=_set_person,
+        lines=_lines,
+    ),
+]

@@ -1,0 +1,119 @@
+"""Limits change by two people only, and at once for everybody they concern."""
+
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from compliance import four_eyes
+from compliance.four_eyes import Refused
+from compliance.models import Proposal
+from kyc.limit_decisions import propose_person_limit, propose_tier_limit
+from kyc.models import Application, DailyLimit, Tier
+from tests.people import new_user, onboarded
+
+pytestmark = pytest.mark.django_db
+
+
+def an_officer() -> User:
+    user = new_user(is_staff=True)
+    codenames = ["change_tier", "change_dailylimit", "decide_proposal"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    return User.objects.get(pk=user.pk)
+
+
+def tier_proposal(limit: str, *, number: int = 1) -> Proposal:
+    return propose_tier_limit(
+        number=number, daily_limit_usd=limit, reason="Risk.", maker=an_officer(), now=timezone.now()
+    )
+
+
+def person_proposal(application: Application, limit: str) -> Proposal:
+    return propose_person_limit(
+        application=application,
+        daily_limit_usd=limit,
+        reason="Asked for it.",
+        maker=an_officer(),
+        now=timezone.now(),
+    )
+
+
+def approve(proposal: Proposal) -> None:
+    four_eyes.approve(proposal_id=proposal.pk, checker=an_officer(), now=timezone.now())
+
+
+@pytest.fixture
+def application() -> Application:
+    return onboarded().kyc_application
+
+
+def limit_of(application: Application) -> DailyLimit:
+    return DailyLimit.objects.get(pk=application.pk)
+
+
+def test_a_tier_s_new_limit_holds_for_everybody_in_it(application: Application) -> None:
+    proposal = tier_proposal("800")
+    assert limit_of(application).limit_usd == 1000
+
+    approve(proposal)
+
+    assert Tier.objects.get(pk=1).daily_limit_usd == 800
+    assert limit_of(application).limit_usd == 800
+
+
+def test_tier_1_is_never_above_1000_usd_a_day() -> None:
+    with pytest.raises(Refused, match="at most 1,000"):
+        tier_proposal("1000.01")
+    with pytest.raises(IntegrityError, match="kyc_tier_1_at_most_1000"), transaction.atomic():
+        Tier.objects.filter(pk=1).update(daily_limit_usd=Decimal("1000.01"))
+
+
+@pytest.mark.parametrize("text", ["", "abc", "0", "-5", "NaN", "Infinity", "10.001", "1e9"])
+def test_an_amount_that_cannot_be_is_refused(text: str, application: Application) -> None:
+    with pytest.raises(Refused):
+        tier_proposal(text)
+    with pytest.raises(Refused):
+        person_proposal(application, text)
+
+    assert not Proposal.objects.exists()
+
+
+def test_a_person_s_own_limit_leaves_everybody_else_alone(application: Application) -> None:
+    other = onboarded().kyc_application
+
+    approve(person_proposal(application, "250.50"))
+
+    assert limit_of(application).limit_usd == Decimal("250.50")
+    assert limit_of(other).limit_usd == 1000
+
+
+def test_a_person_s_own_limit_outlives_a_change_of_the_tier(application: Application) -> None:
+    approve(person_proposal(application, "300"))
+    approve(tier_proposal("800"))
+    assert limit_of(application).limit_usd == 300
+
+    approve(tier_proposal("200"))
+    assert limit_of(application).limit_usd == 200
+
+    approve(tier_proposal("900"))
+    assert limit_of(application).limit_usd == 900
+
+
+def test_a_person_s_own_limit_is_at_most_the_tier_s(application: Application) -> None:
+    with pytest.raises(Refused, match="Raise the tier"):
+        person_proposal(application, "1000.01")
+
+
+def test_a_proposal_overtaken_by_another_change_is_not_carried_out(
+    application: Application,
+) -> None:
+    person = person_proposal(application, "900")
+    approve(tier_proposal("500"))
+
+    with pytest.raises(Refused, match="changed meanwhile"):
+        approve(person)
+
+    assert limit_of(application).limit_usd == 500
