@@ -1,5 +1,5 @@
 from django.urls import path
 
-from kyc import views
+from kyc.views import onboarding
 
-urlpatterns = [path("onboarding/", views.onboarding, name="onboarding")]
+urlpatterns = [path("onboarding/", onboarding.onboarding, name="onboarding")]
