@@ -7,22 +7,26 @@ sealer (`seal`) links the rows in the order it sees them, under one advisory loc
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from json.encoder import encode_basestring
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
 
 from agora.lib.prepared import Insert
 from compliance.models import AuditRow, AuditSeal
 
 GENESIS = hashlib.sha256(b"agora audit trail").digest()
+BATCH = 5000
+LAG_LIMIT = timedelta(seconds=5)
 _SEALER_LOCK = 0x41474F5241  # any constant: one sealer at a time
 # A row that commits late has a lower id than the newest sealed one. No transaction stays open long
 # enough (statement and idle limits) for so many others to be written; clocks play no part in it.
 _LATE_ROWS = 50_000
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def actor_of(user: object) -> str:
@@ -37,16 +41,21 @@ def system(part: str) -> str:
 
 def row_digest(row: AuditRow) -> bytes:
     """SHA-256 of the row's content in canonical JSON: what an outside verifier recomputes."""
-    content = {
-        "uid": str(row.uid),
-        "at": row.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "actor": row.actor,
-        "action": row.action,
-        "object_type": row.object_type,
-        "object_id": row.object_id,
-        "evidence": row.evidence,
-    }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    at = row.at.astimezone(UTC).isoformat(timespec="microseconds")
+    return _digest(
+        str(row.uid), at, row.actor, row.action, row.object_type, row.object_id, row.evidence
+    )
+
+
+def _digest(
+    uid: str, at: str, actor: str, action: str, object_type: str, object_id: str, evidence: object
+) -> bytes:
+    """The same bytes as json.dumps of all seven as one object with sorted keys, in half the time."""
+    text = (
+        f'{{"action":{encode_basestring(action)},"actor":{encode_basestring(actor)},"at":"{at}",'
+        f'"evidence":{_canonical(evidence)},"object_id":{encode_basestring(object_id)},'
+        f'"object_type":{encode_basestring(object_type)},"uid":"{uid}"}}'
+    )
     return hashlib.sha256(text.encode()).digest()
 
 
@@ -77,29 +86,84 @@ def record(
     return row
 
 
+def viewed(
+    *, viewer: object, object_type: str, object_id: str, fields: Sequence[str], now: datetime
+) -> AuditRow:
+    """Tell that an officer was shown personal data: which fields of what, never their values."""
+    return record(
+        actor=actor_of(viewer),
+        action="personal_data.viewed",
+        object_type=object_type,
+        object_id=object_id,
+        evidence={"fields": sorted(fields)},
+        now=now,
+    )
+
+
 @cache
 def _insert() -> Insert[AuditRow]:
     return Insert(AuditRow)
 
 
-def seal(*, now: datetime, limit: int = 5000) -> int:
+def lag(*, now: datetime) -> timedelta:
+    """Age of the oldest row that waits for its seal; zero while none waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT min(r.at) {_UNSEALED}", [_LATE_ROWS])
+        (oldest,) = cursor.fetchone()
+    return max(timedelta(0), now - oldest) if oldest else timedelta(0)
+
+
+# Only the newest rows are looked through, however long the trail has become.
+_UNSEALED = """
+FROM compliance_auditrow r
+WHERE r.id > coalesce(
+        (SELECT row_id FROM compliance_auditseal ORDER BY position DESC LIMIT 1), 0
+    )::bigint - %s
+    AND NOT EXISTS (SELECT FROM compliance_auditseal s WHERE s.row_id = r.id)
+"""
+
+
+def seal(*, now: datetime, limit: int = BATCH) -> int:
     """Chain the rows that have no seal yet; returns how many. One sealer at a time."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_SEALER_LOCK])
         if not cursor.fetchone()[0]:
             return 0
         last = AuditSeal.objects.order_by("-position").first()
-        rows = AuditRow.objects.filter(seal__isnull=True).order_by("id").only("id", "row_hash")
-        if last is not None:
-            rows = rows.filter(id__gt=last.row_id - _LATE_ROWS)
         position, previous = (last.position, bytes(last.hash)) if last else (0, GENESIS)
-        seals = []
-        for row in rows[:limit]:
-            position += 1
-            previous = hashlib.sha256(previous + bytes(row.row_hash)).digest()
-            seals.append(AuditSeal(position=position, row=row, hash=previous, sealed_at=now))
-        AuditSeal.objects.bulk_create(seals)
-        return len(seals)
+        cursor.execute(
+            f"SELECT r.id, r.row_hash {_UNSEALED} ORDER BY r.id LIMIT %s", [_LATE_ROWS, limit]
+        )
+        rows = cursor.fetchall()
+        with cursor.copy(
+            "COPY compliance_auditseal (position, row_id, hash, sealed_at) FROM STDIN"
+        ) as copy:
+            for row_id, row_hash in rows:
+                position += 1
+                previous = hashlib.sha256(previous + bytes(row_hash)).digest()
+                copy.write_row((position, row_id, previous, now))
+        return len(rows)
+
+
+def seal_all(*, now: datetime) -> int:
+    """Chain all rows that wait, a portion a transaction; returns how many."""
+    total = done = seal(now=now)
+    while done == BATCH:
+        done = seal(now=now)
+        total += done
+    return total
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The head of the chain as it was told to somebody outside the database.
+
+    `place` names where it was found, in the words of a report; `hash` is hexadecimal.
+    """
+
+    position: int
+    hash: str
+    place: str
 
 
 @dataclass(frozen=True)
@@ -110,33 +174,92 @@ class Verdict:
     sealed: int
     head: str
     faults: list[str]
+    anchors: int = 0
 
 
-def verify() -> Verdict:
-    """Recompute every row hash and the whole chain; names each changed, missing or moved row."""
-    faults: list[str] = []
-    position, previous = 0, GENESIS
-    # Asked without the rows: a seal whose row is gone does not come with the join below.
-    newest = AuditSeal.objects.aggregate(newest=Max("position"))["newest"] or 0
-    seals = AuditSeal.objects.select_related("row").order_by("position")
-    for seal_ in seals.iterator(chunk_size=5000):
-        faults.extend(_missing(position + 1, seal_.position))
-        position = seal_.position
-        if row_digest(seal_.row) != bytes(seal_.row.row_hash):
-            faults.append(f"row {seal_.row.uid} was changed")
-        previous = hashlib.sha256(previous + bytes(seal_.row.row_hash)).digest()
-        if previous != bytes(seal_.hash):
-            faults.append(f"the chain breaks at position {position} (row {seal_.row.uid})")
-            previous = bytes(seal_.hash)
-    faults.extend(_missing(position + 1, newest + 1))
-    faults.extend(_faults_of_unsealed())
+def verify(*, anchors: Iterable[Anchor] = ()) -> Verdict:
+    """Recompute every row hash and the whole chain; names each changed, missing or moved row.
+
+    `anchors` are heads kept outside: a chain that was written anew as a whole agrees with itself,
+    but not with them. Reads through a cursor on the server: memory does not grow with the trail.
+    """
+    told = sorted(anchors, key=lambda anchor: anchor.position)
+    chain = _Chain(told)
+    with transaction.atomic():
+        for row in _chained_rows():
+            chain.add(*row)
+        faults = [*chain.faults, *chain.beyond_the_end(), *_faults_of_unsealed()]
+        rows = AuditRow.objects.count()
     return Verdict(
-        rows=AuditRow.objects.count(), sealed=position, head=previous.hex(), faults=faults
+        rows=rows,
+        sealed=chain.position,
+        head=chain.head.hex(),
+        faults=faults,
+        anchors=len(told),
     )
 
 
-def _missing(first: int, end: int) -> list[str]:
-    return [f"position {position} is missing" for position in range(first, end)]
+class _Chain:
+    """The chain as it is recomputed, position by position."""
+
+    def __init__(self, anchors: Sequence[Anchor]) -> None:
+        self.position, self.head, self.faults = 0, GENESIS, list[str]()
+        self._anchors = iter(anchors)
+        self._anchor = next(self._anchors, None)
+
+    def add(self, position: int, sealed: bytes, stored: bytes | None, *content: Any) -> None:
+        """The seal at a position, and its row: None where the row is gone."""
+        self.faults.extend(
+            f"position {missing} is missing" for missing in range(self.position + 1, position)
+        )
+        self.position = position
+        if stored is None:
+            self.faults.append(f"position {position} is missing")
+            self.head = sealed
+            return
+        if _digest(*content) != stored:
+            self.faults.append(f"row {content[0]} was changed")
+        self.head = hashlib.sha256(self.head + stored).digest()
+        if self.head != sealed:
+            self.faults.append(f"the chain breaks at position {position} (row {content[0]})")
+            self.head = sealed
+        while self._anchor is not None and self._anchor.position <= position:
+            self._compare(self._anchor)
+
+    def _compare(self, anchor: Anchor) -> None:
+        if anchor.position < self.position or anchor.hash != self.head.hex():
+            self.faults.append(
+                f"the chain at position {anchor.position} is not the one anchored in {anchor.place}"
+            )
+        self._anchor = next(self._anchors, None)
+
+    def beyond_the_end(self) -> Iterator[str]:
+        """Anchors of positions that the chain does not reach any more."""
+        while self._anchor is not None:
+            yield (
+                f"the chain ends at position {self.position}, before position "
+                f"{self._anchor.position} anchored in {self._anchor.place}"
+            )
+            self._anchor = next(self._anchors, None)
+
+
+_CHAINED = """
+SELECT s.position, s.hash, r.row_hash, r.uid::text,
+    to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
+    r.actor, r.action, r.object_type, r.object_id, r.evidence
+FROM compliance_auditseal s LEFT JOIN compliance_auditrow r ON r.id = s.row_id
+ORDER BY s.position
+"""
+
+
+def _chained_rows() -> Iterator[tuple[Any, ...]]:
+    """Every seal with its row, in the order of the chain; inside a transaction."""
+    connection.ensure_connection()
+    # Straight from the driver, in the binary form: a model for each row takes ten times as long.
+    with connection.connection.cursor(name="audit_chain", binary=True) as cursor:
+        cursor.itersize = BATCH
+        cursor.execute(_CHAINED)
+        yield from cursor
 
 
 def _faults_of_unsealed() -> Iterator[str]:
