@@ -1,11 +1,15 @@
 """What a person has shown, and how much they may do a day."""
 
 from kyc.models.applications import MOST_IN_TIER_1, ZONES, Application, DailyLimit, Tier
+from kyc.models.cases import Case, CaseCheck, CaseEvent
 
 __all__ = [
     "MOST_IN_TIER_1",
     "ZONES",
     "Application",
+    "Case",
+    "CaseCheck",
+    "CaseEvent",
     "DailyLimit",
     "Tier",
 ]

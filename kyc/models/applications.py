@@ -49,6 +49,7 @@ class Application(models.Model):
         PENDING = "PENDING", _("Pending")
         APPROVED = "APPROVED", _("Approved")
         REJECTED = "REJECTED", _("Rejected")
+        SUSPENDED = "SUSPENDED", _("Suspended")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.OneToOneField(
