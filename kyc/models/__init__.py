@@ -2,6 +2,7 @@
 
 from kyc.models.applications import MOST_IN_TIER_1, ZONES, Application, DailyLimit, Tier
 from kyc.models.cases import Case, CaseCheck, CaseEvent
+from kyc.models.documents import Document, DocumentPage, DocumentView
 
 __all__ = [
     "MOST_IN_TIER_1",
@@ -11,5 +12,8 @@ __all__ = [
     "CaseCheck",
     "CaseEvent",
     "DailyLimit",
+    "Document",
+    "DocumentPage",
+    "DocumentView",
     "Tier",
 ]
