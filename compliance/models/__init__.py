@@ -6,11 +6,13 @@ itself refuses UPDATE, DELETE and TRUNCATE on the trail and its seals (migration
 
 from compliance.models.proposals import Proposal
 from compliance.models.reserves import ReserveReport
-from compliance.models.trail import AuditRow, AuditSeal
+from compliance.models.trail import AuditAnchor, AuditRow, AuditSeal, RetentionRule
 
 __all__ = [
+    "AuditAnchor",
     "AuditRow",
     "AuditSeal",
     "Proposal",
     "ReserveReport",
+    "RetentionRule",
 ]

@@ -1,4 +1,4 @@
-"""The audit trail: rows, and their places in the chain."""
+"""The audit trail: rows, their places in the chain, anchors of it, and how long records are kept."""
 
 import uuid
 
@@ -21,6 +21,7 @@ class AuditRow(models.Model):
     class Meta:
         verbose_name = _("audit row")
         verbose_name_plural = _("audit trail")
+        permissions = [("export_auditrow", "Can export the audit trail")]
         indexes = [
             models.Index(fields=["object_type", "object_id"], name="compliance_audit_object")
         ]
@@ -46,3 +47,55 @@ class AuditSeal(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.position}"
+
+
+class AuditAnchor(models.Model):
+    """One head of the chain that was told to a place outside the database.
+
+    Only a note of what was told: what counts in a verification is read from the place itself.
+    """
+
+    place = models.CharField(_("place"), max_length=20)
+    position = models.BigIntegerField(_("position in the chain"))
+    hash = models.BinaryField(_("head"), max_length=32)
+    anchored_at = models.DateTimeField(_("anchored"))
+    reference = models.CharField(_("found at"), max_length=300)
+
+    class Meta:
+        verbose_name = _("anchor of the audit trail")
+        verbose_name_plural = _("anchors of the audit trail")
+        ordering = ["-position", "place"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["place", "position"], name="compliance_anchor_once_a_place"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(position__gt=0), name="compliance_anchor_of_a_row"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.position} {self.place}"
+
+
+class RetentionRule(models.Model):
+    """How long one kind of record is kept; changed only by two people (`compliance.retention`).
+
+    A kind without a rule is never removed.
+    """
+
+    kind = models.SlugField(_("kind of record"), max_length=40, primary_key=True)
+    days = models.PositiveIntegerField(_("days kept"))
+    legal_basis = models.CharField(_("legal basis"), max_length=300)
+    changed_at = models.DateTimeField(_("changed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("retention rule")
+        verbose_name_plural = _("retention")
+        ordering = ["kind"]
+        permissions = [
+            ("propose_retention", "Can propose how long a kind of record is kept"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.days} d"
