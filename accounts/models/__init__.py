@@ -1,6 +1,7 @@
 """People: the user, their wallets, their API tokens, their address book and what they are told."""
 
 from accounts.models.address_book import AddressEntry
+from accounts.models.keys import PersonKey
 from accounts.models.notices import Notice
 from accounts.models.tokens import ApiToken
 from accounts.models.users import User, UserManager
@@ -10,6 +11,7 @@ __all__ = [
     "AddressEntry",
     "ApiToken",
     "Notice",
+    "PersonKey",
     "User",
     "UserManager",
     "Wallet",

@@ -1,6 +1,8 @@
 """Encrypted fields: unreadable, bound to their place, with keys that can be rotated."""
 
 import base64
+import uuid
+from typing import Literal
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -8,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from agora.lib.crypto import Undecryptable, blind_index, decrypt, encrypt
+from agora.lib.crypto import (
+    DataKey,
+    Place,
+    Undecryptable,
+    blind_index,
+    decrypt,
+    decrypt_bytes,
+    encrypt,
+    encrypt_bytes,
+    is_personal,
+)
 
 OLD = "old:" + base64.b64encode(b"o" * 32).decode()
 NEW = "new:" + base64.b64encode(b"n" * 32).decode()
@@ -95,3 +107,62 @@ def test_a_blind_index_finds_equal_values_only_for_its_purpose_and_key(
     assert index != blind_index("52998224725", purpose="e-mail")
     settings.BLIND_INDEX_KEY = "another key"
     assert index != blind_index("52998224725", purpose="tax id")
+
+
+ANA, BEA = uuid.UUID(int=1), uuid.UUID(int=2)
+KEY, OTHER = DataKey.new(person=ANA), DataKey.new(person=BEA)
+
+
+@given(st.binary())
+def test_bytes_sealed_under_a_persons_key_open_under_it_alone(whole: bytes) -> None:
+    place: Place = {"table": "people", "column": "photo", "row": 1}
+    data = encrypt_bytes(whole, **place, key=KEY)
+
+    assert decrypt_bytes(data, **place, key=KEY) == whole
+    for key in (None, OTHER):
+        with pytest.raises(Undecryptable):
+            decrypt_bytes(data, **place, key=key)
+
+
+@given(st.text(), st.sampled_from(["table", "column", "row"]))
+def test_what_is_under_a_persons_key_is_bound_to_its_place(
+    text: str, moved: Literal["table", "column", "row"]
+) -> None:
+    place: Place = {"table": "people", "column": "name", "row": "1"}
+    elsewhere: Place = {**place}
+    elsewhere[moved] = "elsewhere"
+    data = encrypt(text, **place, key=KEY)
+
+    assert decrypt(data, **place, key=KEY) == text
+    with pytest.raises(Undecryptable):
+        decrypt(data, **elsewhere, key=KEY)
+
+
+def test_a_persons_key_is_stored_sealed_and_opens_for_that_person_alone() -> None:
+    stored = KEY.sealed()
+
+    assert KEY.secret not in stored
+    assert DataKey.opened(stored, person=ANA) == KEY
+    with pytest.raises(Undecryptable):
+        DataKey.opened(stored, person=BEA)
+
+
+def test_a_persons_key_does_not_show_itself() -> None:
+    assert repr(KEY.secret) not in repr(KEY)
+    assert KEY.secret.hex() not in repr(KEY)
+
+
+def test_what_was_sealed_before_there_were_peoples_keys_still_opens() -> None:
+    before = sealed()
+
+    assert not is_personal(before)
+    assert decrypt(before, table="people", column="name", row=1, key=KEY) == "Ana Souza"
+
+
+def test_no_master_key_may_take_the_name_of_peoples_keys(settings: Settings) -> None:
+    settings.FIELD_KEYS = OLD.replace("old:", "person:")
+    with pytest.raises(ImproperlyConfigured):
+        sealed()
+    settings.FIELD_KEYS = f"{OLD},{OLD}"
+    with pytest.raises(ImproperlyConfigured):
+        sealed()
