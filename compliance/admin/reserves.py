@@ -1,4 +1,4 @@
-"""The audit trail and proof of reserve in the admin: read-only; a report is asked for by a button."""
+"""Proof of reserve in the admin: read-only; a report is asked for by a button."""
 
 from django.contrib import admin, messages
 from django.forms import Form
@@ -10,35 +10,7 @@ from unfold.decorators import action, display
 
 from agora.lib.admin import ReadOnlyAdmin, decimal_column, trail_link
 from compliance import audit, reserves
-from compliance.models import AuditRow, ReserveReport
-
-
-@admin.register(AuditRow)
-class AuditRowAdmin(ReadOnlyAdmin):
-    list_display = ["moment", "actor", "action", "object_type", "object_id", "position"]
-    list_filter = ["action", "object_type", "at"]
-    list_select_related = ["seal"]
-    search_fields = ["=uid", "actor", "action", "=object_id"]
-    search_help_text = _("Object id, actor or action")
-    date_hierarchy = "at"
-    ordering = ["-id"]
-    fields = [
-        "uid", "at", "actor", "action", "object_type", "object_id", "evidence", "digest", "position",
-    ]  # fmt: skip
-    readonly_fields = fields
-
-    @admin.display(description=_("at, UTC"), ordering="id")
-    def moment(self, row: AuditRow) -> str:
-        return f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3]
-
-    @admin.display(description=_("position in the chain"))
-    def position(self, row: AuditRow) -> str:
-        seal = getattr(row, "seal", None)
-        return str(seal.position) if seal else str(_("not sealed yet"))
-
-    @admin.display(description=_("row hash"))
-    def digest(self, row: AuditRow) -> str:
-        return bytes(row.row_hash).hex()
+from compliance.models import ReserveReport
 
 
 @admin.register(ReserveReport)
