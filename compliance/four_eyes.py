@@ -58,6 +58,8 @@ class Kind:
     effect: Callable[[Proposal, datetime], None]
     lines: Callable[[Proposal], Sequence[tuple[Text, Text]]]
     lifetime: timedelta = LIFETIME
+    # Told, in the same transaction, of a proposal refused, withdrawn or expired.
+    dropped: Callable[[Proposal, datetime], None] | None = None
 
 
 _kinds: dict[str, Kind] = {}
@@ -211,6 +213,9 @@ def _close(proposal: Proposal, state: str, actor: str, now: datetime) -> None:
     proposal.decided_at = now
     proposal.save(update_fields=["state", "checker_id", "decided_at", "note"])
     _record(proposal, f"proposal.{state.lower()}", actor, now)
+    dropped = _kinds[proposal.kind].dropped if proposal.kind in _kinds else None
+    if dropped is not None and state != Proposal.State.APPROVED:
+        dropped(proposal, now)
 
 
 def _text(text: str, *, needed: bool) -> str:

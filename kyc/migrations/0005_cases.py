@@ -57,6 +57,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("TIER", "Wants a higher tier"),
+                            ("AGAIN", "Applies again after a rejection"),
                             ("ONBOARDING", "A match on a list at onboarding"),
                             ("SCREENING", "A match on a list later"),
                         ],

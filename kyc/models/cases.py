@@ -22,6 +22,7 @@ class Case(models.Model):
 
     class Cause(models.TextChoices):
         TIER = "TIER", _("Wants a higher tier")
+        AGAIN = "AGAIN", _("Applies again after a rejection")
         ONBOARDING = "ONBOARDING", _("A match on a list at onboarding")
         SCREENING = "SCREENING", _("A match on a list later")
 
