@@ -1,9 +1,10 @@
 from django.urls import path
 
-from accounts.views import account, addresses, notices
+from accounts.views import account, addresses, notices, security
 
 urlpatterns = [
     path("account/settings/", account.preferences, name="preferences"),
+    path("account/2fa/needed/", security.second_factor_needed, name="second_factor_needed"),
     path("account/tokens/", account.api_tokens, name="api_tokens"),
     path(
         "account/tokens/<uuid:token_id>/revoke/", account.api_token_revoke, name="api_token_revoke"

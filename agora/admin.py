@@ -1,6 +1,9 @@
 """Other packages' admin pages: what Agora does not use is taken out, the rest is made read-only."""
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django_celery_beat.models import (
     ClockedSchedule,
@@ -12,9 +15,14 @@ from django_celery_beat.models import (
 
 from agora.lib.admin import ReadOnlyAdmin
 
-# Addresses are changed by their owners; the schedule is settings.CELERY_BEAT_SCHEDULE.
+# Addresses, factors and sessions are changed by their owners, providers and the schedule by settings.
 for _model in (
     EmailAddress,
+    Authenticator,
+    SocialAccount,
+    SocialApp,
+    SocialToken,
+    UserSession,
     ClockedSchedule,
     CrontabSchedule,
     IntervalSchedule,

@@ -50,6 +50,10 @@ INSTALLED_APPS = [
     "django.forms",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "django_celery_beat",
     "django_cotton.apps.SimpleAppConfig",
     "django_htmx",
@@ -176,6 +180,10 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Agora] "
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SITE_IS_HTTPS else "http"
 ACCOUNT_SESSION_REMEMBER = True
 ALLAUTH_TRUSTED_PROXY_COUNT = whole("TRUSTED_PROXY_COUNT", default=0)
+MFA_ADAPTER = "accounts.second_factors.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Agora"
 
 # --- Sessions, cookies, transport -----------------------------------------------------------
 SESSION_COOKIE_HTTPONLY = True

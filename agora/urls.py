@@ -12,6 +12,10 @@ urlpatterns = [
     path("", include("trading.urls")),
     path("copy/", include("copytrade.urls")),
     path("account/", include("allauth.account.urls")),
+    path("account/2fa/", include("allauth.mfa.urls")),
+    path("account/sessions/", include("allauth.usersessions.urls")),
+    path("account/3rdparty/", include("allauth.socialaccount.urls")),
+    path("account/", include("allauth.socialaccount.providers.openid_connect.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("agora.api_urls")),
 ]

@@ -1,22 +1,53 @@
 """People for tests: onboarded through the service that pages and API use."""
 
 import itertools
+import time
 from datetime import datetime
 from decimal import Decimal
 
+from django.contrib.auth.models import Permission
+from django.test import Client
 from django.utils import timezone
 from stdnum.br import cpf
 
 from accounts.models import User
+from accounts.second_factors import add_authenticator_app
 from kyc import services as kyc
 
 _numbers = itertools.count(1)
 
 
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+
 def new_user(*, email: str = "", password: str | None = None, is_staff: bool = False) -> User:
-    """A user who has signed up and nothing more."""
+    """A user who has signed up and nothing more; staff have an authenticator app too."""
     address = email or f"person{next(_numbers)}@example.com"
-    return User.objects.create_user(address, password, is_staff=is_staff)
+    user = User.objects.create_user(address, password, is_staff=is_staff)
+    if is_staff:
+        add_authenticator_app(user=user, secret=TOTP_SECRET)
+    return user
+
+
+def new_officer(*permissions: str, is_superuser: bool = False) -> User:
+    """An officer with these permissions (codenames) whom the back office lets in."""
+    user = new_user(is_staff=True)
+    user.is_superuser = is_superuser
+    user.save(update_fields=["is_superuser"])
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return User.objects.get(pk=user.pk)  # without permissions that were looked up before
+
+
+def signed_in_recently(client: Client, user: User) -> Client:
+    """The client with a session whose owner has just shown who they are."""
+    client.force_login(user)
+    session = client.session
+    session["account_authentication_methods_user"] = str(user.pk)
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time(), "reauthenticated": True}
+    ]
+    session.save()
+    return client
 
 
 def new_cpf() -> str:

@@ -3,23 +3,21 @@
 from datetime import datetime
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
 from accounts import notices
 from accounts.address_book import create_entry
 from accounts.models import AddressEntry, Notice
-from tests.people import an_address, new_user
+from tests.people import an_address, new_officer, new_user
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.fromisoformat("2026-03-02T12:00:00+00:00")
 
 
 def an_officer(*permissions: str) -> Client:
-    user, browser = new_user(is_staff=True), Client()
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    browser.force_login(user)
+    browser = Client()
+    browser.force_login(new_officer(*permissions))
     return browser
 
 

@@ -3,14 +3,13 @@
 from decimal import Decimal
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
 from compliance.models import ReserveReport
-from tests.people import new_user, onboarded
+from tests.people import new_officer, onboarded
 from tests.quoting import a_quote
 from trading.models import Order
 from trading.services import place_order
@@ -22,10 +21,7 @@ BUILD = "admin:compliance_reservereport_build_report"
 
 
 def an_officer(*permissions: str) -> tuple[User, Client]:
-    user, browser = new_user(), Client()
-    user.is_staff = True
-    user.save()
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    user, browser = new_officer(*permissions), Client()
     browser.force_login(user)
     return user, browser
 

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
 from copytrade.models import (
     CopyOrder,
     ExchangeAccount,
@@ -30,7 +28,7 @@ from copytrade.services.risk import begin_days
 from tests.copying import new_subscription
 from tests.copytrade.booking import a_leg, a_signal, copied
 from tests.copytrade.replicating import master_order
-from tests.people import new_user
+from tests.people import new_officer
 
 pytestmark = pytest.mark.django_db
 MODELS: list[type[Any]] = [
@@ -40,9 +38,8 @@ APPEND_ONLY = ["copytrade_fill", "copytrade_ledgerentry", "copytrade_ledgerproof
 
 
 def an_officer(*permissions: str) -> Client:
-    user, browser = new_user(is_staff=True), Client()
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    browser.force_login(User.objects.get(pk=user.pk))
+    browser = Client()
+    browser.force_login(new_officer(*permissions))
     return browser
 
 
