@@ -3,16 +3,20 @@
 from accounts.models.address_book import AddressEntry
 from accounts.models.keys import PersonKey
 from accounts.models.notices import Notice
-from accounts.models.tokens import ApiToken
+from accounts.models.tokens import ApiToken, TokenUse
 from accounts.models.users import User, UserManager
-from accounts.models.wallets import Wallet
+from accounts.models.wallets import Method, Wallet, WalletChange, WalletProof
 
 __all__ = [
     "AddressEntry",
     "ApiToken",
+    "Method",
     "Notice",
     "PersonKey",
+    "TokenUse",
     "User",
     "UserManager",
     "Wallet",
+    "WalletChange",
+    "WalletProof",
 ]
