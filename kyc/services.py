@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.services import set_wallet
 from agora.lib import crypto
 from compliance import audit
-from kyc.consent import CONSENT_VERSION, consent_hash
+from kyc.consent import CONSENT_VERSION, agree, consent_hash
 from kyc.limits import local_day
 from kyc.models import Application, DailyLimit, Tier
 from kyc.taxid import InvalidTaxId, clean_tax_id
@@ -41,11 +41,13 @@ def onboard(
     wallet_address: str,
     consent: bool,
     now: datetime,
+    language: str = "en",
 ) -> Application:
     """Store a KYC-light application and approve it for tier 1 (RAT-001).
 
-    All or nothing: application, wallet, counter and audit rows in one transaction. Raises
-    OnboardingError with a message for each wrong field.
+    All or nothing: application, consent, wallet, counter and audit rows in one transaction.
+    `language` is the one that the consent was offered in. Raises OnboardingError with a message for
+    each wrong field.
     """
     errors, name, tax_digits, address = _check(full_name, country, tax_id, wallet_address, consent)
     if Application.objects.filter(user=user).exists():
@@ -59,6 +61,7 @@ def onboard(
         with transaction.atomic():
             set_wallet(user=user, address=address, now=now)
             application = _store(user, country, name, tax_digits, index, now)
+            agree(user=user, language=language, now=now)
             _approve_automatically(application, now)
     except ValidationError as error:
         raise OnboardingError({"wallet_address": list(error.messages)}) from error

@@ -2,6 +2,7 @@
 
 from kyc.models.applications import MOST_IN_TIER_1, ZONES, Application, DailyLimit, Tier
 from kyc.models.cases import Case, CaseCheck, CaseEvent
+from kyc.models.consents import Consent, ConsentText
 from kyc.models.documents import Document, DocumentPage, DocumentView
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "Case",
     "CaseCheck",
     "CaseEvent",
+    "Consent",
+    "ConsentText",
     "DailyLimit",
     "Document",
     "DocumentPage",

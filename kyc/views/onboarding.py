@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import get_language
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import signed_in
@@ -30,7 +31,12 @@ def onboarding(request: HttpRequest) -> HttpResponse:
     form = OnboardingForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            onboard(user=user, **form.cleaned_data, now=timezone.now())
+            onboard(
+                user=user,
+                **form.cleaned_data,
+                now=timezone.now(),
+                language=get_language() or settings.LANGUAGE_CODE,
+            )
         except OnboardingError as error:
             form.take_errors(error)
         else:
