@@ -368,6 +368,18 @@ CELERY_BEAT_SCHEDULE = {
         "task": "compliance.tasks.seal_audit",
         "schedule": timedelta(seconds=2),
     },
+    "anchor the audit trail": {
+        "task": "compliance.tasks.anchor_audit",
+        "schedule": timedelta(minutes=10),
+    },
+    "remove what need not be kept": {
+        "task": "compliance.tasks.remove_expired",
+        "schedule": timedelta(hours=1),
+    },
+    "note the worker's settings": {
+        "task": "compliance.tasks.note_settings",
+        "schedule": timedelta(minutes=10),
+    },
     "refresh the quote": {
         "task": "trading.tasks.refresh_quote",
         "schedule": timedelta(seconds=5),
@@ -458,6 +470,17 @@ SPECTACULAR_SETTINGS = {
         "agora.lib.openapi.add_problems",
     ],
 }
+
+# --- Audit trail ----------------------------------------------------------------------------
+AUDIT_ANCHORS_DIR = env.str("AUDIT_ANCHORS_DIR", default=str(DATA_DIR / "anchors"))
+AUDIT_ANCHORS_BUCKET = env.str("AUDIT_ANCHORS_BUCKET", default="")
+AUDIT_ANCHORS_ENDPOINT_URL = address("AUDIT_ANCHORS_ENDPOINT_URL", default="")
+AUDIT_ANCHORS_LOCK_DAYS = whole("AUDIT_ANCHORS_LOCK_DAYS", default=1827, least=1)
+
+# --- Cases of people to be verified ------------------------------------------------------------
+KYC_SLA_HOURS = whole("KYC_SLA_HOURS", default=24, least=1)
+KYC_LOCK_SECONDS = seconds("KYC_LOCK_SECONDS", default=900)
+KYC_REAPPLY_DAYS = whole("KYC_REAPPLY_DAYS", default=30)
 
 # --- Logs and metrics -----------------------------------------------------------------------
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

@@ -6,3 +6,9 @@ class ComplianceConfig(AppConfig):
     name = "compliance"
     verbose_name = _("Compliance")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from compliance import four_eyes, retention_decisions
+
+        for kind in retention_decisions.KINDS:
+            four_eyes.register(kind)

@@ -1,0 +1,143 @@
+"""What need not be kept any more is removed: per kind of record, by rules that are data (AUD-1).
+
+`KINDS` says what a kind is and from which moment its days count; the table RetentionRule says how
+many days, and only two people change it (compliance.retention_decisions). A kind without a rule is
+kept. The audit trail itself is no kind: its rows hold no personal data, and all of them are kept, so
+the chain stays whole (docs/audit-trail.md).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import models, transaction
+from django.db.models.functions import Least
+from django.utils.translation import gettext_lazy as _
+
+from agora.lib.catalog import Text
+from compliance import audit
+from compliance.models import RetentionRule
+
+BATCH = 1000
+_MOST_BATCHES = 100  # a run ends well within a task's time limit; the next one goes on
+SHORTEST, LONGEST = 1, 36_500
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record: its model, the moment from which its days count, and which rows of it.
+
+    `least_days` is what other parts of Agora rely on; a rule cannot go below.
+    """
+
+    name: str
+    title: Text
+    model: str
+    since: Any
+    which: models.Q = field(default_factory=models.Q)
+    least_days: int = SHORTEST
+
+    def expired(self, *, days: int, now: datetime) -> models.QuerySet[Any]:
+        """Rows whose days are over: the moment lies more than `days` times 24 hours back."""
+        rows: models.QuerySet[Any] = apps.get_model(self.model)._base_manager.all()
+        rows = rows.filter(self.which).annotate(_since=self.since)
+        return rows.filter(_since__lt=now - timedelta(days=days))
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            name="api_token",
+            title=_("API tokens, from their expiry or revocation"),
+            model="accounts.ApiToken",
+            # LEAST ignores NULL: whichever came first, of those that came.
+            since=Least("expires_at", "revoked_at"),
+        ),
+        Kind(
+            name="idempotency_key",
+            title=_("Answers kept for repeated requests, from the request"),
+            model="lib.IdempotencyKey",
+            since=models.F("created_at"),
+            least_days=3,
+        ),
+        Kind(
+            name="notice",
+            title=_("Notices that were read, from their reading"),
+            model="accounts.Notice",
+            since=models.F("read_at"),
+            # What is still to be sent by e-mail is work, not a record.
+            which=models.Q(next_attempt_at=None),
+            least_days=30,
+        ),
+        Kind(
+            name="session",
+            title=_("Sessions, from their expiry"),
+            model="sessions.Session",
+            since=models.F("expire_date"),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was removed of one kind, or in a dry run what would be."""
+
+    kind: str
+    days: int
+    before: datetime
+    rows: int
+
+
+def run(*, now: datetime, dry_run: bool = False, kind: str | None = None) -> list[Outcome]:
+    """Remove what has expired, of every kind that has a rule, or of one; a dry run only counts.
+
+    Each portion is a transaction of its own with its row in the trail, so an interrupted run has
+    removed what it says; the next one goes on. Rows that somebody holds are left for then, too.
+    """
+    rules = RetentionRule.objects.filter(kind__in=[kind] if kind else list(KINDS))
+    return [_of_rule(rule, now=now, dry_run=dry_run) for rule in rules]
+
+
+def _of_rule(rule: RetentionRule, *, now: datetime, dry_run: bool) -> Outcome:
+    kind = KINDS[rule.kind]
+    count = kind.expired(days=rule.days, now=now).count
+    return Outcome(
+        kind=rule.kind,
+        days=rule.days,
+        before=now - timedelta(days=rule.days),
+        rows=count() if dry_run else sum(_portions(kind, rule.days, now)),
+    )
+
+
+def _portions(kind: Kind, days: int, now: datetime) -> Iterator[int]:
+    for _number in range(_MOST_BATCHES):
+        removed = _remove_portion(kind, days, now)
+        yield removed
+        if removed < BATCH:
+            return
+
+
+def _remove_portion(kind: Kind, days: int, now: datetime) -> int:
+    with transaction.atomic():
+        rows = kind.expired(days=days, now=now).order_by("_since")
+        rows = rows.select_for_update(skip_locked=True, of=("self",))[:BATCH]
+        keys = [row.pk for row in rows]
+        if keys:
+            apps.get_model(kind.model)._base_manager.filter(pk__in=keys).delete()
+            audit.record(
+                actor=audit.system("retention"),
+                action="retention.removed",
+                object_type="retention",
+                object_id=kind.name,
+                evidence={
+                    "rows": len(keys),
+                    "days": days,
+                    "before": (now - timedelta(days=days)).isoformat(),
+                },
+                now=now,
+            )
+        return len(keys)

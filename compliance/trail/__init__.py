@@ -1,0 +1,1 @@
+"""What is done with the audit trail besides writing it: anchors, exports, the trail of settings."""

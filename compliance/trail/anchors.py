@@ -1,0 +1,266 @@
+"""Heads of the audit trail told to places outside the database (AUD-1, ADR 0015).
+
+Whoever controls the database can write the whole chain anew, but not what was told before: `verify`
+compares the chain with what these places say.
+
+- A folder (AUDIT_ANCHORS_DIR): one file to which lines are only added, each with the hash of the
+  line before. It belongs on another machine's disk, or at least under another user's control.
+- A bucket with object lock (AUDIT_ANCHORS_BUCKET): one object an anchor, which nobody can replace
+  or remove before its time, the account's own administrators included (compliance mode).
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+import structlog
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.db import transaction
+
+from compliance import audit
+from compliance.models import AuditAnchor, AuditSeal
+
+EVERY = timedelta(days=1)
+FILE_NAME = "audit-anchors.jsonl"
+_FORMAT = "agora-audit-anchor-1"
+log = structlog.get_logger(__name__)
+
+
+class Failed(Exception):
+    """A place took no anchor, or what it holds cannot be read; says which and why."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest link of the chain."""
+
+    position: int
+    hash: str
+    at: datetime
+
+    def content(self) -> dict[str, object]:
+        at = self.at.astimezone(UTC).isoformat(timespec="seconds")
+        return {"format": _FORMAT, "at": at, "position": self.position, "hash": self.hash}
+
+
+class Place(Protocol):
+    """Somewhere outside the database that keeps heads."""
+
+    name: str
+
+    def keep(self, head: Head) -> str:
+        """Store a head and say where it is found; raises Failed. Storing it twice is harmless."""
+
+    def kept(self) -> Iterator[audit.Anchor]:
+        """Every head that the place holds; raises Failed."""
+
+
+def places() -> list[Place]:
+    """The places that the settings name."""
+    found: list[Place] = []
+    if settings.AUDIT_ANCHORS_DIR:
+        found.append(FilePlace(Path(settings.AUDIT_ANCHORS_DIR)))
+    if settings.AUDIT_ANCHORS_BUCKET:
+        found.append(BucketPlace(settings.AUDIT_ANCHORS_BUCKET))
+    return found
+
+
+def anchor(*, now: datetime, only_due: bool = False) -> list[AuditAnchor]:
+    """Tell the newest head to every place; returns what was told.
+
+    With `only_due`, only to places that were last told a day ago and only when there is a newer
+    head. Raises Failed after all places were tried, if one of them failed.
+    """
+    newest = AuditSeal.objects.order_by("-position").first()
+    if newest is None:
+        return []
+    head = Head(position=newest.position, hash=bytes(newest.hash).hex(), at=now)
+    told, failures = [], []
+    for place in places():
+        if _is_told(place, head) or (only_due and not _is_due(place, now)):
+            continue
+        try:
+            told.append(_tell(place, head))
+        except Failed as error:
+            log.error("audit.anchor_failed", place=place.name, reason=str(error))
+            failures.append(str(error))
+    if failures:
+        raise Failed("; ".join(failures))
+    return told
+
+
+def _is_told(place: Place, head: Head) -> bool:
+    return AuditAnchor.objects.filter(place=place.name, position=head.position).exists()
+
+
+def _is_due(place: Place, now: datetime) -> bool:
+    return not AuditAnchor.objects.filter(place=place.name, anchored_at__gt=now - EVERY).exists()
+
+
+def _tell(place: Place, head: Head) -> AuditAnchor:
+    """Outside first, then the note of it: a note without its anchor would promise too much."""
+    reference = place.keep(head)
+    with transaction.atomic():
+        note, created = AuditAnchor.objects.get_or_create(
+            place=place.name,
+            position=head.position,
+            defaults={
+                "hash": bytes.fromhex(head.hash),
+                "anchored_at": head.at,
+                "reference": reference,
+            },
+        )
+        if created:
+            audit.record(
+                actor=audit.system("anchors"),
+                action="audit.anchored",
+                object_type="audit_trail",
+                object_id=str(head.position),
+                evidence={"place": place.name, "hash": head.hash, "reference": reference},
+                now=head.at,
+            )
+    return note
+
+
+def outside() -> list[audit.Anchor]:
+    """Every head that the places hold; raises Failed when one of them cannot be read."""
+    return [kept for place in places() for kept in place.kept()]
+
+
+def verify() -> audit.Verdict:
+    """The whole trail, compared with every anchor outside; raises Failed, as `outside` does.
+
+    An anchor that was noted but is not in its place any more is a fault too.
+    """
+    found = outside()
+    verdict = audit.verify(anchors=found)
+    held = {(kept.place.partition(" ")[0], kept.position) for kept in found}
+    names = {place.name for place in places()}
+    lost = [
+        f"the anchor of position {position} is not in {place} any more"
+        for place, position in AuditAnchor.objects.filter(place__in=names)
+        .order_by("position")
+        .values_list("place", "position")
+        if (place, position) not in held
+    ]
+    return audit.Verdict(
+        rows=verdict.rows,
+        sealed=verdict.sealed,
+        head=verdict.head,
+        faults=[*verdict.faults, *lost],
+        anchors=verdict.anchors,
+    )
+
+
+class FilePlace:
+    """A file of JSON lines in a folder; each line holds the SHA-256 of the line before."""
+
+    name = "file"
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+
+    def keep(self, head: Head) -> str:
+        try:
+            self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            with self.path.open("ab+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.seek(0)
+                lines = file.read().splitlines()
+                if not any(json.loads(line)["position"] == head.position for line in lines):
+                    previous = hashlib.sha256(lines[-1]).hexdigest() if lines else ""
+                    content = {**head.content(), "previous": previous}
+                    file.write(json.dumps(content).encode() + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+        except (OSError, ValueError, KeyError) as error:
+            raise Failed(f"the file of anchors: {error}") from error
+        return FILE_NAME
+
+    def kept(self) -> Iterator[audit.Anchor]:
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Failed(f"the file of anchors: {error}") from error
+        previous = ""
+        for number, line in enumerate(lines, start=1):
+            content = _parsed(line, f"line {number} of {FILE_NAME}")
+            if content.get("previous") != previous:
+                raise Failed(f"line {number} of {FILE_NAME} does not follow the line before")
+            previous = hashlib.sha256(line).hexdigest()
+            yield _anchor(content, f"{self.name} ({content['at']})")
+
+
+class BucketPlace:
+    """Objects in an S3-compatible bucket with object lock, one for each anchor."""
+
+    name = "bucket"
+    _PREFIX = "audit-anchors/"
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+        # Credentials come from where the SDK looks for them: environment, file, instance role.
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=settings.AUDIT_ANCHORS_ENDPOINT_URL or None,
+            config=Config(
+                connect_timeout=settings.VENDOR_CONNECT_TIMEOUT,
+                read_timeout=settings.VENDOR_READ_TIMEOUT,
+                retries={"max_attempts": 3},
+            ),
+        )
+
+    def keep(self, head: Head) -> str:
+        key = f"{self._PREFIX}{head.position:020}.json"
+        until = head.at + timedelta(days=settings.AUDIT_ANCHORS_LOCK_DAYS)
+        try:
+            answer = self._client.put_object(
+                Bucket=self.bucket,
+                Key=key,
+                Body=json.dumps(head.content()).encode(),
+                ContentType="application/json",
+                ChecksumAlgorithm="SHA256",
+                ObjectLockMode="COMPLIANCE",
+                ObjectLockRetainUntilDate=until,
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise Failed(f"the bucket of anchors: {error}") from error
+        return f"{key} version {answer.get('VersionId', '–')}"
+
+    def kept(self) -> Iterator[audit.Anchor]:
+        """Every version counts: who overwrites an object only adds another version of it."""
+        try:
+            pages = self._client.get_paginator("list_object_versions")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self._PREFIX):
+                for version in page.get("Versions", []):
+                    key, number = version["Key"], version["VersionId"]
+                    got = self._client.get_object(Bucket=self.bucket, Key=key, VersionId=number)
+                    content = _parsed(got["Body"].read(), key)
+                    yield _anchor(content, f"{self.name} ({content['at']})")
+        except (BotoCoreError, ClientError) as error:
+            raise Failed(f"the bucket of anchors: {error}") from error
+
+
+def _parsed(raw: bytes, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(raw)
+        if content["format"] == _FORMAT and isinstance(content["position"], int):
+            return dict(content)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise Failed(f"{where} is not an anchor")
+
+
+def _anchor(content: dict[str, Any], place: str) -> audit.Anchor:
+    return audit.Anchor(position=content["position"], hash=str(content["hash"]), place=place)
