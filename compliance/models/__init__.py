@@ -4,6 +4,7 @@ Rows of the trail hold plain ids and no foreign key: they outlive what they desc
 itself refuses UPDATE, DELETE and TRUNCATE on the trail and its seals (migration 0002).
 """
 
+from compliance.models.personal_data import DataExport, DataExportPart, ErasureRequest
 from compliance.models.proposals import Proposal
 from compliance.models.reserves import ReserveReport
 from compliance.models.trail import AuditAnchor, AuditRow, AuditSeal, RetentionRule
@@ -12,6 +13,9 @@ __all__ = [
     "AuditAnchor",
     "AuditRow",
     "AuditSeal",
+    "DataExport",
+    "DataExportPart",
+    "ErasureRequest",
     "Proposal",
     "ReserveReport",
     "RetentionRule",
