@@ -5,6 +5,12 @@ itself refuses UPDATE, DELETE and TRUNCATE on the trail and its seals (migration
 """
 
 from compliance.models.personal_data import DataExport, DataExportPart, ErasureRequest
+from compliance.models.liabilities import (
+    LiabilityChunk,
+    LiabilityLeaf,
+    LiabilityNonce,
+    LiabilityTree,
+)
 from compliance.models.proposals import Proposal
 from compliance.models.reserves import ReserveReport
 from compliance.models.trail import AuditAnchor, AuditRow, AuditSeal, RetentionRule
@@ -16,6 +22,10 @@ __all__ = [
     "DataExport",
     "DataExportPart",
     "ErasureRequest",
+    "LiabilityChunk",
+    "LiabilityLeaf",
+    "LiabilityNonce",
+    "LiabilityTree",
     "Proposal",
     "ReserveReport",
     "RetentionRule",
