@@ -1,20 +1,46 @@
 """People in the admin: read-only; tokens show their prefix, never a digest."""
 
+from typing import Any
+from uuid import UUID
+
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts import notices
+from accounts.decisions import propose_role
 from accounts.models import AddressEntry, ApiToken, Notice, User, Wallet
-from agora.lib.admin import ReadOnlyAdmin, trail_link
+from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
 from compliance import audit
+from compliance.four_eyes import Refused
 
 admin.site.unregister(Group)
+
+
+class RoleForm(ReasonForm):
+    """Which role, and whether it is given or taken away."""
+
+    role = forms.ModelChoiceField(
+        label=_("Role"),
+        queryset=Group.objects.order_by("name"),
+        to_field_name="name",
+        widget=UnfoldAdminSelectWidget,
+    )
+    give = forms.TypedChoiceField(
+        label=_("What happens"),
+        choices=[("yes", _("Give the role")), ("no", _("Take it away"))],
+        coerce=lambda value: value == "yes",
+        widget=UnfoldAdminSelectWidget,
+    )
+    field_order = ["role", "give", "reason"]
 
 
 @admin.register(User)
@@ -29,11 +55,53 @@ class UserAdmin(ReadOnlyAdmin):
         "is_active",
         "is_staff",
         "is_superuser",
+        "roles",
         "is_demo",
         "language",
         "date_joined",
         "last_login",
+        "trail",
     ]
+    readonly_fields = ["roles", "trail"]
+    actions_detail = ["propose_role"]
+
+    trail = trail_link("user")
+
+    @admin.display(description=_("roles"))
+    def roles(self, user: User) -> str:
+        return ", ".join(user.groups.order_by("name").values_list("name", flat=True)) or "–"
+
+    def has_propose_role_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("accounts.assign_role")
+
+    @action(
+        description=_("Propose a role"),
+        url_path="propose-role",
+        permissions=["propose_role"],
+        dialog={
+            "title": _("Propose a role"),
+            "description": _(
+                "A role opens the back office. It is given or taken away once a second person approves."
+            ),
+            "form_class": RoleForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def propose_role(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: propose_role(
+                person=User.objects.get(pk=UUID(object_id)),
+                role=form.cleaned_data["role"].name,
+                give=form.cleaned_data["give"],
+                reason=form.cleaned_data["reason"],
+                maker=request.user,  # type: ignore[arg-type]
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            back=reverse("admin:accounts_user_change", args=[object_id]),
+        )
 
     def lookup_allowed(self, lookup: str, value: object, request: HttpRequest) -> bool:
         """No search by password: its hash could be guessed letter by letter."""

@@ -6,3 +6,11 @@ class AccountsConfig(AppConfig):
     name = "accounts"
     verbose_name = _("People")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from accounts import decisions, sign_in_events
+        from compliance import four_eyes
+
+        for kind in decisions.KINDS:
+            four_eyes.register(kind)
+        sign_in_events.connect()

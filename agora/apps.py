@@ -1,7 +1,8 @@
 """The project's own app: management commands, template tags and the Celery application."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig
+from django.db.models.signals import post_migrate
 
 
 class AgoraConfig(AppConfig):
@@ -15,9 +16,18 @@ class AgoraConfig(AppConfig):
 
         celery.app.set_default()
         checks.register()
+        if apps.is_installed("compliance"):
+            # The last app: by then migrate has made the permissions of all others.
+            post_migrate.connect(_sync_roles, sender=apps.get_app_config("compliance"))
 
 
 class AgoraAdminConfig(AdminConfig):
     """The admin with our own site in place of Django's."""
 
     default_site = "agora.admin_site.AgoraAdminSite"
+
+
+def _sync_roles(**_: object) -> None:
+    from agora import roles
+
+    roles.sync()

@@ -1,21 +1,29 @@
 """How the officers' admin looks and what its menu lists: django-unfold's settings."""
 
+from typing import Any
+
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-_OFFICE_PAGES = [
+_OFFICE_PAGES: list[tuple[Promise, list[tuple[Any, ...]]]] = [
     (_("Work"), [
         (_("Orders"), "shopping_cart", "admin:trading_order_changelist"),
         (_("Custody records"), "lock", "admin:custody_custodyrecord_changelist"),
         (_("Mint transactions"), "token", "admin:tokens_minttx_changelist"),
     ]),
     (_("Compliance"), [
-        (_("Proof of reserve"), "balance", "admin:compliance_reservereport_changelist"),
+        (
+            _("Decisions by two people"), "rule", "admin:compliance_proposal_changelist",
+            "compliance.admin.proposals.waiting_count",
+        ),
+        (_("Proof of reserve"), "balance", "admin:compliance_reservesnapshot_changelist"),
         (_("Audit trail"), "history", "admin:compliance_auditrow_changelist"),
         (_("Applications"), "badge", "admin:kyc_application_changelist"),
         (_("Daily limits"), "speed", "admin:kyc_dailylimit_changelist"),
         (_("Tiers"), "layers", "admin:kyc_tier_changelist"),
+        (_("Contract audits"), "verified", "admin:tokens_attestation_changelist"),
     ]),
     (_("Copy trading"), [
         (_("Strategies"), "trending_up", "admin:copytrade_strategy_changelist"),
@@ -42,6 +50,24 @@ _OFFICE_PAGES = [
         (_("Periodic tasks"), "schedule", "admin:django_celery_beat_periodictask_changelist"),
     ]),
 ]  # fmt: skip
+
+
+def _entry(
+    name: "str | Promise", icon: str, view: str, badge: str | None = None
+) -> dict[str, object]:
+    """A line of the menu, for those who may open its page; `badge` is the path of what counts for it."""
+    label, _underscore, model = (
+        view.removeprefix("admin:").removesuffix("_changelist").partition("_")
+    )
+    entry: dict[str, object] = {
+        "title": name,
+        "icon": icon,
+        "link": reverse_lazy(view),
+        "permission": lambda request: request.user.has_perm(f"{label}.view_{model}"),
+    }
+    return {**entry, "badge": badge} if badge else entry
+
+
 UNFOLD = {
     "SITE_TITLE": _("Agora back office"),
     "SITE_HEADER": _("Agora back office"),
@@ -63,10 +89,7 @@ UNFOLD = {
             {
                 "title": title,
                 "separator": True,
-                "items": [
-                    {"title": name, "icon": icon, "link": reverse_lazy(view)}
-                    for name, icon, view in pages
-                ],
+                "items": [_entry(*page) for page in pages],
             }
             for title, pages in _OFFICE_PAGES
         ],

@@ -394,6 +394,10 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep reserve reports": {
         "task": "compliance.tasks.sweep_reserve_reports",
+    "expire proposals": {
+        "task": "compliance.tasks.expire_proposals",
+        "schedule": timedelta(minutes=10),
+    },
         "schedule": timedelta(seconds=15),
     },
     "sweep exchange accounts": {

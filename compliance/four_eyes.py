@@ -45,8 +45,8 @@ class Refused(Exception):
 class Kind:
     """One kind of decision.
 
-    `check` is asked when it is proposed and again before `effect`; both raise Refused, with a
-    message for the person. `effect` runs in the transaction of the approval and calls nothing
+    `check` is asked when it is proposed and again before `effect`, then with `checker_id` set; both
+    raise Refused, with a message for the person. `effect` runs in the transaction of the approval and calls nothing
     outside the database. `lines` are what the second person reads: label and value.
     """
 
@@ -193,6 +193,7 @@ def _decidable(proposal_id: uuid.UUID, checker: Person, now: datetime) -> tuple[
             "same_person", _("You proposed this yourself: a second person has to decide.")
         )
     _check_open(proposal, now)
+    proposal.checker_id = checker.pk
     return proposal, rule
 
 
@@ -204,7 +205,6 @@ def _check_open(proposal: Proposal, now: datetime) -> None:
 
 
 def _decide(proposal: Proposal, state: str, checker: Person, now: datetime) -> None:
-    proposal.checker_id = checker.pk
     _close(proposal, state, audit.actor_of(checker), now)
 
 

@@ -1,4 +1,4 @@
-"""Celery's way in to the audit trail's sealer and to reserve reports."""
+"""Celery's way in to the audit trail, to what expires, and to reserve reports."""
 
 import uuid
 
@@ -6,16 +6,45 @@ from celery import shared_task
 from django.utils import timezone
 
 from agora.lib import work
-from compliance import audit, reserves
-from compliance.models import ReserveReport
+from compliance import audit, four_eyes, reserves, retention
+from compliance.models import ReserveSnapshot
+from compliance.trail import anchors, configuration
 
 BUILD_TASK = reserves.BUILD_TASK
 
 
 @shared_task(name="compliance.tasks.seal_audit", expires=10)
 def seal_audit() -> None:
-    """Chain the newest rows of the audit trail; harmless when two run at once."""
-    audit.seal(now=timezone.now())
+    """Chain the newest rows of the audit trail; harmless when two run at once.
+
+    Says `audit.lag` in the log when a row has waited for longer than the trail promises.
+    """
+    lag = audit.lag(now=timezone.now())
+    if lag > audit.LAG_LIMIT:
+        log.error("audit.lag", seconds=lag.total_seconds())
+    audit.seal_all(now=timezone.now())
+
+
+@shared_task(name="compliance.tasks.anchor_audit", expires=300)
+def anchor_audit() -> None:
+    """Tell the head of the trail to every place that was last told a day ago."""
+    try:
+        anchors.anchor(now=timezone.now(), only_due=True)
+    except anchors.Failed:
+        # Told in the log already; the next turn tries again.
+        return
+
+
+@shared_task(name="compliance.tasks.remove_expired", expires=1800)
+def remove_expired() -> None:
+    """Remove what need not be kept any more."""
+    retention.run(now=timezone.now())
+
+
+@shared_task(name="compliance.tasks.note_settings", expires=300)
+def note_settings() -> None:
+    """Note in the trail when the worker's settings are not what they were."""
+    configuration.note(process="worker", now=timezone.now())
 
 
 @shared_task(name=BUILD_TASK)
@@ -29,3 +58,9 @@ def sweep_reserve_reports() -> None:
     """Nudge every requested report that is due."""
     for pk in work.due_ids(ReserveReport, limit=50):
         work.nudge(BUILD_TASK, pk=pk)
+
+
+@shared_task(name="compliance.tasks.expire_proposals", expires=300)
+def expire_proposals() -> None:
+    """Close what no second person decided in time."""
+    four_eyes.expire(now=timezone.now())

@@ -1,16 +1,22 @@
-"""Mint transactions in the admin: read-only, with every attempt that was signed."""
+"""Mint transactions and audits of the contract in the admin: read-only, changed by services."""
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agora.lib.admin import ReadOnlyAdmin, trail_link
+from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link, trail_to
 from agora.lib.money import plain, shares_of
-from tokens.models import MintAttempt, MintTx
+from compliance.four_eyes import Refused
+from tokens.decisions import propose_attestation
+from tokens.models import Attestation, MintAttempt, MintTx
 
 State = MintTx.State
 
@@ -55,3 +61,70 @@ class MintTxAdmin(ReadOnlyAdmin):
     )
     def status(self, mint: MintTx) -> tuple[str, str]:
         return mint.state, mint.get_state_display()
+
+
+class AttestationForm(ReasonForm):
+    """What the auditor's report says of itself."""
+
+    bytecode_sha256 = forms.CharField(
+        label=_("bytecode, SHA-256"), max_length=64, widget=UnfoldAdminTextInputWidget
+    )
+    auditor = forms.CharField(label=_("auditor"), max_length=120, widget=UnfoldAdminTextInputWidget)
+    report_url = forms.CharField(
+        label=_("address of the report"), max_length=500, widget=UnfoldAdminTextInputWidget
+    )
+    report_sha256 = forms.CharField(
+        label=_("report, SHA-256"), max_length=64, widget=UnfoldAdminTextInputWidget
+    )
+    audited_on = forms.DateField(
+        label=_("date of the report"), widget=UnfoldAdminTextInputWidget(attrs={"type": "date"})
+    )
+    field_order = [
+        "bytecode_sha256", "auditor", "report_url", "report_sha256", "audited_on", "reason",
+    ]  # fmt: skip
+
+
+@admin.register(Attestation)
+class AttestationAdmin(ReadOnlyAdmin):
+    list_display = ["recorded_at", "auditor", "audited_on", "bytecode_sha256"]
+    search_fields = ["=bytecode_sha256", "auditor"]
+    fields = [
+        "bytecode_sha256", "auditor", "report_url", "report_sha256", "audited_on", "recorded_at",
+        "decision",
+    ]  # fmt: skip
+    readonly_fields = fields
+    actions_list = ["propose"]
+
+    @admin.display(description=_("audit trail"))
+    def decision(self, attestation: Attestation) -> str:
+        return trail_to("contract", attestation.bytecode_sha256)
+
+    def has_propose_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tokens.add_attestation")
+
+    @action(
+        description=_("Propose an attestation"),
+        url_path="propose",
+        permissions=["propose"],
+        dialog={
+            "title": _("Propose an attestation"),
+            "description": _(
+                "Once a second person approves it, deploy_contract deploys exactly this bytecode on "
+                "chains other than local ones."
+            ),
+            "form_class": AttestationForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def propose(self, request: HttpRequest, form: Any) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: propose_attestation(
+                **{name: form.cleaned_data[name] for name in form.field_order},
+                maker=request.user,  # type: ignore[arg-type]
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            back=reverse("admin:tokens_attestation_changelist"),
+        )

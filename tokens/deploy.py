@@ -1,4 +1,4 @@
-"""Deploys the token contract on a local chain, and refuses every other one (RAT-009, RAT-010).
+"""Deploys the token contract on a local chain; elsewhere once its audit is recorded (RAT-009, RAT-010).
 
 Self-contained: no Django, no model. What stands on the chain is recognised by its code and its
 minter, so a repeated deployment finds the earlier one instead of making a second token.
@@ -6,7 +6,7 @@ minter, so a repeated deployment finds the earlier one instead of making a secon
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,21 +141,32 @@ class Chain:
     def is_local(self) -> bool:
         return self.chain_id() in LOCAL_CHAIN_IDS
 
-    def require_local(self, *, expected_id: int) -> None:
-        """Raise DeployRefused unless the node is a local chain and the one that is configured."""
+    def require_permission(
+        self, *, expected_id: int, is_attested: Callable[[str], bool] | None = None
+    ) -> None:
+        """Raise DeployRefused unless the chain is local, or this bytecode's audit is recorded.
+
+        Either way the node must be the chain that is configured. `is_attested` is asked for the
+        bytecode's sha256, off local chains only.
+        """
         actual = self.chain_id()
-        if actual not in LOCAL_CHAIN_IDS:
+        code = self.artifact.bytecode_sha256
+        if actual not in LOCAL_CHAIN_IDS and not (is_attested and is_attested(code)):
             raise DeployRefused(
                 f"Refused: chain {actual} is not a local one, and no approved audit attestation "
-                f"is recorded for this bytecode (sha256 {self.artifact.bytecode_sha256}). "
-                "See docs/contract.md."
+                f"is recorded for this bytecode (sha256 {code}). See docs/contract.md."
             )
         if actual != expected_id:
             raise DeployRefused(f"Refused: the node is chain {actual}, CHAIN_ID is {expected_id}.")
 
     def roles(self, *, minter: str, admin: str = "", pauser: str = "") -> Roles:
-        """Fill in what was not said: the deployer is admin, another account of the node pauses."""
+        """Fill in what was not said: the deployer is admin, another account of the node pauses.
+
+        Off local chains nothing is filled in: raises DeployFailed.
+        """
         minting = address_of(minter)
+        if not (admin and pauser) and not self.is_local():
+            raise DeployFailed("On this chain name the admin and the pauser: --admin, --pauser.")
         ruling = address_of(admin) if admin else self._deployer()
         if pauser:
             return Roles(admin=ruling, minter=minting, pauser=address_of(pauser))
@@ -209,9 +220,11 @@ class Chain:
             )
         return logs[0] if logs else None
 
-    def deploy(self, *, roles: Roles, expected_id: int) -> ChecksumAddress:
-        """Deploy and look at what came of it; raises DeployRefused off local chains."""
-        self.require_local(expected_id=expected_id)
+    def deploy(
+        self, *, roles: Roles, expected_id: int, is_attested: Callable[[str], bool] | None = None
+    ) -> ChecksumAddress:
+        """Deploy and look at what came of it; raises DeployRefused as `require_permission` does."""
+        self.require_permission(expected_id=expected_id, is_attested=is_attested)
         factory = self._web3.eth.contract(abi=self.artifact.abi, bytecode=self.artifact.bytecode)
         arguments = (ADMIN_DELAY, roles.admin, roles.minter, roles.pauser)
         with _told("The deployment failed"):
@@ -229,7 +242,7 @@ class Chain:
 
     def fund(self, *, address: str, up_to: int, expected_id: int) -> int:
         """Bring the balance up to so many wei, from the deployer; wei sent. Local chains only."""
-        self.require_local(expected_id=expected_id)
+        self.require_permission(expected_id=expected_id)
         receiver = address_of(address)
         with _told("The funding failed"):
             missing = up_to - int(self._web3.eth.get_balance(receiver))

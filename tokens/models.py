@@ -126,3 +126,35 @@ class NonceCounter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sender} on {self.chain_id}: {self.next_nonce}"
+
+
+class Attestation(models.Model):
+    """An external audit's word for one build of the contract, recorded by two people (RAT-010).
+
+    Rows come from approved proposals only (tokens.decisions) and never change: the database refuses
+    it (migration 0002).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    bytecode_sha256 = models.CharField(_("bytecode, SHA-256"), max_length=64, db_index=True)
+    auditor = models.CharField(_("auditor"), max_length=120)
+    report_url = models.URLField(_("report"), max_length=500)
+    report_sha256 = models.CharField(_("report, SHA-256"), max_length=64)
+    audited_on = models.DateField(_("date of the report"))
+    proposal_id = models.UUIDField(_("decision by two people"), unique=True)
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        verbose_name = _("audit attestation")
+        verbose_name_plural = _("audit attestations")
+        ordering = ["-recorded_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(bytecode_sha256__regex=r"^[0-9a-f]{64}$")
+                & models.Q(report_sha256__regex=r"^[0-9a-f]{64}$"),
+                name="tokens_attestation_names_hashes",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.auditor} {self.audited_on:%Y-%m-%d}"

@@ -1,19 +1,25 @@
 """Orders in the admin: read-only; what needs attention can be tried again, by a service."""
 
+from typing import Any
+from uuid import UUID
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from import_export import resources
 from import_export.admin import ExportMixin
 from unfold.contrib.import_export.forms import ExportForm
-from unfold.decorators import display
+from unfold.decorators import action, display
 
-from agora.lib.admin import ReadOnlyAdmin, decimal_column, trail_link
+from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, decimal_column, trail_link
 from compliance import audit
+from compliance.four_eyes import Refused
 from trading import services
+from trading.decisions import propose_resolution
 from trading.models import Order
 from trading.reasons import reason_text
 from trading.states import State
@@ -59,6 +65,7 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
     date_hierarchy = "created_at"
     ordering = ["-created_at", "-id"]
     actions = ["try_again"]
+    actions_detail = ["propose_end"]
     fieldsets = [
         (None, {"fields": ["id", "user", "state", "why", "attention", "last_error", "trail"]}),
         (_("Order"), {"fields": [
@@ -115,3 +122,35 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
         )
         text = ngettext("%(n)d order is due again.", "%(n)d orders are due again.", count)
         messages.info(request, text % {"n": count})
+
+    def has_propose_end_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("trading.resolve_order")
+
+    @action(
+        description=_("Propose its end"),
+        url_path="propose-end",
+        permissions=["propose_end"],
+        dialog={
+            "title": _("Propose its end"),
+            "description": _(
+                "For an order that needs a person and that trying again does not help. Before a fill it "
+                "is cancelled and its limit released; after one it fails and the buyer has to be paid "
+                "back. Look into the broker's books and at the chain first. A second person decides."
+            ),
+            "form_class": ReasonForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def propose_end(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: propose_resolution(
+                order=Order.objects.get(pk=UUID(object_id)),
+                reason=form.cleaned_data["reason"],
+                maker=request.user,  # type: ignore[arg-type]
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            back=reverse("admin:trading_order_change", args=[object_id]),
+        )

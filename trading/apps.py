@@ -6,3 +6,10 @@ class TradingConfig(AppConfig):
     name = "trading"
     verbose_name = _("Trading")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from compliance import four_eyes
+        from trading import decisions
+
+        for kind in decisions.KINDS:
+            four_eyes.register(kind)

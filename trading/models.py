@@ -73,6 +73,7 @@ class Order(Job):
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         ordering = ["-created_at", "-id"]
+        permissions = [("resolve_order", "Can propose how an order that needs a person ends")]
         indexes = [
             models.Index(fields=["user", "-created_at", "-id"], name="trading_order_of_user"),
             models.Index(

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 _REASONS: dict[str, "str | Promise"] = {
     "cancelled_by_user": _("You cancelled the order before it was sent."),
     "limit_exceeded_at_open": _("Your daily limit was used up when the market opened."),
+    "resolved_by_officers": _("Compliance ended the order after looking into it."),
     "broker_rejected": _("The broker refused the order."),
     "broker_canceled": _("The broker cancelled the order before anything was bought."),
     "broker_expired": _("The market closed before the price came down to your worst price."),

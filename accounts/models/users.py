@@ -48,6 +48,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
+        permissions = [("assign_role", "Can propose roles of the back office")]
         constraints = [
             models.UniqueConstraint(Lower("email"), name="accounts_user_email_any_case"),
         ]

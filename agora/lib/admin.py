@@ -4,18 +4,27 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from agora.lib.money import plain
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
+
+
+class ReasonForm(BaseDialogForm):
+    """A dialog that asks why."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=1000, widget=UnfoldAdminTextareaWidget)
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -32,6 +41,32 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def answer_dialog(
+    request: HttpRequest,
+    act: Callable[[], object],
+    *,
+    refusal: type[Exception],
+    done: str,
+    back: str,
+) -> HttpResponse:
+    """Run a dialog's service call, tell how it ended, and lead back to a page of the admin.
+
+    `refusal` is the service's own exception, with a `message` for the person.
+    """
+    try:
+        act()
+    except refusal as refused:
+        messages.error(request, str(getattr(refused, "message", refused)))
+    else:
+        messages.success(request, done)
+    return leave_dialog(back)
+
+
+def leave_dialog(back: str) -> HttpResponse:
+    """The dialog is sent by htmx, which would put a plain redirect inside itself."""
+    return HttpResponse(headers={"HX-Redirect": back})
 
 
 def decimal_column(field: str, description: "str | _StrPromise") -> Callable[[Any, Any], str]:

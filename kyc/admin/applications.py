@@ -1,10 +1,10 @@
-"""Applications and limits in the admin: read-only."""
+"""Applications in the admin: read-only."""
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from agora.lib.admin import ReadOnlyAdmin
-from kyc.models import Application, DailyLimit, Tier
+from kyc.models import Application
 
 
 @admin.register(Application)
@@ -29,15 +29,3 @@ class ApplicationAdmin(ReadOnlyAdmin):
 
     def get_readonly_fields(self, request: object, obj: object = None) -> list[str]:
         return self.fields
-
-
-@admin.register(DailyLimit)
-class DailyLimitAdmin(ReadOnlyAdmin):
-    list_display = ["application", "day", "used_usd", "limit_usd"]
-    list_select_related = ["application"]
-    search_fields = ["application__user__email"]
-
-
-@admin.register(Tier)
-class TierAdmin(ReadOnlyAdmin):
-    list_display = ["number", "daily_limit_usd"]

@@ -9,20 +9,31 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError, transaction
+from django.utils import timezone
 from eth_account import Account
 from pytest_django import Settings
 
 from agora.runtime import probes
 from agora.runtime.chain import anvil_binary
+from compliance import four_eyes
+from compliance.four_eyes import Refused
+from compliance.models import Proposal
 from custody import vault
 from tests.conftest import Chain as RunningChain
+from tests.people import new_officer
 from tokens import deploy
+from tokens.decisions import propose_attestation
+from tokens.models import Attestation
+
+pytestmark = pytest.mark.django_db
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACT = ROOT / "contracts" / "artifacts" / "RATMintingContract.json"
@@ -232,9 +243,100 @@ def test_any_other_chain_is_refused_with_the_hash_of_the_bytecode(public_node: N
     assert public_node.height() == 0
 
 
+def attested(bytecode_sha256: str) -> Proposal:
+    proposal = propose_attestation(
+        bytecode_sha256=bytecode_sha256,
+        auditor="An auditor of this test",
+        report_url="https://audits.example/report.pdf",
+        report_sha256="a" * 64,
+        audited_on=date(2026, 1, 5),
+        reason="Read it.",
+        maker=new_officer("add_attestation"),
+        now=timezone.now(),
+    )
+    checker = new_officer("decide_proposal")
+    return four_eyes.approve(proposal_id=proposal.pk, checker=checker, now=timezone.now())
+
+
+def test_an_audit_recorded_by_two_people_lets_exactly_this_bytecode_onto_another_chain(
+    public_node: Node,
+) -> None:
+    attested(json.loads(ARTIFACT.read_text())["bytecodeSha256"])
+
+    with pytest.raises(CommandError, match="--admin, --pauser"):
+        run("--minter", MINTER)
+    report = run("--minter", MINTER, "--admin", STRANGER, "--pauser", OTHER_MINTER)
+
+    assert (report["status"], report["chain_id"]) == ("deployed", 84532)
+    assert (report["admin"], report["funded_wei"]) == (STRANGER, "0")
+    assert chain_of(public_node).is_ours(report["address"])
+
+
+def test_an_audit_of_other_bytecode_opens_nothing(public_node: Node) -> None:
+    attested("b" * 64)
+
+    with pytest.raises(CommandError, match="attestation"):
+        run("--minter", MINTER, "--admin", STRANGER, "--pauser", OTHER_MINTER)
+
+    assert public_node.height() == 0
+
+
+def test_a_proposed_audit_opens_nothing_before_a_second_person_approves(public_node: Node) -> None:
+    propose_attestation(
+        bytecode_sha256=json.loads(ARTIFACT.read_text())["bytecodeSha256"],
+        auditor="An auditor of this test",
+        report_url="https://audits.example/report.pdf",
+        report_sha256="a" * 64,
+        audited_on=date(2026, 1, 5),
+        reason="Read it.",
+        maker=new_officer("add_attestation", "decide_proposal"),
+        now=timezone.now(),
+    )
+
+    with pytest.raises(CommandError, match="attestation"):
+        run("--minter", MINTER, "--admin", STRANGER, "--pauser", OTHER_MINTER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"bytecode_sha256": "b" * 63}, "hash_invalid"),
+        ({"report_sha256": "not a hash"}, "hash_invalid"),
+        ({"auditor": " "}, "auditor_invalid"),
+        ({"report_url": "http://audits.example/report.pdf"}, "report_invalid"),
+        ({"report_url": "javascript:alert(1)"}, "report_invalid"),
+        ({"audited_on": date(2999, 1, 1)}, "date_invalid"),
+    ],
+)
+def test_an_attestation_that_cannot_be_is_refused(changes: dict[str, Any], code: str) -> None:
+    told: dict[str, Any] = {
+        "bytecode_sha256": "b" * 64,
+        "auditor": "An auditor of this test",
+        "report_url": "https://audits.example/report.pdf",
+        "report_sha256": "a" * 64,
+        "audited_on": date(2026, 1, 5),
+    }
+    maker = new_officer("add_attestation")
+
+    with pytest.raises(Refused) as refusal:
+        propose_attestation(**{**told, **changes}, reason="x", maker=maker, now=timezone.now())
+
+    assert refusal.value.code == code
+    assert not Proposal.objects.exists()
+
+
+def test_a_recorded_attestation_neither_changes_nor_goes() -> None:
+    attested("b" * 64)
+
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        Attestation.objects.update(bytecode_sha256="c" * 64)
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        Attestation.objects.all().delete()
+
+
 def test_the_refusal_stands_in_every_call_that_sends(public_node: Node) -> None:
     chain = chain_of(public_node)
-    roles = chain.roles(minter=MINTER)
+    roles = chain.roles(minter=MINTER, admin=STRANGER, pauser=OTHER_MINTER)
     with pytest.raises(deploy.DeployRefused):
         chain.deploy(roles=roles, expected_id=84532)
     with pytest.raises(deploy.DeployRefused):

@@ -1,0 +1,62 @@
+"""The roles of the back office: which permissions each of them has.
+
+Roles are groups of Django's, kept in step with this table whenever migrations have run. Who has a
+role is decided by two people (accounts.decisions).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+
+OFFICER = "Compliance officer"
+SENIOR = "Senior compliance officer"
+AUDITOR = "Auditor"
+OPERATOR = "Operator"
+
+_OURS = ("accounts", "kyc", "custody", "tokens", "trading", "copytrade", "compliance")
+# Operators keep the machines running: what people have shown of themselves is none of it.
+_OPERATED = tuple(label for label in _OURS if label != "kyc")
+_DECIDES = ["compliance.decide_proposal", "compliance.add_reservesnapshot"]
+# What a role may do besides looking at everything.
+_DOES: dict[str, list[str]] = {
+    OFFICER: [*_DECIDES],
+    SENIOR: [
+        *_DECIDES,
+        "kyc.change_tier",
+        "kyc.change_dailylimit",
+        "accounts.assign_role",
+        "trading.resolve_order",
+        "tokens.add_attestation",
+    ],
+    OPERATOR: [
+        "trading.change_order",
+        "trading.resolve_order",
+        "accounts.change_notice",
+        "copytrade.change_killswitch",
+        "copytrade.change_risklimits",
+        "tokens.add_attestation",
+    ],
+    AUDITOR: [],
+}
+
+
+def sync() -> None:
+    """Make the groups what the table says; other groups and their members are left alone."""
+    everything = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.select_related("content_type")
+    }
+    with transaction.atomic():
+        for role, does in _DOES.items():
+            group, _created = Group.objects.get_or_create(name=role)
+            looks = _views(_OPERATED if role == OPERATOR else _OURS)
+            # Midway through the migrations some permissions are not there yet.
+            group.permissions.set(everything[name] for name in (*looks, *does) if name in everything)
+
+
+def _views(labels: Iterable[str]) -> Iterator[str]:
+    for label in labels:
+        for model in apps.get_app_config(label).get_models():
+            yield f"{label}.view_{model._meta.model_name}"
