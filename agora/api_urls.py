@@ -20,6 +20,9 @@ version_1: list[URLPattern | URLResolver] = [
     path("notices/<uuid:notice_id>/read", accounts_api.NoticeRead.as_view(), name="notice_read"),
     path("users/onboard", kyc_api.Onboard.as_view(), name="onboard"),
     path("users/<uuid:user_id>/balance", tokens_api.BalanceOfUser.as_view(), name="balance"),
+    path(
+        "users/<uuid:user_id>/verification", kyc_api.Verification.as_view(), name="verification"
+    ),
     path("quotes/<str:symbol>", trading_api.QuoteOf.as_view(), name="quote"),
     path("orders", trading_api.Orders.as_view(), name="orders"),
     path("orders/<uuid:order_id>", trading_api.OrderById.as_view(), name="order"),

@@ -463,6 +463,8 @@ SPECTACULAR_SETTINGS = {
         "MasterOrderSource": "copytrade.api.desk_schema.SOURCES",
         "MasterOrderType": "copytrade.api.desk_schema.TYPES",
         "LedgerBook": "copytrade.api.history_schema.BOOKS",
+        "VerificationStatus": "kyc.api.verification.STANDINGS",
+        "VerificationNeed": "kyc.cases.needs.Need",
         "LedgerKind": "copytrade.api.history_schema.ENTRY_KINDS",
         "SignalKind": "copytrade.api.history_schema.SIGNAL_KINDS",
         "SignalCause": "copytrade.api.history_schema.CAUSES",

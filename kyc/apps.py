@@ -9,7 +9,7 @@ class KycConfig(AppConfig):
 
     def ready(self) -> None:
         from compliance import four_eyes
-        from kyc import limit_decisions
+        from kyc import decisions, limit_decisions
 
-        for kind in limit_decisions.KINDS:
+        for kind in (*decisions.KINDS, *limit_decisions.KINDS):
             four_eyes.register(kind)

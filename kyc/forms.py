@@ -1,11 +1,14 @@
 """The onboarding form: shape only; what is right or wrong is decided by kyc.services."""
 
+from typing import Any
+
 from django import forms
 from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from kyc.cases.record import LONGEST_TEXT
 from kyc.models import Application
 from kyc.services import OnboardingError
 
@@ -63,3 +66,21 @@ class OnboardingForm(forms.Form):
                 field if field in self.fields else None,
                 forms.ValidationError([forms.ValidationError(str(text)) for text in messages]),
             )
+
+
+class HandInForm(forms.Form):
+    """What a person writes when they hand in documents; asked for only when an officer asks."""
+
+    answer = forms.CharField(
+        label=_("Your answer"),
+        max_length=LONGEST_TEXT,
+        widget=forms.Textarea(attrs={"rows": 5}),
+        required=False,
+    )
+
+    def __init__(self, *args: Any, asks_for_words: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if asks_for_words:
+            self.fields["answer"].required = True
+        else:
+            del self.fields["answer"]

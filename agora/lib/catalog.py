@@ -97,6 +97,9 @@ CATALOG: dict[str, Kind] = {
     "quantity_invalid": Kind(
         422, _("Not a quantity"), _("Give the quantity as a decimal number in a string.")
     ),
+    "verification_refused": Kind(
+        409, _("Not possible now"), _("Read where the verification stands; reason says why.")
+    ),
     "below_minimum_value": Kind(422, _("Order value too small"), _("Order a larger quantity.")),
     "quote_expired": Kind(409, _("Quote expired"), _("Fetch a fresh quote and confirm its price.")),
     "quote_invalid": Kind(

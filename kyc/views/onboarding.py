@@ -28,7 +28,7 @@ def onboarding(request: HttpRequest) -> HttpResponse:
     if application is not None:
         if application.status == application.Status.APPROVED:
             return redirect("dashboard")
-        return render(request, "kyc/waiting.html", {"application": application})
+        return redirect("verification")
     form = OnboardingForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:

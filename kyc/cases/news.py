@@ -1,0 +1,94 @@
+"""What a person is told about their case, in their language."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext_noop
+
+from accounts import notices
+from accounts.models import Notice
+from agora.lib.money import plain
+from kyc.cases.needs import Need
+from kyc.models import Application, Case
+
+_WORDS = {
+    "asked": (
+        gettext_noop("We need something more from you"),
+        gettext_noop(
+            "To go on with your verification we need: %(needs)s. Sign in and open your verification: "
+            "there you read what exactly we ask, and hand it in."
+        ),
+    ),
+    "approved": (
+        gettext_noop("You are verified for tier %(tier)s"),
+        gettext_noop("From now on you can order for up to %(limit)s USD a day."),
+    ),
+    "cleared": (
+        gettext_noop("Your account was checked"),
+        gettext_noop("We have looked at your account again. All is fine and nothing changes."),
+    ),
+    "rejected": (
+        gettext_noop("We could not verify you for tier %(tier)s"),
+        gettext_noop("Open your verification to read why, and when you can apply again."),
+    ),
+    "suspended": (
+        gettext_noop("Your account is suspended"),
+        gettext_noop(
+            "You cannot place new orders. Your shares and tokens stay yours. Write to us if you think "
+            "that this is a mistake."
+        ),
+    ),
+    "reinstated": (
+        gettext_noop("Your account is open again"),
+        gettext_noop("You can place orders again, within your limits as before."),
+    ),
+}
+_ALARMING = {"asked": Notice.Level.WARNING, "suspended": Notice.Level.ALERT}
+
+
+def asked(case: Case, *, now: datetime) -> None:
+    """Something is needed. The officer's own text stays on the page: e-mails are open to many."""
+    language = case.application.user.language or settings.LANGUAGE_CODE
+    with translation.override(language):
+        needs = ", ".join(str(Need(need).label) for need in case.needs)
+    _tell(case.application, "asked", {"needs": needs}, now)
+
+
+def approved(case: Case, *, now: datetime) -> None:
+    """A tier was granted, or a person cleared who had it already."""
+    if case.cause == Case.Cause.SCREENING:
+        _tell(case.application, "cleared", {}, now)
+        return
+    limit = plain(case.tier.daily_limit_usd)
+    _tell(case.application, "approved", {"tier": case.tier_id, "limit": limit}, now)
+
+
+def rejected(case: Case, *, now: datetime) -> None:
+    """A tier was not granted."""
+    _tell(case.application, "rejected", {"tier": case.tier_id}, now)
+
+
+def suspended(application: Application, *, now: datetime) -> None:
+    """The person cannot buy any more."""
+    _tell(application, "suspended", {}, now)
+
+
+def reinstated(application: Application, *, now: datetime) -> None:
+    """The person can buy again."""
+    _tell(application, "reinstated", {}, now)
+
+
+def _tell(application: Application, what: str, params: dict[str, str | int], now: datetime) -> None:
+    subject, body = _WORDS[what]
+    notices.notify(
+        user=application.user,
+        kind=f"verification-{what}",
+        subject=subject,
+        body=body,
+        params=params,
+        url=reverse("verification"),
+        level=_ALARMING.get(what, Notice.Level.INFO),
+        now=now,
+    )

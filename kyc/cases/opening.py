@@ -1,0 +1,60 @@
+"""How a case begins."""
+
+from datetime import datetime
+
+from accounts.models import User
+from kyc.cases.record import due, hold, move, store, write
+from kyc.models import Application, Case, CaseEvent, Tier
+from kyc.states import State
+
+
+def open_for_match(*, application: Application, now: datetime) -> Case | None:
+    """Have officers look at a new match on a list; the case, or None for a rejected person.
+
+    Call it inside the transaction that stores the match. An open case is told of it; otherwise one
+    is opened: of a pending application to approve it at all, of an approved one to see whether it
+    may stay so, which goes on buying until two people decide. Holds the application's row, so that
+    no approval that has not seen the match goes through at the same time.
+    """
+    person = hold_application(application)
+    if person.status == Application.Status.REJECTED:
+        return None
+    found = Case.objects.filter(application=person, closed_at=None).values_list("pk", flat=True)
+    if found:
+        return _matched(hold(found[0]), now)
+    pending = person.status == Application.Status.PENDING
+    cause = Case.Cause.ONBOARDING if pending else Case.Cause.SCREENING
+    return open_case(application=person, cause=cause, tier=person.tier, by=None, now=now)
+
+
+def _matched(case: Case, now: datetime) -> Case:
+    if case.state == State.INFO_REQUESTED:
+        move(case, State.PENDING)
+        case.queued_at = now
+    case.due_at = min(case.due_at, due(now))
+    write(case, CaseEvent.Kind.MATCHED, by=None, now=now)
+    store(case)
+    return case
+
+
+def hold_application(application: Application) -> Application:
+    """The application as stored, its row locked until the transaction ends."""
+    rows = Application.objects.select_for_update(no_key=True, of=("self",))
+    return rows.select_related("user", "tier").get(pk=application.pk)
+
+
+def open_case(
+    *, application: Application, cause: Case.Cause, tier: Tier, by: User | None, now: datetime
+) -> Case:
+    """Store a new case, waiting for an officer; the application's row is held by the caller."""
+    case = Case(
+        application=application,
+        cause=cause,
+        tier=tier,
+        opened_at=now,
+        queued_at=now,
+        due_at=due(now),
+    )
+    case.save(force_insert=True)
+    write(case, CaseEvent.Kind.OPENED, by=by, now=now, cause=cause, tier=tier.number)
+    return case

@@ -1,0 +1,197 @@
+"""The person's part: what they have, what is needed from them, handing it in."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from agora.lib.catalog import Text
+from compliance import audit
+from kyc.cases.needs import DOCUMENTS, Need
+from kyc.cases.opening import hold_application, open_case
+from kyc.cases.record import CaseError, due, hold, move, store, text_of, words, write
+from kyc.cases.requirements import met
+from kyc.models import Application, Case, CaseEvent, Document, Tier
+from kyc.states import Outcome, State
+
+_USABLE = (Document.State.PENDING, Document.State.ACCEPTED)
+# For the person. What a list says of somebody is never told to them: it would warn whom it is about.
+RESULTS: dict[str, Text] = {
+    Outcome.UNREADABLE: _("We could not read one of your documents."),
+    Outcome.EXPIRED: _("One of your documents has expired."),
+    Outcome.DIFFERENT: _("Your documents say something else than your application."),
+    Outcome.ADDRESS_UNPROVEN: _("Your documents do not prove your address."),
+    Outcome.NO_ANSWER: _("We had no answer from you."),
+    Outcome.RISK_CONFIRMED: _("We could not approve your application."),
+    Outcome.OTHER: _("We could not approve your application."),
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a person's verification stands.
+
+    `case` is the open one, or else the last one. `target` is the tier that they may apply for or
+    have applied for; None at the highest. `missing` is what has to be handed in before `hand_in` is
+    taken; `apply_from` is when a rejected person may apply again.
+    """
+
+    application: Application
+    case: Case | None
+    target: Tier | None
+    needs: list[Need]
+    missing: list[Need]
+    question: str
+    result: Text
+    explanation: str
+    apply_from: datetime | None
+    may_hand_in: bool
+
+    @property
+    def code(self) -> str:
+        """One word for the state: what the API sends and the page chooses its words by."""
+        if self.application.status == Application.Status.SUSPENDED:
+            return "suspended"
+        if self.case is not None and self.case.is_open:
+            return "needs_you" if self.case.state == State.INFO_REQUESTED else "in_review"
+        if self.case is not None and self.case.state == State.REJECTED:
+            return "rejected"
+        return "open" if self.target else "complete"
+
+
+def standing(*, user: User, now: datetime) -> Standing | None:
+    """Where the user's verification stands; None before onboarding. Raises crypto.Shredded."""
+    rows = Application.objects.select_related("tier", "user")
+    application = rows.filter(user=user).first()
+    return _standing(application, now) if application else None
+
+
+def _standing(application: Application, now: datetime) -> Standing:
+    case = application.cases.select_related("tier", "application").order_by("-opened_at").first()
+    is_open = case is not None and case.is_open
+    target = case.tier if case is not None and is_open else _next_tier(application)
+    needs = _needs(case if is_open else None, target)
+    documents = list(application.documents.all())
+    missing = [
+        need for need in needs if need in DOCUMENTS and not met(need, documents, states=_USABLE)
+    ]
+    apply_from = _apply_from(case, now)
+    return Standing(
+        application=application,
+        case=case,
+        target=target,
+        needs=needs,
+        missing=missing,
+        question=_said(case, CaseEvent.Kind.ASKED) if needs and is_open else "",
+        result=RESULTS.get(case.outcome, "") if case else "",
+        explanation=_said(case, CaseEvent.Kind.REJECTED) if case and not is_open else "",
+        apply_from=apply_from,
+        may_hand_in=bool(needs)
+        and apply_from is None
+        and application.status != Application.Status.SUSPENDED,
+    )
+
+
+def _next_tier(application: Application) -> Tier | None:
+    if application.status == Application.Status.REJECTED:
+        return application.tier
+    return Tier.objects.filter(number__gt=application.tier_id).order_by("number").first()
+
+
+def _needs(open_case: Case | None, target: Tier | None) -> list[Need]:
+    if open_case is not None:
+        waits = open_case.state == State.INFO_REQUESTED
+        return [Need(need) for need in open_case.needs] if waits else []
+    return list(DOCUMENTS) if target else []
+
+
+def _apply_from(case: Case | None, now: datetime) -> datetime | None:
+    """When the person may apply again, while that is still ahead."""
+    if case is None or case.state != State.REJECTED or case.closed_at is None:
+        return None
+    again = case.closed_at + timedelta(days=settings.KYC_REAPPLY_DAYS)
+    return again if again > now else None
+
+
+def _said(case: Case | None, kind: CaseEvent.Kind) -> str:
+    if case is None:
+        return ""
+    event = case.events.filter(kind=kind, for_person=True).order_by("-id").first()
+    if event is None:
+        return ""
+    event.case = case
+    return text_of(event)
+
+
+def hand_in(*, user: User, answer: str = "", now: datetime) -> Case:
+    """Apply for the next tier, or answer what was asked for; the case waits for an officer then.
+
+    Raises Application.DoesNotExist before onboarding, or CaseError: something is missing, it is
+    under review already, there is nothing to apply for, or not yet again. Holds the application's
+    row and the case's.
+    """
+    with transaction.atomic():
+        application = hold_application(Application.objects.get(user=user))
+        stands = _standing(application, now)
+        target = _check(stands, answer)
+        if stands.case is not None and stands.case.is_open:
+            return _answer(hold(stands.case.pk), user, answer, now)
+        return _apply(application, target, user, now)
+
+
+def _check(stands: Standing, answer: str) -> Tier:
+    """The tier that handing in is about; raises CaseError when that is not possible now."""
+    if stands.code == "suspended":
+        raise CaseError("suspended", _("Your account is suspended. Write to us."))
+    if stands.code == "in_review":
+        raise CaseError("in_review", _("Your application is being reviewed. Please wait."))
+    if stands.apply_from is not None:
+        raise CaseError("too_early", _("You can apply again later: the day is on this page."))
+    if stands.target is None:
+        raise CaseError("nothing_higher", _("You have the highest tier already."))
+    if stands.missing:
+        raise CaseError("documents_missing", _("Upload what is still missing first."))
+    if Need.ANSWER in stands.needs:
+        words(answer)
+    return stands.target
+
+
+def _apply(application: Application, target: Tier, user: User, now: datetime) -> Case:
+    again = application.status == Application.Status.REJECTED
+    if again:
+        application.status = Application.Status.PENDING
+        application.decided_at, application.decided_by = None, ""
+        application.save(update_fields=["status", "decided_at", "decided_by"])
+        audit.record(
+            actor=audit.actor_of(user),
+            action="kyc.submitted",
+            object_type="kyc_application",
+            object_id=str(application.pk),
+            evidence={"tier": application.tier_id, "status": application.status},
+            now=now,
+        )
+    cause = Case.Cause.AGAIN if again else Case.Cause.TIER
+    return open_case(application=application, cause=cause, tier=target, by=user, now=now)
+
+
+def _answer(case: Case, user: User, answer: str, now: datetime) -> Case:
+    move(case, State.PENDING)
+    answered = words(answer, needed=False)
+    needs, case.needs = case.needs, []
+    case.queued_at, case.due_at = now, due(now)
+    # What was looked at before may be something else now.
+    case.checks.all().delete()
+    write(
+        case,
+        CaseEvent.Kind.ANSWERED,
+        by=user,
+        now=now,
+        text=answered,
+        for_person=True,
+        needs=needs,
+    )
+    store(case)
+    return case

@@ -1,0 +1,97 @@
+"""What has to be done before an approval may be proposed: the list that gates the button."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from agora.lib.catalog import Text
+from kyc.cases.needs import Need
+from kyc.models import Case, Document
+
+Kind, Shown = Document.Kind, Document.State
+# Each line is one way to meet the need: all its kinds together.
+WAYS: dict[Need, list[frozenset[str]]] = {
+    Need.IDENTITY: [
+        frozenset({Kind.PASSPORT}),
+        frozenset({Kind.IDENTITY_FRONT, Kind.IDENTITY_BACK}),
+    ],
+    Need.ADDRESS: [frozenset({Kind.PROOF_OF_ADDRESS})],
+    Need.SELFIE: [frozenset({Kind.SELFIE})],
+}
+
+
+class Check(models.TextChoices):
+    """What an officer confirms to have looked at."""
+
+    NAME = "NAME", _("Name and tax id compared with the documents")
+    FACE = "FACE", _("Face compared with the document")
+    WALLET = "WALLET", _("State of the wallet looked at")
+
+
+CHECKS = frozenset(Check)
+_FOR_TIER = (Need.IDENTITY, Need.ADDRESS, Need.SELFIE, Check.NAME, Check.FACE, Check.WALLET)
+_FOR_MATCH = (Check.NAME, Check.WALLET)
+_ACCEPTED: dict[Need, Text] = {
+    Need.IDENTITY: _("Identity document accepted"),
+    Need.ADDRESS: _("Proof of address accepted"),
+    Need.SELFIE: _("Photo of the person accepted"),
+}
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One line of the list; `possible` says whether there is something to act on."""
+
+    code: str
+    label: Text
+    done: bool
+    possible: bool
+    detail: Text
+    by_hand: bool
+
+
+def requirements(case: Case) -> list[Requirement]:
+    """Every required action of the case, in the order to do them. Three queries."""
+    documents = list(case.application.documents.exclude(state=Shown.WITHDRAWN))
+    checked = set(case.checks.values_list("code", flat=True))
+    wanted = _FOR_TIER if case.cause in (Case.Cause.TIER, Case.Cause.AGAIN) else _FOR_MATCH
+    return [
+        _document(item, documents) if isinstance(item, Need) else _check(item, checked, documents)
+        for item in wanted
+    ]
+
+
+def met(need: Need, documents: Iterable[Document], *, states: Iterable[str]) -> bool:
+    """Whether documents in one of these states meet the need."""
+    allowed = set(states)
+    shown = {document.kind for document in documents if document.state in allowed}
+    return any(way <= shown for way in WAYS[need])
+
+
+def _document(need: Need, documents: list[Document]) -> Requirement:
+    kinds = frozenset().union(*WAYS[need])
+    waiting = sum(1 for one in documents if one.kind in kinds and one.state == Shown.PENDING)
+    handed_in = any(one.kind in kinds for one in documents)
+    return Requirement(
+        code=need,
+        label=_ACCEPTED[need],
+        done=met(need, documents, states=[Shown.ACCEPTED]),
+        possible=handed_in,
+        detail=(_("%(n)d to look at") % {"n": waiting} if handed_in else _("none handed in")),
+        by_hand=False,
+    )
+
+
+def _check(check: Check, checked: set[str], documents: list[Document]) -> Requirement:
+    seen = {one.kind for one in documents if one.state in (Shown.PENDING, Shown.ACCEPTED)}
+    possible = check != Check.FACE or Kind.SELFIE in seen
+    return Requirement(
+        code=check,
+        label=check.label,
+        done=check in checked,
+        possible=possible,
+        detail="" if possible else _("no photo of the person yet"),
+        by_hand=True,
+    )

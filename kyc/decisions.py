@@ -1,0 +1,276 @@
+"""What two people decide about a person: approval, rejection, suspension and its end (ID-2).
+
+The checks run when it is proposed and again when the second person approves, holding the
+application's row: a match that comes in between stops the approval.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from agora.lib.catalog import Text
+from agora.lib.money import plain
+from compliance import audit
+from compliance.four_eyes import Kind, Refused
+from compliance.models import Proposal
+from kyc.cases import news
+from kyc.cases.deciding import APPROVE, REINSTATE, REJECT, SUSPEND, case_held
+from kyc.cases.opening import hold_application
+from kyc.cases.record import WORK, hold, move, store, text_of, unlock, write
+from kyc.cases.requirements import requirements
+from kyc.limits import local_day
+from kyc.models import Application, Case, CaseEvent, DailyLimit
+from kyc.states import Outcome, State
+
+Status = Application.Status
+_CHECKER = "compliance.decide_proposal"
+_SUSPENDER = "kyc.suspend_application"
+
+
+def _check_case(proposal: Proposal) -> Case:
+    """The case, held; refuses whom it is about, and a case that no such decision is awaited for."""
+    case = case_held(proposal)
+    if case.application.user_id in (proposal.maker_id, proposal.checker_id):
+        raise Refused("own_case", _("This is your own case: others have to decide."))
+    proposing = proposal.checker_id is None
+    awaited = State.UNDER_REVIEW if proposing else State.AWAITING_SECOND
+    if case.state != awaited:
+        raise Refused("not_now", _("The case does not wait for this decision any more."))
+    return case
+
+
+def _check_approval(proposal: Proposal) -> None:
+    case = _check_case(proposal)
+    if case.application.status == Status.SUSPENDED:
+        raise Refused("suspended", _("This person is suspended: that has to end first."))
+    left = [str(item.label) for item in requirements(case) if not item.done]
+    if left:
+        raise Refused("actions_open", _("Still to be done: %(list)s.") % {"list": ", ".join(left)})
+
+
+def _check_rejection(proposal: Proposal) -> None:
+    _check_case(proposal)
+
+
+def _approve(proposal: Proposal, now: datetime) -> None:
+    case = case_held(proposal)
+    before = case.application.tier_id
+    application = case.application
+    if application.status != Status.APPROVED or before != case.tier_id:
+        application.tier = case.tier
+        _set_status(application, Status.APPROVED, "kyc.approved", proposal, now)
+    _set_limit(case, raised=before != case.tier_id, now=now)
+    _close(case, State.APPROVED, CaseEvent.Kind.APPROVED, proposal, now)
+    news.approved(case, now=now)
+
+
+def _set_limit(case: Case, *, raised: bool, now: datetime) -> None:
+    """A new tier's limit takes the place of any before; else a limit of the person's own stays."""
+    application, wanted = case.application, case.tier.daily_limit_usd
+    _limit, made = DailyLimit.objects.get_or_create(
+        application=application,
+        defaults={
+            "limit_usd": wanted,
+            "day": local_day(country=application.country, now=now),
+            "used_usd": Decimal(0),
+        },
+    )
+    if raised and not made:
+        limits = DailyLimit.objects.filter(application=application)
+        limits.update(limit_usd=wanted, is_personal=False)
+
+
+def _reject(proposal: Proposal, now: datetime) -> None:
+    case = case_held(proposal)
+    application = case.application
+    risk = proposal.payload["outcome"] == Outcome.RISK_CONFIRMED
+    if application.status == Status.PENDING:
+        _set_status(application, Status.REJECTED, "kyc.rejected", proposal, now)
+    elif application.status == Status.APPROVED and (risk or case.cause == Case.Cause.SCREENING):
+        _set_status(application, Status.SUSPENDED, "kyc.suspended", proposal, now)
+        news.suspended(application, now=now)
+    text = text_of(_proposed(proposal, case))
+    _close(case, State.REJECTED, CaseEvent.Kind.REJECTED, proposal, now, text=text)
+    if case.cause != Case.Cause.SCREENING:
+        news.rejected(case, now=now)
+
+
+def _proposed(proposal: Proposal, case: Case) -> CaseEvent:
+    event = CaseEvent.objects.get(uid=UUID(str(proposal.payload["event"])))
+    event.case = case
+    return event
+
+
+def _set_status(
+    application: Application, status: Status, action: str, proposal: Proposal, now: datetime
+) -> None:
+    decider = f"user:{proposal.checker_id}"
+    application.status, application.decided_at, application.decided_by = status, now, decider
+    application.save(update_fields=["status", "tier", "decided_at", "decided_by"])
+    audit.record(
+        actor=decider,
+        action=action,
+        object_type="kyc_application",
+        object_id=str(application.pk),
+        evidence={
+            "proposal": str(proposal.pk),
+            "status": status,
+            "tier": application.tier_id,
+        },
+        now=now,
+    )
+
+
+def _close(
+    case: Case,
+    state: State,
+    kind: CaseEvent.Kind,
+    proposal: Proposal,
+    now: datetime,
+    *,
+    text: str = "",
+) -> None:
+    move(case, state)
+    case.outcome, case.closed_at = str(proposal.payload["outcome"]), now
+    unlock(case)
+    write(
+        case,
+        kind,
+        by=_decider(proposal),
+        now=now,
+        text=text,
+        for_person=bool(text),
+        outcome=case.outcome,
+        proposal=str(proposal.pk),
+    )
+    store(case)
+
+
+def _decider(proposal: Proposal) -> User | None:
+    """Who decided; nobody when it was withdrawn or has expired."""
+    return User.objects.filter(pk__in=filter(None, [proposal.checker_id])).first()
+
+
+def _back(proposal: Proposal, now: datetime) -> None:
+    """The proposal fell: the case goes back to who proposed it."""
+    case = hold(UUID(proposal.object_id))
+    if case.application.user_id == proposal.checker_id:
+        raise Refused("own_case", _("This is your own case: others have to decide."))
+    if case.state != State.AWAITING_SECOND:
+        return
+    move(case, State.UNDER_REVIEW)
+    write(
+        case,
+        CaseEvent.Kind.RETURNED,
+        by=_decider(proposal),
+        now=now,
+        proposal=str(proposal.pk),
+        proposal_state=proposal.state,
+    )
+    store(case)
+
+
+def _case_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
+    case = Case.objects.select_related("application", "tier").get(pk=proposal.object_id)
+    lines: list[tuple[Text, Text]] = [
+        (_("Person"), str(case.application_id)),
+        (_("Cause"), case.get_cause_display()),
+        (_("Outcome"), Outcome(str(proposal.payload["outcome"])).label),
+        (_("Tier now"), str(case.application.tier_id)),
+    ]
+    if proposal.kind == APPROVE:
+        limit = plain(case.tier.daily_limit_usd)
+        lines += [(_("Tier then"), str(case.tier_id)), (_("Daily limit then, USD"), limit)]
+    else:
+        lines.append((_("Text for the person"), text_of(_proposed(proposal, case))))
+    return lines
+
+
+def _person(proposal: Proposal) -> Application:
+    found = Application.objects.filter(pk=proposal.object_id).first()
+    if found is None:
+        raise Refused("gone", _("This application is not there any more."))
+    return hold_application(found)
+
+
+def _check_person(proposal: Proposal, wanted: Status, message: Text) -> None:
+    application = _person(proposal)
+    if application.user_id in (proposal.maker_id, proposal.checker_id):
+        raise Refused("own_case", _("This is your own case: others have to decide."))
+    if application.status != wanted:
+        raise Refused("not_now", message)
+
+
+def _check_suspension(proposal: Proposal) -> None:
+    _check_person(proposal, Status.APPROVED, _("Only an approved person can be suspended."))
+
+
+def _check_reinstatement(proposal: Proposal) -> None:
+    _check_person(proposal, Status.SUSPENDED, _("This person is not suspended."))
+
+
+def _suspend(proposal: Proposal, now: datetime) -> None:
+    application = _person(proposal)
+    _set_status(application, Status.SUSPENDED, "kyc.suspended", proposal, now)
+    news.suspended(application, now=now)
+
+
+def _reinstate(proposal: Proposal, now: datetime) -> None:
+    application = _person(proposal)
+    _set_status(application, Status.APPROVED, "kyc.reinstated", proposal, now)
+    news.reinstated(application, now=now)
+
+
+def _person_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
+    application = Application.objects.get(pk=proposal.object_id)
+    return [
+        (_("Person"), str(application.pk)),
+        (_("Tier now"), str(application.tier_id)),
+        (_("State now"), application.get_status_display()),
+    ]
+
+
+KINDS = [
+    Kind(
+        name=APPROVE,
+        title=_("Approve a person"),
+        maker_permission=WORK,
+        checker_permission=_CHECKER,
+        check=_check_approval,
+        effect=_approve,
+        lines=_case_lines,
+        dropped=_back,
+    ),
+    Kind(
+        name=REJECT,
+        title=_("Reject a person"),
+        maker_permission=WORK,
+        checker_permission=_CHECKER,
+        check=_check_rejection,
+        effect=_reject,
+        lines=_case_lines,
+        dropped=_back,
+    ),
+    Kind(
+        name=SUSPEND,
+        title=_("Suspend a person"),
+        maker_permission=_SUSPENDER,
+        checker_permission=_CHECKER,
+        check=_check_suspension,
+        effect=_suspend,
+        lines=_person_lines,
+    ),
+    Kind(
+        name=REINSTATE,
+        title=_("End a person's suspension"),
+        maker_permission=_SUSPENDER,
+        checker_permission=_CHECKER,
+        check=_check_reinstatement,
+        effect=_reinstate,
+        lines=_person_lines,
+    ),
+]
