@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.addresses import clean_evm_address
-from accounts.models import User, Wallet
+from accounts.models import User, Wallet, WalletChange
 from compliance import audit
 
 
@@ -21,6 +21,8 @@ def set_wallet(*, user: User, address: str, now: datetime) -> Wallet:
     The address starts unverified: typing it proves nothing about who owns it.
     """
     checked = clean_evm_address(address)
+    if WalletChange.objects.filter(address=checked, state="pending").exclude(user=user).exists():
+        raise _taken()  # somebody has proved that it is theirs
     try:
         with transaction.atomic():
             wallet, created = Wallet.objects.get_or_create(
@@ -43,10 +45,12 @@ def set_wallet(*, user: User, address: str, now: datetime) -> Wallet:
                 now=now,
             )
     except IntegrityError as error:
-        raise AddressTaken(
-            _("This wallet address is linked to another account."), code="taken"
-        ) from error
+        raise _taken() from error
     return wallet
+
+
+def _taken() -> AddressTaken:
+    return AddressTaken(_("This wallet address is linked to another account."), code="taken")
 
 
 def set_language(*, user: User, language: str) -> None:

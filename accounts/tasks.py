@@ -1,11 +1,11 @@
-"""Celery's way in to the e-mails of notices. A task carries a notice's id and nothing else."""
+"""Celery's way in: e-mails of notices, and changes of wallets whose time has come."""
 
 import uuid
 
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import notices
+from accounts import notices, wallets
 from accounts.models import Notice
 from agora.lib import work
 
@@ -23,3 +23,9 @@ def sweep_notices() -> None:
     """Nudge every notice whose e-mail is due: what a lost task or a dead worker left."""
     for pk in work.due_ids(Notice, limit=_SWEEP_LIMIT):
         work.nudge(notices.DELIVER_TASK, pk=pk)
+
+
+@shared_task(name="accounts.tasks.apply_wallet_changes", expires=60)
+def apply_wallet_changes() -> None:
+    """Let changes of wallets whose cool-down is over take effect."""
+    wallets.apply_due(now=timezone.now())

@@ -179,6 +179,7 @@ ACCOUNT_EMAIL_VERIFICATION = one_of(
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Agora] "
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SITE_IS_HTTPS else "http"
 ACCOUNT_SESSION_REMEMBER = True
+WALLET_COOL_DOWN_HOURS = whole("WALLET_COOL_DOWN_HOURS", default=24, least=1)
 ALLAUTH_TRUSTED_PROXY_COUNT = whole("TRUSTED_PROXY_COUNT", default=0)
 MFA_ADAPTER = "accounts.second_factors.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -426,6 +427,14 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
+    "apply changes of wallets": {
+        "task": "accounts.tasks.apply_wallet_changes",
+        "schedule": timedelta(seconds=60),
+    },
+    "remove files that no document names": {
+        "task": "kyc.tasks.remove_orphaned_files",
+        "schedule": timedelta(hours=1),
+    },
     "TITLE": "Agora API",
     "DESCRIPTION": (
         "Buy a share, have it held in custody, and its token minted. Money and quantities are "
