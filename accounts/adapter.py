@@ -1,18 +1,63 @@
-"""What signing up does beyond allauth's own."""
+"""What signing up, in and out does beyond allauth's own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
+from allauth.usersessions.models import UserSession
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import get_language
 
+from accounts import devices, reauthentication, sign_in_events
 from accounts.models import User
+
+_TO_THE_FORMER_ADDRESS = "account/email/email_changed"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Keeps the language in which somebody signed up: their first e-mails have it."""
+    """Keeps the language of signing up, audits signing in, and tells people of it by notices."""
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         user.language = get_language() or ""
         saved: User = super().save_user(request, user, form, commit=commit)
         return saved
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Reached once every step is done: password or provider, confirmed address, second factor."""
+        first = user.last_login is None
+        super().login(request, user)
+        reauthentication.signed_in_now(request, user)
+        sign_in_events.signed_in(request, user, first=first)
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
+        response: HttpResponse = super().post_login(request, user, **kwargs)
+        devices.remember(request, response, user)
+        return response
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        sign_in_events.sign_in_failed(request, email=str(credentials.get("email", "")))
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """People are told by notices, but for a former address, which no notice reaches any more."""
+        if template_prefix == _TO_THE_FORMER_ADDRESS and email:
+            self.send_mail(template_prefix, email, context or {})
+
+
+class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]  # allauth has no types
+    """Audits sessions that are ended from another one."""
+
+    @transaction.atomic
+    def end_sessions(self, sessions: Sequence[UserSession]) -> None:
+        super().end_sessions(sessions)
+        if sessions:
+            user = sessions[0].user
+            sign_in_events.sessions_ended(user, count=len(sessions), now=timezone.now())

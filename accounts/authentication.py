@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from accounts import token_store
 from accounts.models import ApiToken, User
+from accounts.second_factors import has_second_factor
 from agora.lib.problems import Problem
 
 _REASONS = {
@@ -79,6 +80,8 @@ class HasScope(BasePermission):
         if not hasattr(view, method.lower()):
             return True  # 405 follows
         needed = view.scopes[method]
+        if needed == "admin" and not has_second_factor(user_of(request)):
+            raise Problem("second_factor_missing")
         if needed is None or needed in token.scopes:
             return True
         raise Problem(

@@ -21,6 +21,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, User
+from accounts.second_factors import has_second_factor
 from agora.lib.catalog import Text
 from agora.lib.prepared import Lookup
 from compliance import audit
@@ -145,6 +146,12 @@ def _check(
     if "admin" in scopes and not user.is_staff:
         raise TokenRefused(
             code="forbidden", field="scopes", message=_("Only staff may hold the scope admin.")
+        )
+    if "admin" in scopes and not has_second_factor(user):
+        raise TokenRefused(
+            code="forbidden",
+            field="scopes",
+            message=_("The scope admin needs a second factor. Set one up first."),
         )
     if not now < expires <= now + LONGEST:
         raise TokenRefused(

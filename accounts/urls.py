@@ -5,6 +5,12 @@ from accounts.views import account, addresses, notices, security
 urlpatterns = [
     path("account/settings/", account.preferences, name="preferences"),
     path("account/2fa/needed/", security.second_factor_needed, name="second_factor_needed"),
+    path("account/sessions/<int:session_id>/end/", security.session_end, name="session_end"),
+    path(
+        "account/oidc/<str:provider_id>/login/",
+        security.provider_login,
+        name="openid_connect_login",
+    ),
     path("account/tokens/", account.api_tokens, name="api_tokens"),
     path(
         "account/tokens/<uuid:token_id>/revoke/", account.api_token_revoke, name="api_token_revoke"

@@ -8,14 +8,15 @@ from django.utils.translation import gettext_lazy as _
 from unfold.sites import UnfoldAdminSite
 
 from accounts.models import User
+from accounts.reauthentication import ask_for_factor, has_shown_factor
 from accounts.second_factors import has_second_factor
 
 
 class AgoraAdminSite(UnfoldAdminSite):
     """No login form of its own: allauth's limits on guessing hold for officers too.
 
-    Nobody gets in without a second factor. allauth asks for it at every sign-in once there is one,
-    and the first one ends all other sessions, so that whoever has one has shown it in this session.
+    Nobody gets in without a second factor that was shown in this very session: a session that began
+    before there was one is asked for it at the door.
     """
 
     site_header = _("Agora back office")
@@ -31,10 +32,12 @@ class AgoraAdminSite(UnfoldAdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
-        user = request.user
-        if isinstance(user, User) and user.is_staff and not has_second_factor(user):
+        user, target = request.user, request.GET.get("next", resolve_url("admin:index"))
+        if not isinstance(user, User):
+            return redirect_to_login(target)
+        if user.is_staff and not has_second_factor(user):
             return redirect("second_factor_needed")
-        if user.is_authenticated:
-            # Signed in, but no officer.
-            raise PermissionDenied
-        return redirect_to_login(request.GET.get("next", resolve_url("admin:index")))
+        if user.is_staff and not has_shown_factor(request, user):
+            return ask_for_factor(request, user=user, target=target)
+        # Signed in, but no officer.
+        raise PermissionDenied

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
@@ -181,10 +182,21 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SITE_IS_HTTPS else "http"
 ACCOUNT_SESSION_REMEMBER = True
 WALLET_COOL_DOWN_HOURS = whole("WALLET_COOL_DOWN_HOURS", default=24, least=1)
 ALLAUTH_TRUSTED_PROXY_COUNT = whole("TRUSTED_PROXY_COUNT", default=0)
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = whole("REAUTHENTICATION_SECONDS", default=900, least=60)
+USERSESSIONS_ADAPTER = "accounts.adapter.SessionsAdapter"
 MFA_ADAPTER = "accounts.second_factors.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.second_factors.AuthenticateOnce",
+    "reauthenticate": "accounts.second_factors.ReauthenticateOnce",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Agora"
+# RFC 6238, 5.2: one step for the time between reading a code and sending it.
+MFA_TOTP_TOLERANCE = 1
+# Who has signed in has a confirmed address then, so that an unconfirmed second one locks nobody out.
+MFA_ALLOW_UNVERIFIED_EMAIL = ACCOUNT_EMAIL_VERIFICATION == "mandatory"
 
 # --- Sessions, cookies, transport -----------------------------------------------------------
 SESSION_COOKIE_HTTPONLY = True
@@ -201,6 +213,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SITE_IS_HTTPS e
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 5
+UPLOAD_MAX_BYTES = whole("UPLOAD_MAX_BYTES", default=10000000, least=1)
+FILE_UPLOAD_HANDLERS = ["agora.lib.uploads.BoundedUpload"]
 
 # --- Language and time ----------------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -233,6 +248,20 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Agora <no-reply@loca
 FIELD_KEYS = required("FIELD_KEYS", stand_in="none:" + "A" * 43 + "=")
 BLIND_INDEX_KEY = required("BLIND_INDEX_KEY")
 TOKEN_PEPPER = required("TOKEN_PEPPER")
+
+# --- Documents that people show -------------------------------------------------------------
+DOCUMENTS_DIR = Path(env.str("DOCUMENTS_DIR", default=str(DATA_DIR / "documents")))
+DOCUMENTS_S3_BUCKET = env.str("DOCUMENTS_S3_BUCKET", default="")
+DOCUMENTS_S3_ENDPOINT = address("DOCUMENTS_S3_ENDPOINT", default="")
+DOCUMENTS_S3_REGION = env.str("DOCUMENTS_S3_REGION", default="us-east-1")
+DOCUMENTS_S3_PREFIX = env.str("DOCUMENTS_S3_PREFIX", default="")
+DOCUMENTS_S3_KEY_ID = env.str("DOCUMENTS_S3_KEY_ID", default="")
+DOCUMENTS_S3_SECRET = env.str("DOCUMENTS_S3_SECRET", default="")
+DOCUMENTS_S3_SSE = one_of("DOCUMENTS_S3_SSE", allowed={"", "AES256", "aws:kms"}, default="AES256")
+CLAMD_ADDRESS = env.str("CLAMD_ADDRESS", default="")
+if CLAMD_ADDRESS and not CLAMD_ADDRESS.startswith("/"):
+    if not CLAMD_ADDRESS.rpartition(":")[0] or not CLAMD_ADDRESS.rpartition(":")[2].isdecimal():
+        raise ImproperlyConfigured("CLAMD_ADDRESS is neither host:port nor the path of a socket.")
 
 # --- Vendors --------------------------------------------------------------------------------
 ALPACA_BASE_URL = address("ALPACA_BASE_URL", default="https://paper-api.alpaca.markets")
@@ -269,6 +298,8 @@ CHAIN_ID = whole("CHAIN_ID", default=31337, least=1)
 CHAIN_NAME = env.str("CHAIN_NAME", default="") or _("Local test chain")
 CHAIN_EXPLORER_URL = address("CHAIN_EXPLORER_URL", default="")
 CONTRACT_ADDRESS = evm_address("CONTRACT_ADDRESS")
+CONTRACT_FIRST_BLOCK = whole("CONTRACT_FIRST_BLOCK", default=0)
+CHAIN_LOG_BLOCKS = whole("CHAIN_LOG_BLOCKS", default=2000, least=1)
 CHAIN_DEPLOYER_KEY = env.str("CHAIN_DEPLOYER_KEY", default="")
 MINT_CONFIRMATIONS = whole("MINT_CONFIRMATIONS", default=12, least=1)
 MINT_STUCK_SECONDS = seconds("MINT_STUCK_SECONDS", default=120)
@@ -381,6 +412,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "compliance.tasks.note_settings",
         "schedule": timedelta(minutes=10),
     },
+    "expire proposals": {
+        "task": "compliance.tasks.expire_proposals",
+        "schedule": timedelta(minutes=10),
+    },
     "refresh the quote": {
         "task": "trading.tasks.refresh_quote",
         "schedule": timedelta(seconds=5),
@@ -393,13 +428,22 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.tasks.sweep_notices",
         "schedule": timedelta(seconds=15),
     },
-    "sweep reserve reports": {
-        "task": "compliance.tasks.sweep_reserve_reports",
-    "expire proposals": {
-        "task": "compliance.tasks.expire_proposals",
-        "schedule": timedelta(minutes=10),
+    "apply changes of wallets": {
+        "task": "accounts.tasks.apply_wallet_changes",
+        "schedule": timedelta(seconds=60),
     },
+    "remove files that no document names": {
+        "task": "kyc.tasks.remove_orphaned_files",
+        "schedule": timedelta(hours=1),
+    },
+    "sweep reserve snapshots": {
+        "task": "compliance.tasks.sweep_reserve_snapshots",
         "schedule": timedelta(seconds=15),
+    },
+    # While the American market is closed, so that little is under way.
+    "ask for the day's reserve snapshot": {
+        "task": "compliance.tasks.request_daily_snapshot",
+        "schedule": crontab(hour=6, minute=30),
     },
     "sweep exchange accounts": {
         "task": "copytrade.tasks.sweep_exchange_accounts",
@@ -413,6 +457,7 @@ API_RATES = {
     "read": whole("API_RATE_READ", default=600),
     "trade": whole("API_RATE_TRADE", default=120),
     "onboard": whole("API_RATE_ONBOARD", default=10),
+    "document": whole("API_RATE_DOCUMENT", default=10),
     "token": whole("API_RATE_TOKEN", default=10),
     "export": whole("API_RATE_EXPORT", default=10),
     "key": whole("API_RATE_KEY", default=10),
@@ -427,14 +472,6 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
-    "apply changes of wallets": {
-        "task": "accounts.tasks.apply_wallet_changes",
-        "schedule": timedelta(seconds=60),
-    },
-    "remove files that no document names": {
-        "task": "kyc.tasks.remove_orphaned_files",
-        "schedule": timedelta(hours=1),
-    },
     "TITLE": "Agora API",
     "DESCRIPTION": (
         "Buy a share, have it held in custody, and its token minted. Money and quantities are "
@@ -454,9 +491,12 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "Country": "kyc.models.Application.Country",
         "Scope": "accounts.api.tokens.SCOPE_CHOICES",
+        "VerificationStatus": "kyc.api.verification.STANDINGS",
+        "VerificationNeed": "kyc.cases.needs.Need",
         "AddressChain": "accounts.api.addresses.CHAIN_CHOICES",
         "AddressExchange": "accounts.api.addresses.EXCHANGE_CHOICES",
         "NoticeLevel": "accounts.api.notices.LEVEL_CHOICES",
+        "ProposalState": "compliance.api.proposals.PROPOSAL_STATES",
         "OrderState": "trading.api_schema.ORDER_STATES",
         "StepState": "trading.api_schema.STEP_STATES",
         "StrategyState": "copytrade.api.strategy_schema.STRATEGY_STATES",
@@ -472,8 +512,6 @@ SPECTACULAR_SETTINGS = {
         "MasterOrderSource": "copytrade.api.desk_schema.SOURCES",
         "MasterOrderType": "copytrade.api.desk_schema.TYPES",
         "LedgerBook": "copytrade.api.history_schema.BOOKS",
-        "VerificationStatus": "kyc.api.verification.STANDINGS",
-        "VerificationNeed": "kyc.cases.needs.Need",
         "LedgerKind": "copytrade.api.history_schema.ENTRY_KINDS",
         "SignalKind": "copytrade.api.history_schema.SIGNAL_KINDS",
         "SignalCause": "copytrade.api.history_schema.CAUSES",

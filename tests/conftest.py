@@ -12,11 +12,13 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db.backends.postgresql.operations import DatabaseOperations
+from django.test import Client
 from django.utils import translation
 
+from accounts.models import User
 from agora.runtime import Services, probes
 from copytrade import budget
-from tests import plugin
+from tests import people, plugin
 
 if TYPE_CHECKING:
     from pytest_django.plugin import DjangoDbBlocker
@@ -70,6 +72,20 @@ def _flush_passes_append_only_triggers() -> Iterator[None]:
             flush(self, ["SET LOCAL session_replication_role = replica;", *sql_list, tier])
 
         patch.setattr(DatabaseOperations, "execute_sql_flush", as_replica)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sign_in_is_complete() -> Iterator[None]:
+    """Let `force_login` leave what a complete sign-in leaves: recent, and with a second factor."""
+    with pytest.MonkeyPatch.context() as patch:
+        force_login = Client.force_login
+
+        def complete(self: Client, user: User, backend: str | None = None) -> None:
+            force_login(self, user, backend)
+            people.note_sign_in(self, user, "password", "mfa")
+
+        patch.setattr(Client, "force_login", complete)
         yield
 
 

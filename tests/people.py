@@ -41,13 +41,17 @@ def new_officer(*permissions: str, is_superuser: bool = False) -> User:
 def signed_in_recently(client: Client, user: User) -> Client:
     """The client with a session whose owner has just shown who they are."""
     client.force_login(user)
+    return client
+
+
+def note_sign_in(client: Client, user: User, *methods: str, ago: float = 0) -> None:
+    """Let the client's session say that its owner showed these so many seconds ago, and nothing else."""
     session = client.session
     session["account_authentication_methods_user"] = str(user.pk)
     session["account_authentication_methods"] = [
-        {"method": "password", "at": time.time(), "reauthenticated": True}
+        {"method": method, "at": time.time() - ago, "reauthenticated": True} for method in methods
     ]
     session.save()
-    return client
 
 
 def new_cpf() -> str:

@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from accounts import token_store
 from accounts.authentication import BearerAuthentication, HasScope, user_of
 from accounts.models import ApiToken, User
+from accounts.second_factors import TooManyCodes, WrongCode, check_code, has_second_factor
 from agora.lib import rest
 from agora.lib.problems import Problem, retry_after, wrong
 
@@ -49,6 +50,12 @@ class TokenRequest(rest.StrictSerializer):
 
     email = rest.Text(max_length=254)
     password = rest.Text(max_length=1024, trim_whitespace=False)
+    code = rest.Text(
+        max_length=32,
+        required=False,
+        help_text="Of the authenticator app, or a recovery code: needed by accounts that have a "
+        "second factor.",
+    )
     name = rest.Text(max_length=80, help_text="What you will recognise the token by.")
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=SCOPE_CHOICES),
@@ -116,11 +123,14 @@ class IssueToken(rest.Endpoint):
         responses={201: TokenIssued},
         examples=[_EXAMPLE],
         summary="Issue an API token",
-        description="Attempts are limited by network address and by account before any hashing.",
+        description="Attempts are limited by network address and by account before any hashing. "
+        "Accounts with a second factor send a `code` too; one with passkeys only sends a recovery "
+        "code, or issues its tokens on the page.",
     )
     def post(self, request: Request) -> Response:
         asked = rest.validated(TokenRequest, request)
         user = _signed_in(request._request, email=asked["email"], password=asked["password"])
+        _check_second_factor(user, code=asked.get("code", ""))
         now = timezone.now()
         try:
             token, raw = token_store.issue_token(
@@ -186,6 +196,20 @@ def _signed_in(request: HttpRequest, *, email: str, password: str) -> User:
     if mandatory and not EmailAddress.objects.filter(user=user, verified=True).exists():
         raise Problem("email_unverified", detail=_("Confirm your e-mail address first."))
     return user
+
+
+def _check_second_factor(user: User, *, code: str) -> None:
+    """Ask accounts with a second factor for a code; raises Problem 401 or 429."""
+    if not has_second_factor(user):
+        return
+    if not code:
+        raise Problem("second_factor_required")
+    try:
+        check_code(user=user, code=code)
+    except TooManyCodes as error:
+        raise Problem("rate_limited", headers=retry_after(300)) from error
+    except WrongCode as error:
+        raise Problem("bad_second_factor") from error
 
 
 def _issued(token: ApiToken, raw: str) -> dict[str, object]:

@@ -1,9 +1,14 @@
 """Pages about signing in safely that allauth does not have."""
 
+from allauth.socialaccount.providers.openid_connect import views as oidc
+from allauth.usersessions.adapter import get_adapter
+from allauth.usersessions.models import UserSession
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_safe
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import signed_in
 from accounts.second_factors import has_second_factor
@@ -16,3 +21,26 @@ def second_factor_needed(request: HttpRequest) -> HttpResponse:
     if has_second_factor(signed_in(request)):
         return redirect("mfa_index")
     return render(request, "accounts/second_factor_needed.html")
+
+
+@login_required
+@require_POST
+def session_end(request: HttpRequest, session_id: int) -> HttpResponse:
+    """Sign out one other session of the person's own."""
+    session = UserSession.objects.filter(pk=session_id, user=signed_in(request)).first()
+    if session is None or session.is_current():
+        raise Http404
+    get_adapter().end_sessions([session])
+    messages.success(request, _("That session is signed out."))
+    return redirect("usersessions_list")
+
+
+def provider_login(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Send somebody to the provider by a page instead of a redirect.
+
+    The pages' policy lets a form lead to this site only, and browsers hold that against redirects.
+    """
+    response: HttpResponse = oidc.login(request, provider_id)
+    if request.method != "POST" or response.status_code != 302:
+        return response
+    return render(request, "socialaccount/leaving.html", {"target": response.headers["Location"]})

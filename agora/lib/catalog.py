@@ -39,6 +39,21 @@ CATALOG: dict[str, Kind] = {
     "bad_credentials": Kind(
         401, _("Wrong e-mail address or password"), _("Check both and try again.")
     ),
+    "second_factor_required": Kind(
+        401,
+        _("Second factor needed"),
+        _("Send the code of your authenticator app, or a recovery code, as code."),
+    ),
+    "bad_second_factor": Kind(
+        401,
+        _("Wrong code"),
+        _("Send a current code of your authenticator app, or an unused recovery code."),
+    ),
+    "second_factor_missing": Kind(
+        403,
+        _("Second factor missing"),
+        _("Officers need a second factor: set one up on the account page."),
+    ),
     "email_unverified": Kind(
         403, _("E-mail address not confirmed"), _("Open the link in the e-mail we sent you first.")
     ),
@@ -78,9 +93,16 @@ CATALOG: dict[str, Kind] = {
         _("Request in progress"),
         _("A request with this key is running. Send the same again in a moment."),
     ),
+    # --- decisions by two people
+    "decision_refused": Kind(
+        409, _("Not possible now"), _("Read the proposal again; reason says why.")
+    ),
     # --- onboarding, orders
     "already_onboarded": Kind(
         409, _("Already onboarded"), _("This account has finished onboarding.")
+    ),
+    "verification_refused": Kind(
+        409, _("Not possible now"), _("Read where the verification stands; reason says why.")
     ),
     "not_approved": Kind(403, _("Not approved"), _("Finish onboarding first.")),
     "no_wallet": Kind(409, _("No wallet"), _("Link a wallet address first.")),
@@ -96,9 +118,6 @@ CATALOG: dict[str, Kind] = {
     ),
     "quantity_invalid": Kind(
         422, _("Not a quantity"), _("Give the quantity as a decimal number in a string.")
-    ),
-    "verification_refused": Kind(
-        409, _("Not possible now"), _("Read where the verification stands; reason says why.")
     ),
     "below_minimum_value": Kind(422, _("Order value too small"), _("Order a larger quantity.")),
     "quote_expired": Kind(409, _("Quote expired"), _("Fetch a fresh quote and confirm its price.")),

@@ -7,6 +7,7 @@ import "./dialogs.js";
 import "./live.js";
 import "./localtime.js";
 import "./menus.js";
+import "./passkeys.js";
 import "./tabs.js";
 
 document.documentElement.classList.add("js");
