@@ -18,7 +18,9 @@ DATA = Path(tempfile.mkdtemp(prefix="agora-tests-"))
 
 # Nothing of the surrounding environment may lead a test to a real service.
 for name in [
-    n for n in os.environ if n.startswith(("ALPACA_", "FIREBLOCKS_", "BINANCE_", "CHAIN_"))
+    n
+    for n in os.environ
+    if n.startswith(("ALPACA_", "FIREBLOCKS_", "BINANCE_", "CHAIN_", "DOCUMENTS_", "CLAMD_"))
 ]:
     del os.environ[name]
 

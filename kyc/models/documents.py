@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from agora.lib import crypto
 from kyc.models.applications import Application
 
 MOST_PAGES = 10
@@ -90,6 +91,11 @@ class Document(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.uploaded_at:%Y-%m-%d %H:%M}"
 
+    @property
+    def note_place(self) -> crypto.Place:
+        """Where the ciphertext of the note opens."""
+        return {"table": "kyc_document", "column": "note", "row": self.pk}
+
 
 class DocumentPage(models.Model):
     """One page as an image; its bytes lie encrypted in the document storage under `storage_key`."""
@@ -121,6 +127,12 @@ class DocumentPage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.document_id}/{self.number}"
+
+    @property
+    def place(self) -> crypto.Place:
+        """Where its ciphertext opens: as this page of this document and nowhere else."""
+        row = f"{self.document_id}/{self.number}"
+        return {"table": "kyc_documentpage", "column": "image", "row": row}
 
 
 class DocumentView(models.Model):
