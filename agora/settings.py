@@ -259,9 +259,9 @@ DOCUMENTS_S3_KEY_ID = env.str("DOCUMENTS_S3_KEY_ID", default="")
 DOCUMENTS_S3_SECRET = env.str("DOCUMENTS_S3_SECRET", default="")
 DOCUMENTS_S3_SSE = one_of("DOCUMENTS_S3_SSE", allowed={"", "AES256", "aws:kms"}, default="AES256")
 CLAMD_ADDRESS = env.str("CLAMD_ADDRESS", default="")
-if CLAMD_ADDRESS and not CLAMD_ADDRESS.startswith("/"):
-    if not CLAMD_ADDRESS.rpartition(":")[0] or not CLAMD_ADDRESS.rpartition(":")[2].isdecimal():
-        raise ImproperlyConfigured("CLAMD_ADDRESS is neither host:port nor the path of a socket.")
+_host, _colon, _port = CLAMD_ADDRESS.rpartition(":")
+if CLAMD_ADDRESS and not CLAMD_ADDRESS.startswith("/") and not (_host and _port.isdecimal()):
+    raise ImproperlyConfigured("CLAMD_ADDRESS is neither host:port nor the path of a socket.")
 
 # --- Vendors --------------------------------------------------------------------------------
 ALPACA_BASE_URL = address("ALPACA_BASE_URL", default="https://paper-api.alpaca.markets")
