@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from accounts import api as accounts_api
 from agora.lib import problems
 from agora.lib.openapi import OnceGenerator
+from compliance import api as compliance_api
 from kyc import api as kyc_api
 from tokens import api as tokens_api
 from trading import api as trading_api
@@ -40,3 +41,22 @@ urlpatterns = [
     path("problems/<slug:code>", problems.explain, name="api_problem"),
     re_path(r"^(?P<path>.*)$", problems.unknown_path, name="api_unknown"),
 ]
+    path("admin/proposals", compliance_api.Proposals.as_view(), name="proposals"),
+    path(
+        "admin/proposals/<uuid:proposal_id>", compliance_api.ProposalById.as_view(), name="proposal"
+    ),
+    path(
+        "admin/proposals/<uuid:proposal_id>/approve",
+        compliance_api.ApproveProposal.as_view(),
+        name="proposal_approve",
+    ),
+    path(
+        "admin/proposals/<uuid:proposal_id>/refuse",
+        compliance_api.RefuseProposal.as_view(),
+        name="proposal_refuse",
+    ),
+    path(
+        "admin/proposals/<uuid:proposal_id>/withdraw",
+        compliance_api.WithdrawProposal.as_view(),
+        name="proposal_withdraw",
+    ),

@@ -1,0 +1,35 @@
+"""API of officers: the token's scope `admin`, and the permission that its owner's role gives."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from accounts.authentication import BearerAuthentication, HasScope
+from accounts.models import User
+from agora.lib import rest
+from agora.lib.problems import Problem
+
+
+class HasPermission(BasePermission):
+    """The token's owner has the permission that the view names for this method."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        user = request.user
+        if not isinstance(user, User):
+            return False
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        needed = view.permissions.get(method)
+        if needed is None or (user.is_staff and user.has_perm(needed)):
+            return True  # no permission is named for a method that there is not: 405 follows
+        raise Problem("forbidden")
+
+
+class OfficerEndpoint(rest.Endpoint):
+    """Base of officers' endpoints; `permissions` names the permission of each method."""
+
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (HasScope, HasPermission)
+    scopes: ClassVar = {"GET": "admin", "POST": "admin"}
+    permissions: ClassVar[Mapping[str, str]] = {}
