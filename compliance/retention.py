@@ -29,13 +29,14 @@ SHORTEST, LONGEST = 1, 36_500
 class Kind:
     """One kind of record: its model, the moment from which its days count, and which rows of it.
 
-    `least_days` is what other parts of Agora rely on; a rule cannot go below.
+    Without a model, another part of Agora reads the rule and removes by it. `least_days` is what
+    other parts rely on; a rule cannot go below.
     """
 
     name: str
     title: Text
-    model: str
-    since: Any
+    model: str = ""
+    since: Any = None
     which: models.Q = field(default_factory=models.Q)
     least_days: int = SHORTEST
 
@@ -55,6 +56,8 @@ KINDS: dict[str, Kind] = {
             model="accounts.ApiToken",
             # LEAST ignores NULL: whichever came first, of those that came.
             since=Least("expires_at", "revoked_at"),
+            # Their uses go with them, which may have to be kept for longer.
+            which=models.Q(uses=None),
         ),
         Kind(
             name="idempotency_key",
@@ -63,6 +66,8 @@ KINDS: dict[str, Kind] = {
             since=models.F("created_at"),
             least_days=3,
         ),
+        # Removed by compliance.personal_data, from the end of the relationship.
+        Kind(name="identity", title=_("Who a person is, from the end of the relationship")),
         Kind(
             name="notice",
             title=_("Notices that were read, from their reading"),
@@ -77,6 +82,24 @@ KINDS: dict[str, Kind] = {
             title=_("Sessions, from their expiry"),
             model="sessions.Session",
             since=models.F("expire_date"),
+        ),
+        Kind(
+            name="session_device",
+            title=_("Devices of sessions, from when they were last seen"),
+            model="usersessions.UserSession",
+            since=models.F("last_seen_at"),
+        ),
+        Kind(
+            name="token_use",
+            title=_("Uses of API tokens, from each use"),
+            model="accounts.TokenUse",
+            since=models.F("minute"),
+        ),
+        Kind(
+            name="wallet_nonce",
+            title=_("Nonces and messages of wallet proofs, from their expiry"),
+            model="accounts.WalletProof",
+            since=models.F("expires_at"),
         ),
     )
 }
@@ -98,7 +121,8 @@ def run(*, now: datetime, dry_run: bool = False, kind: str | None = None) -> lis
     Each portion is a transaction of its own with its row in the trail, so an interrupted run has
     removed what it says; the next one goes on. Rows that somebody holds are left for then, too.
     """
-    rules = RetentionRule.objects.filter(kind__in=[kind] if kind else list(KINDS))
+    swept = [known.name for known in KINDS.values() if known.model and kind in (None, known.name)]
+    rules = RetentionRule.objects.filter(kind__in=swept)
     return [_of_rule(rule, now=now, dry_run=dry_run) for rule in rules]
 
 

@@ -22,6 +22,7 @@ DAYS = {
     "idempotency_key": 3,
     "notice": 730,
     "session": 1,
+    "session_device": 90,
     "token_use": 365,
     "wallet_nonce": 90,
 }

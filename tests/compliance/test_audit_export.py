@@ -327,7 +327,7 @@ def test_a_row_hidden_among_those_left_out_changes_the_manifest(
     link = f"{hidden['position']} {hidden['row_hash']}\n".encode()
     changed = {
         "rows.jsonl": b"".join([*lines[:2], *lines[3:]]),
-        "links.txt": b"".join(sorted([*links, link], key=lambda line: int(line.split()[0]))),
+        "links.txt": b"".join(sorted([*links, link], key=lambda line: int(bytes(line).split()[0]))),
     }
 
     code, output = verified(repacked(path, changed, own_manifest=True))
