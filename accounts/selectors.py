@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from accounts.models import AddressEntry, Notice, User, Wallet
+from accounts.models import AddressEntry, Notice, User, Wallet, WalletChange, WalletProof
 
 # Nobody counts further; and counting further would cost a page the more the less is read.
 COUNTED_UNREAD = 100
@@ -13,6 +13,16 @@ COUNTED_UNREAD = 100
 def wallet_of(user: User) -> Wallet | None:
     """The wallet that the user's tokens go to, or None before onboarding."""
     return Wallet.objects.filter(user=user).first()
+
+
+def pending_change(user: User) -> WalletChange | None:
+    """The change of the user's wallet that waits for its cool-down, if any."""
+    return WalletChange.objects.filter(user=user, state=WalletChange.State.PENDING).first()
+
+
+def proof_for(*, user: User, proof_id: UUID) -> WalletProof:
+    """A message that the user was asked to sign; raises WalletProof.DoesNotExist for another's."""
+    return WalletProof.objects.get(pk=proof_id, user=user)
 
 
 def addresses_of(

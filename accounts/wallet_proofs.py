@@ -57,7 +57,7 @@ def start_proof(*, user: User, purpose: str, address: str, now: datetime) -> Wal
             nonce=message.nonce,
             message=message.text(),
             created_at=now,
-            expires_at=message.expiration_time,
+            expires_at=message.issued_at + LIFETIME,
         )
         _record(proof, action="wallet.nonce_issued", now=now)
     return proof

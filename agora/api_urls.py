@@ -22,7 +22,9 @@ version_1: list[URLPattern | URLResolver] = [
     path("users/onboard", kyc_api.Onboard.as_view(), name="onboard"),
     path("users/<uuid:user_id>/balance", tokens_api.BalanceOfUser.as_view(), name="balance"),
     path(
-        "users/<uuid:user_id>/verification", kyc_api.Verification.as_view(), name="verification"
+        "users/<uuid:user_id>/wallet/proofs",
+        tokens_api.WalletProofs.as_view(),
+        name="wallet_proofs",
     ),
     path("quotes/<str:symbol>", trading_api.QuoteOf.as_view(), name="quote"),
     path("orders", trading_api.Orders.as_view(), name="orders"),

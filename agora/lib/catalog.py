@@ -72,6 +72,33 @@ CATALOG: dict[str, Kind] = {
     "too_many_addresses": Kind(
         409, _("Address book full"), _("Delete an address that you no longer need first.")
     ),
+    # --- proof and change of a wallet
+    "other_wallet": Kind(
+        409, _("Not the wallet's address"), _("Ask with purpose `change` to use another wallet.")
+    ),
+    "same_wallet": Kind(409, _("The wallet already"), _("Ask with purpose `verify` to prove it.")),
+    "change_pending": Kind(
+        409, _("A change is pending"), _("Cancel the pending change of the wallet first.")
+    ),
+    "change_ended": Kind(
+        409, _("The change has ended"), _("It took effect or was cancelled before.")
+    ),
+    "wallet_taken": Kind(
+        409, _("Address linked elsewhere"), _("One wallet belongs to one account: use another.")
+    ),
+    "too_many_proofs": Kind(
+        429, _("Too many messages"), _("Wait ten minutes before you ask for another message.")
+    ),
+    "proof_used": Kind(409, _("Message used"), _("Ask for a new message and sign that.")),
+    "proof_expired": Kind(409, _("Message expired"), _("Ask for a new message and sign that.")),
+    "message_refused": Kind(
+        409, _("Message no longer valid"), _("Ask for a new message and sign that.")
+    ),
+    "signature_refused": Kind(
+        422,
+        _("Signature refused"),
+        _("Sign the message as given, with the key of its address; ask for a new message first."),
+    ),
     # --- idempotency
     "idempotency_key_missing": Kind(
         400,

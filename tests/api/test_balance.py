@@ -7,7 +7,7 @@ import pytest
 
 from agora.lib.outcome import Temporary
 from tests.api.conftest import Answer, Api, assert_problem
-from tokens import api as tokens_api
+from tokens.api import balance as tokens_api
 from tokens.selectors import Balance
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from functools import cache
 
 from django.conf import settings
 from eth_abi.abi import encode
-from web3 import Web3
+from hexbytes import HexBytes
 
 from tokens import chain as evm
 
@@ -47,7 +47,7 @@ def deploy(name: str, *, owner: str | None = None) -> str:
     argument = encode(["address"], [owner]).hex() if owner else ""
     sender = web3.eth.accounts[0]
     tx_hash = web3.eth.send_transaction(
-        {"from": sender, "data": Web3.to_bytes(hexstr=_compiled()[name] + argument)}
+        {"from": sender, "data": HexBytes(_compiled()[name] + argument)}
     )
     receipt = web3.eth.wait_for_transaction_receipt(tx_hash, timeout=10, poll_latency=0.05)
     return str(receipt["contractAddress"])
