@@ -26,7 +26,7 @@ from django.core.exceptions import ImproperlyConfigured
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 # Header of what is sealed under a person's key; no master key may have this id.
-_PERSONAL = "person"
+PERSONAL = "person"
 
 
 class Undecryptable(Exception):
@@ -83,7 +83,7 @@ def _ring(spec: str) -> dict[str, AESGCM]:
             raise ImproperlyConfigured("FIELD_KEYS must be id:base64,id:base64 …") from error
         if not key_id or len(key) != _KEY_BYTES:
             raise ImproperlyConfigured("Each of FIELD_KEYS needs an id and 32 bytes in base64.")
-        if key_id == _PERSONAL or key_id in ring:
+        if key_id == PERSONAL or key_id in ring:
             raise ImproperlyConfigured(f"FIELD_KEYS: the id {key_id!r} is reserved or given twice.")
         ring[key_id] = AESGCM(key)
     return ring
@@ -95,12 +95,12 @@ def _associated(*, table: str, column: str, row: object) -> bytes:
 
 def _sealing_key(key: DataKey | None) -> tuple[str, AESGCM]:
     if key is not None:
-        return _PERSONAL, AESGCM(key.secret)
+        return PERSONAL, AESGCM(key.secret)
     return next(iter(_ring(settings.FIELD_KEYS).items()))
 
 
 def _opening_key(key_id: str, key: DataKey | None) -> AESGCM:
-    if key_id == _PERSONAL:
+    if key_id == PERSONAL:
         if key is None:
             raise Undecryptable("This is sealed under a person's key, which was not given.")
         return AESGCM(key.secret)
@@ -161,7 +161,7 @@ def key_id_of(sealed: bytes) -> str:
 
 def is_personal(sealed: bytes) -> bool:
     """Whether a ciphertext is sealed under a person's key."""
-    return key_id_of(sealed) == _PERSONAL
+    return key_id_of(sealed) == PERSONAL
 
 
 def master_key_ids() -> list[str]:
