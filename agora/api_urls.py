@@ -21,28 +21,27 @@ version_1: list[URLPattern | URLResolver] = [
     path("notices/<uuid:notice_id>/read", accounts_api.NoticeRead.as_view(), name="notice_read"),
     path("users/onboard", kyc_api.Onboard.as_view(), name="onboard"),
     path("users/<uuid:user_id>/balance", tokens_api.BalanceOfUser.as_view(), name="balance"),
+    path("users/<uuid:user_id>/wallet", tokens_api.WalletOfUser.as_view(), name="wallet"),
     path(
         "users/<uuid:user_id>/wallet/proofs",
         tokens_api.WalletProofs.as_view(),
         name="wallet_proofs",
     ),
+    path(
+        "users/<uuid:user_id>/wallet/proofs/<uuid:proof_id>",
+        tokens_api.WalletProofById.as_view(),
+        name="wallet_proof",
+    ),
+    path(
+        "users/<uuid:user_id>/wallet/changes/<uuid:change_id>",
+        tokens_api.WalletChangeById.as_view(),
+        name="wallet_change",
+    ),
+    path("users/<uuid:user_id>/verification", kyc_api.Verification.as_view(), name="verification"),
     path("quotes/<str:symbol>", trading_api.QuoteOf.as_view(), name="quote"),
     path("orders", trading_api.Orders.as_view(), name="orders"),
     path("orders/<uuid:order_id>", trading_api.OrderById.as_view(), name="order"),
     path("copy/", include("copytrade.api_urls")),
-]
-
-urlpatterns = [
-    path("v1/", include((version_1, "api"))),
-    path(
-        "schema/",
-        SpectacularAPIView.as_view(generator_class=OnceGenerator),
-        name="api_schema",
-    ),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema"), name="api_docs"),
-    path("problems/<slug:code>", problems.explain, name="api_problem"),
-    re_path(r"^(?P<path>.*)$", problems.unknown_path, name="api_unknown"),
-]
     path("admin/proposals", compliance_api.Proposals.as_view(), name="proposals"),
     path(
         "admin/proposals/<uuid:proposal_id>", compliance_api.ProposalById.as_view(), name="proposal"
@@ -62,3 +61,16 @@ urlpatterns = [
         compliance_api.WithdrawProposal.as_view(),
         name="proposal_withdraw",
     ),
+]
+
+urlpatterns = [
+    path("v1/", include((version_1, "api"))),
+    path(
+        "schema/",
+        SpectacularAPIView.as_view(generator_class=OnceGenerator),
+        name="api_schema",
+    ),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema"), name="api_docs"),
+    path("problems/<slug:code>", problems.explain, name="api_problem"),
+    re_path(r"^(?P<path>.*)$", problems.unknown_path, name="api_unknown"),
+]
