@@ -8,7 +8,7 @@ class ComplianceConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from compliance import four_eyes, retention_decisions
+        from compliance import decisions, four_eyes, retention_decisions
 
-        for kind in retention_decisions.KINDS:
+        for kind in (*decisions.KINDS, *retention_decisions.KINDS):
             four_eyes.register(kind)

@@ -1,16 +1,19 @@
-"""Celery's way in to the audit trail, to what expires, and to reserve reports."""
+"""Celery's way in to the audit trail, to what expires, and to reserve snapshots."""
 
 import uuid
 
+import structlog
 from celery import shared_task
 from django.utils import timezone
 
 from agora.lib import work
-from compliance import audit, four_eyes, reserves, retention
+from compliance import audit, four_eyes, retention
 from compliance.models import ReserveSnapshot
+from compliance.reserves import snapshots
 from compliance.trail import anchors, configuration
 
-BUILD_TASK = reserves.BUILD_TASK
+BUILD_TASK = snapshots.BUILD_TASK
+log = structlog.get_logger(__name__)
 
 
 @shared_task(name="compliance.tasks.seal_audit", expires=10)
@@ -48,16 +51,22 @@ def note_settings() -> None:
 
 
 @shared_task(name=BUILD_TASK)
-def build_reserve_report(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
-    """Fill in a requested report."""
-    reserves.build(report_id=uuid.UUID(id), now=timezone.now())
+def build_reserve_snapshot(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
+    """Fill in a requested snapshot."""
+    snapshots.build(snapshot_id=uuid.UUID(id), now=timezone.now())
 
 
-@shared_task(name="compliance.tasks.sweep_reserve_reports", expires=30)
-def sweep_reserve_reports() -> None:
-    """Nudge every requested report that is due."""
-    for pk in work.due_ids(ReserveReport, limit=50):
+@shared_task(name="compliance.tasks.sweep_reserve_snapshots", expires=30)
+def sweep_reserve_snapshots() -> None:
+    """Nudge every requested snapshot that is due."""
+    for pk in work.due_ids(ReserveSnapshot, limit=50):
         work.nudge(BUILD_TASK, pk=pk)
+
+
+@shared_task(name="compliance.tasks.request_daily_snapshot", expires=3600)
+def request_daily_snapshot() -> None:
+    """Ask for the day's snapshot; harmless when it is asked for already."""
+    snapshots.request_daily(now=timezone.now())
 
 
 @shared_task(name="compliance.tasks.expire_proposals", expires=300)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fireblocks.client import Fireblocks
 
 COMPLETED = "COMPLETED"
+_LONGEST_PAGE = 500  # of transactions, by the vendor
 FAILED = frozenset({"CANCELLED", "REJECTED", "BLOCKED", "FAILED", "TIMEOUT"})
 
 
@@ -59,11 +60,27 @@ class RawSignature:
 
 @dataclass(frozen=True)
 class VaultBalance:
-    """Balance of one asset in one vault account, with the block it was read at where known."""
+    """Balance of one asset in one vault account, and the custodian's answer (None: no such asset).
+
+    The answer names the block that the balance was read at where the asset is on a chain.
+    """
 
     total: Decimal
     available: Decimal
-    block_height: str
+    raw: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class VaultTransfer:
+    """A transfer as the custodian lists it; `created_at` in milliseconds since 1970, UTC."""
+
+    id: str
+    external_tx_id: str
+    status: str
+    quantity: Decimal
+    source: str
+    destination: str
+    created_at: int
 
 
 def preload() -> None:
@@ -263,12 +280,46 @@ def balance(*, vault: str, asset: str) -> VaultBalance:
         )
     except Rejected as error:
         if error.code == "404":
-            return VaultBalance(total=Decimal(0), available=Decimal(0), block_height="")
+            return VaultBalance(total=Decimal(0), available=Decimal(0), raw=None)
         raise
     return VaultBalance(
         total=decimal_of(data.total or "0"),
         available=decimal_of(data.available or "0"),
-        block_height=str(data.block_height or ""),
+        raw=data.to_dict(),
+    )
+
+
+def newest_transfers(
+    *, asset: str, source: str = "", destination: str = "", before: int | None = None
+) -> list[VaultTransfer]:
+    """A page of an asset's transactions out of or into a vault account, newest first.
+
+    `before` is `created_at` of the last one of the page before. Raises Temporary or Rejected.
+    """
+    found = _answer(
+        _client().transactions.get_transactions,
+        effect=False,
+        assets=asset,
+        source_id=source or None,
+        dest_id=destination or None,
+        before=None if before is None else str(before),
+        after="1",  # else the vendor leaves out what is older than 90 days
+        order_by="createdAt",
+        sort="DESC",
+        limit=_LONGEST_PAGE,
+    )
+    return [_transfer_of(data) for data in found or []]
+
+
+def _transfer_of(data: Any) -> VaultTransfer:
+    return VaultTransfer(
+        id=str(data.id),
+        external_tx_id=str(data.external_tx_id or ""),
+        status=str(data.status),
+        quantity=decimal_of((data.amount_info and data.amount_info.amount) or "0"),
+        source=str((data.source and data.source.id) or ""),
+        destination=str((data.destination and data.destination.id) or ""),
+        created_at=int(data.created_at or 0),
     )
 
 

@@ -26,6 +26,7 @@ from agora.lib.outcome import Rejected, Temporary, Unknown, retry_after_seconds
 
 T = TypeVar("T")
 _DUPLICATE, _NOT_FOUND = "40010001", "40410000"
+_LONGEST_PAGE = 500  # of orders, by the vendor
 _local = threading.local()
 
 
@@ -39,6 +40,14 @@ class BrokerOrder:
     filled_quantity: Decimal
     filled_avg_price: Decimal | None
     raw: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Position:
+    """Shares of one symbol that the broker holds for us, and its answer (None: no position)."""
+
+    quantity: Decimal
+    raw: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -250,19 +259,35 @@ def latest_price(*, symbol: str) -> MarketPrice:
     return _read(lambda: _checked(read))
 
 
-def position(*, symbol: str) -> Decimal:
+def position(*, symbol: str) -> Position:
     """Shares that the broker holds for us; 0 without a position. Raises Temporary."""
 
-    def read() -> Decimal:
+    def read() -> Position:
         raw: Any = _trading().get(f"/positions/{symbol}")
-        return decimal_of(raw["qty"])
+        return Position(decimal_of(raw["qty"]), raw)
 
     try:
         return _read(lambda: _checked(read))
     except Rejected as error:
         if error.code == _NOT_FOUND:
-            return Decimal(0)
+            return Position(Decimal(0), None)
         raise
+
+
+def newest_orders(*, symbol: str, before: str = "") -> list[BrokerOrder]:
+    """A page of the account's orders of any status, newest first; raises Temporary or Rejected.
+
+    `before` is `submitted_at` of the last one of the page before, as the broker wrote it.
+    """
+    asked = {"status": "all", "symbols": symbol, "limit": _LONGEST_PAGE, "direction": "desc"}
+    if before:
+        asked["until"] = before
+
+    def read() -> list[BrokerOrder]:
+        raw: Any = _trading().get("/orders", asked)
+        return [_order_of(each) for each in raw]
+
+    return _read(lambda: _checked(read))
 
 
 def account_status() -> str:

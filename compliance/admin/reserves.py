@@ -1,99 +1,286 @@
-"""Proof of reserve in the admin: read-only; a report is asked for by a button."""
+"""Proof of reserve in the admin: read-only; asking for one, signing and exporting are actions."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
-from agora.lib.admin import ReadOnlyAdmin, decimal_column, trail_link
-from compliance import audit, reserves
-from compliance.models import ReserveReport
+from accounts.models import User
+from agora.lib.admin import (
+    ReadOnlyAdmin,
+    ReasonForm,
+    answer_dialog,
+    decimal_column,
+    leave_dialog,
+    trail_link,
+)
+from agora.lib.money import plain
+from agora.lib.pages import attachment
+from compliance import audit
+from compliance.four_eyes import Refused
+from compliance.models import ReserveRow, ReserveSignature, ReserveSnapshot
+from compliance.reserves import exports, sign_off, snapshots
+
+_MOST_ROWS = 200  # on a page; exports have all
+_COLUMNS = (
+    _("order"), _("state"), _("our order"), _("broker"), _("our record"), _("custodian"),
+    _("our mint"), _("chain"),
+)  # fmt: skip
 
 
-@admin.register(ReserveReport)
-class ReserveReportAdmin(ReadOnlyAdmin):
-    """Shares by source: minted, custody, vault, broker, in flight, and their difference."""
+@admin.register(ReserveSnapshot)
+class ReserveSnapshotAdmin(ReadOnlyAdmin):
+    """Shares by source at one block, what is in flight, and what nothing explains."""
 
     list_display = [
-        "requested_at", "status", "minted", "custody", "vault", "broker", "in_flight", "gap", "block_number",
+        "requested_at", "status", "outcome", "minted", "broker", "vault", "in_flight", "gap",
+        "block_number", "signed",
     ]  # fmt: skip
     list_filter = ["state", "requested_at"]
-    fields = [
-        "symbol", "state", "requested_by", "requested_at", "built_at", "block_number", "block_hash",
-        "minted", "minted_records", "custody", "vault", "broker", "in_flight", "in_flight_orders",
-        "gap", "last_error", "trail",
+    list_select_related = ["signature"]
+    fieldsets = [
+        (None, {"fields": ["id", "symbol", "status", "outcome", "totals"]}),
+        (_("Differences that time does not explain"), {"fields": ["breaks_table"]}),
+        (_("In flight"), {"fields": ["flight_table"]}),
+        (_("Block"), {"fields": ["block_number", "block_hash", "block_time", "finality", "contract"]}),
+        (_("Sign-off"), {"fields": ["signed", "content_hash", "tree_root", "statement", "files"]}),
+        (_("Sources"), {"fields": ["sources_table"]}),
+        (_("Work"), {"fields": ["requested_by", "requested_at", "built_at", "last_error", "trail"]}),
     ]  # fmt: skip
-    readonly_fields = fields
-    actions_list = ["build_report"]
-
-    def has_build_report_permission(self, request: HttpRequest) -> bool:
-        """Who may only look at reports may not ask for one."""
-        return request.user.has_perm("compliance.add_reservereport")
+    readonly_fields = [
+        "status", "outcome", "totals", "breaks_table", "flight_table", "signed", "statement", "files",
+        "sources_table", "trail",
+    ]  # fmt: skip
+    actions_list = ["build_snapshot"]
+    actions_detail = ["propose_sign_off"]
 
     gap = decimal_column("difference", _("difference"))
-    trail = trail_link("reserve_report")
+    trail = trail_link(snapshots.OBJECT)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReserveSnapshot]:
+        rows: QuerySet[ReserveSnapshot] = super().get_queryset(request)
+        return rows.select_related("signature")
+
+    def get_urls(self) -> list[Any]:
+        files = path(
+            "<uuid:snapshot_id>/files/<str:form>/",
+            self.admin_site.admin_view(self.download),
+            name="compliance_reservesnapshot_file",
+        )
+        return [files, *super().get_urls()]
+
+    def download(self, request: HttpRequest, snapshot_id: UUID, form: str) -> HttpResponseBase:
+        """One snapshot as a file, for whoever may look at it; noted in the audit trail."""
+        if not self.has_view_permission(request):
+            raise Http404
+        try:
+            file = exports.export(
+                snapshot_id=snapshot_id,
+                form=form,
+                actor=audit.actor_of(request.user),
+                now=timezone.now(),
+            )
+        except (ReserveSnapshot.DoesNotExist, exports.UnknownForm) as error:
+            raise Http404 from error
+        return attachment(file.content, name=file.name, content_type=file.content_type)
+
+    def has_build_snapshot_permission(self, request: HttpRequest) -> bool:
+        """Who may only look at snapshots may not ask for one."""
+        return request.user.has_perm("compliance.add_reservesnapshot")
+
+    def has_propose_sign_off_permission(
+        self, request: HttpRequest, object_id: str | None = None
+    ) -> bool:
+        """Offered while it is ready and not signed, to whoever may sign."""
+        waiting = ReserveSnapshot.objects.filter(
+            pk=object_id, state=ReserveSnapshot.State.READY, signature=None
+        )
+        return request.user.has_perm(sign_off.PERMISSION) and waiting.exists()
 
     @action(
         description=_("Build proof of reserve"),
         url_path="build",
-        permissions=["build_report"],
+        permissions=["build_snapshot"],
         dialog={
             "title": _("Build proof of reserve"),
             "description": _(
-                "A worker reads the chain at one block, the broker's position and the custodian's "
-                "balance, and stores the figures. It takes a few seconds."
+                "A worker reads the chain at one final block, the broker's position and the "
+                "custodian's balance, and keeps every figure. It takes a few seconds."
             ),
             "form_class": None,
             "form_submit_text": _("Build"),
         },
     )
-    def build_report(self, request: HttpRequest, form: Form) -> HttpResponse:
-        reserves.request_report(actor=audit.actor_of(request.user), now=timezone.now())
-        messages.info(request, _("The report is being built. Reload this page in a few seconds."))
-        # The dialog is sent by htmx, which would put a plain redirect inside itself.
-        return HttpResponse(
-            headers={"HX-Redirect": reverse("admin:compliance_reservereport_changelist")}
+    def build_snapshot(self, request: HttpRequest, form: Form) -> HttpResponse:
+        snapshots.request(actor=audit.actor_of(request.user), now=timezone.now())
+        messages.info(request, _("The snapshot is being built. Reload this page in a few seconds."))
+        return leave_dialog(reverse("admin:compliance_reservesnapshot_changelist"))
+
+    @action(
+        description=_("Propose sign-off"),
+        url_path="sign-off",
+        permissions=["propose_sign_off"],
+        dialog={
+            "title": _("Propose sign-off"),
+            "description": _(
+                "You vouch that you have compared the figures with their sources and looked at every "
+                "difference. A second person then approves it, and it is published."
+            ),
+            "form_class": ReasonForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def propose_sign_off(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: sign_off.propose(
+                snapshot_id=UUID(object_id),
+                reason=form.cleaned_data["reason"],
+                maker=request.user,  # type: ignore[arg-type]
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Proposed. A second person finds it under Decisions.")),
+            back=reverse("admin:compliance_reservesnapshot_change", args=[object_id]),
         )
 
     @display(
         description=_("state"),
         ordering="state",
-        label={ReserveReport.State.REQUESTED: "info", ReserveReport.State.READY: "success"},
+        label={"REQUESTED": "info", "READY": "success", "attention": "danger"},
     )
-    def status(self, report: ReserveReport) -> tuple[str, str]:
-        return report.state, report.get_state_display()
+    def status(self, snapshot: ReserveSnapshot) -> tuple[str, str]:
+        if snapshot.attention:
+            return "attention", str(_("needs a person"))
+        return snapshot.state, snapshot.get_state_display()
+
+    @display(description=_("outcome"), label={"agrees": "success", "differs": "danger"})
+    def outcome(self, snapshot: ReserveSnapshot) -> "tuple[str, str] | str":
+        if snapshot.state != ReserveSnapshot.State.READY:
+            return "–"
+        if snapshot.agrees:
+            return "agrees", str(_("agrees"))
+        return "differs", str(_("%(n)s differences") % {"n": snapshot.breaks})
 
     @admin.display(description=_("minted (total supply)"))
-    def minted(self, report: ReserveReport) -> str:
-        return _figure(report, "total_supply")
-
-    @admin.display(description=_("minted (our records)"))
-    def minted_records(self, report: ReserveReport) -> str:
-        return _figure(report, "minted_records")
-
-    @admin.display(description=_("custody (our records)"))
-    def custody(self, report: ReserveReport) -> str:
-        return _figure(report, "custody_records")
+    def minted(self, snapshot: ReserveSnapshot) -> str:
+        return _figure(snapshot, "total_supply")
 
     @admin.display(description=_("vault (custodian)"))
-    def vault(self, report: ReserveReport) -> str:
-        return _figure(report, "vault_balance")
+    def vault(self, snapshot: ReserveSnapshot) -> str:
+        return _figure(snapshot, "vault_balance")
 
     @admin.display(description=_("broker position"))
-    def broker(self, report: ReserveReport) -> str:
-        return _figure(report, "broker_position")
+    def broker(self, snapshot: ReserveSnapshot) -> str:
+        return _figure(snapshot, "broker_position")
 
     @admin.display(description=_("in flight"))
-    def in_flight(self, report: ReserveReport) -> str:
-        return _figure(report, "in_flight")
+    def in_flight(self, snapshot: ReserveSnapshot) -> str:
+        return _figure(snapshot, "in_flight")
 
-    @admin.display(description=_("orders in flight"))
-    def in_flight_orders(self, report: ReserveReport) -> str:
-        return ", ".join(report.figures.get("in_flight_orders", [])) or "–"
+    @admin.display(description=_("signed by"))
+    def signed(self, snapshot: ReserveSnapshot) -> str:
+        signature: ReserveSignature | None = getattr(snapshot, "signature", None)
+        if signature is None:
+            return "–"
+        names = dict(
+            User.objects.filter(pk__in=[signature.maker_id, signature.checker_id]).values_list(
+                "pk", "email"
+            )
+        )
+        return " · ".join(
+            names.get(person, str(person)) for person in (signature.maker_id, signature.checker_id)
+        )
+
+    @admin.display(description=_("statement"))
+    def statement(self, snapshot: ReserveSnapshot) -> str:
+        signature: ReserveSignature | None = getattr(snapshot, "signature", None)
+        if signature is not None:
+            text = signature.statement
+        elif snapshot.state == ReserveSnapshot.State.READY:
+            text = sign_off.statement_of(snapshot)
+        else:
+            return "–"
+        return format_html('<pre class="text-xs whitespace-pre-wrap">{}</pre>', text)
+
+    @admin.display(description=_("files"))
+    def files(self, snapshot: ReserveSnapshot) -> str:
+        if snapshot.state != ReserveSnapshot.State.READY:
+            return "–"
+        links = [
+            format_html(
+                '<a class="underline" href="{}">{}</a>',
+                reverse("admin:compliance_reservesnapshot_file", args=[snapshot.pk, form]),
+                form.upper(),
+            )
+            for form in exports.FORMS
+        ]
+        return SafeString(" · ".join(links))
+
+    @admin.display(description=_("totals, shares"))
+    def totals(self, snapshot: ReserveSnapshot) -> str:
+        rows = [[label, snapshot.figures.get(name, "–")] for name, label in exports.FIGURES]
+        rows.append([_("Difference"), plain(snapshot.difference) if snapshot.difference else "0"])
+        if snapshot.state != ReserveSnapshot.State.READY:
+            return "–"
+        return _table([_("figure"), _("shares")], rows)
+
+    @admin.display(description=_("differences"))
+    def breaks_table(self, snapshot: ReserveSnapshot) -> str:
+        return _rows_table(snapshot, is_break=True)
+
+    @admin.display(description=_("orders"))
+    def flight_table(self, snapshot: ReserveSnapshot) -> str:
+        return _rows_table(snapshot, is_break=False)
+
+    @admin.display(description=_("as they answered"))
+    def sources_table(self, snapshot: ReserveSnapshot) -> str:
+        rows = [
+            [each.name, f"{each.asked_at:%H:%M:%S.%f}", f"{each.answered_at:%H:%M:%S.%f}",
+             str(each.evidence)]
+            for each in snapshot.sources.order_by("id")
+        ]  # fmt: skip
+        return _table([_("source"), _("asked, UTC"), _("answered, UTC"), _("evidence")], rows)
 
 
-def _figure(report: ReserveReport, name: str) -> str:
-    return str(report.figures.get(name, "–"))
+def _figure(snapshot: ReserveSnapshot, name: str) -> str:
+    return str(snapshot.figures.get(name, "–"))
+
+
+def _rows_table(snapshot: ReserveSnapshot, *, is_break: bool) -> str:
+    found = snapshot.rows.filter(is_break=is_break)
+    rows = [_cells(row) for row in found[:_MOST_ROWS]]
+    table = _table([_("kind"), *_COLUMNS], rows)
+    more = found.count() - len(rows)
+    if not more:
+        return table
+    return format_html("{}<p>{}</p>", table, _("%(n)s more: see an export.") % {"n": more})
+
+
+def _cells(row: ReserveRow) -> Sequence[object]:
+    quantities = (row.ordered, row.broker, row.recorded, row.custody, row.minted, row.chain)
+    return [row.get_kind_display(), _order_link(row), row.leg or "–", *map(plain, quantities)]
+
+
+def _order_link(row: ReserveRow) -> str:
+    if row.order_id is None:
+        return row.reference or "–"
+    address = reverse("admin:trading_order_change", args=[row.order_id])
+    return format_html('<a class="underline" href="{}">{}</a>', address, str(row.order_id)[:8])
+
+
+def _table(headers: Sequence[object], rows: Sequence[Sequence[object]]) -> SafeString:
+    table: dict[str, object] = {"headers": [str(each) for each in headers], "rows": rows}
+    return render_to_string("unfold/components/table.html", {"table": table})

@@ -1,8 +1,11 @@
 """Proof of reserve: what is minted, held and on its way adds up, and what does not is shown (RAT-003).
 
-Broker and chain outlive a single test, so each test compares with the figures it started from.
+Broker, custodian and chain outlive a single test, so each test compares with the figures it started
+from: what others left there shows as unknown to us.
 """
 
+from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,132 +15,161 @@ from django.conf import settings
 from django.utils import timezone
 
 from agora.sandbox.client import SandboxControl
-from compliance import reserves
-from compliance.models import AuditRow, ReserveReport
+from compliance.models import AuditRow, ReserveRow, ReserveSnapshot
+from compliance.reserves import snapshots
 from tests.conftest import Chain
 from tests.people import onboarded
 from tests.settling import place, settle
 from tokens import chain as evm
+from trading.models import Order
 from trading.states import State
 
 pytestmark = pytest.mark.django_db
+Kind = ReserveRow.Kind
 SUMS = (
     "total_supply",
+    "holders_sum",
     "minted_records",
     "custody_records",
     "vault_balance",
     "broker_position",
+    "orders_filled",
+    "matched",
     "in_flight",
+    "in_flight_in_custody",
 )
 
 
-def a_report() -> ReserveReport:
+def a_snapshot() -> ReserveSnapshot:
     now = timezone.now()
-    asked = reserves.request_report(actor="user:officer", now=now)
-    reserves.build(report_id=asked.pk, now=now)
-    return ReserveReport.objects.get(pk=asked.pk)
+    asked = snapshots.request(actor="user:officer", now=now)
+    snapshots.build(snapshot_id=asked.pk, now=now)
+    return ReserveSnapshot.objects.get(pk=asked.pk)
 
 
-def figures(report: ReserveReport) -> dict[str, Decimal]:
-    return {name: Decimal(report.figures[name]) for name in SUMS}
+def change(before: ReserveSnapshot, after: ReserveSnapshot) -> dict[str, Decimal]:
+    """What differs between the totals of two snapshots."""
+    moved = {
+        name: Decimal(after.figures[name]) - Decimal(before.figures[name])
+        for name in (*SUMS, "custody_difference")
+    }
+    return {name: by for name, by in moved.items() if by}
 
 
-def change(before: ReserveReport, after: ReserveReport) -> dict[str, Decimal]:
-    old, new = figures(before), figures(after)
-    return {name: new[name] - old[name] for name in SUMS if new[name] != old[name]}
+def kinds(snapshot: ReserveSnapshot) -> "Counter[str]":
+    return Counter(snapshot.rows.values_list("kind", flat=True))
+
+
+def row_of(snapshot: ReserveSnapshot, order: Order) -> ReserveRow:
+    return snapshot.rows.get(order_id=order.pk)
+
+
+def quantities(row: ReserveRow) -> list[str]:
+    told = (row.ordered, row.broker, row.recorded, row.custody, row.minted, row.chain)
+    return [f"{each.normalize():f}" for each in told]
 
 
 @pytest.fixture
-def before(sandbox: SandboxControl, chain: Chain) -> ReserveReport:
+def before(sandbox: SandboxControl, chain: Chain) -> ReserveSnapshot:
     """The figures before the test does anything."""
-    return a_report()
+    chain.mine(3)
+    snapshot = a_snapshot()
+    assert snapshot.state == "READY", snapshot.last_error
+    return snapshot
 
 
-def test_a_report_is_read_at_one_block_and_audited(before: ReserveReport) -> None:
-    assert before.state == ReserveReport.State.READY
+def test_a_snapshot_is_of_one_final_block_and_audited(before: ReserveSnapshot) -> None:
+    assert before.finality == "finalized"
     assert before.block_number is not None
     assert before.block_hash == evm.block_hash(before.block_number)
+    assert before.block_number < evm.block_number()
     assert before.built_at is not None
     rows = AuditRow.objects.filter(object_id=str(before.pk)).order_by("id")
-    assert [(row.action, row.actor) for row in rows] == [
-        ("reserve.requested", "user:officer"),
-        ("reserve.built", "system:reserves"),
-    ]
+    told = {row.action: row for row in rows}
+    assert told["reserve.requested"].actor == "user:officer"
+    assert told["reserve.built"].actor == "system:reserves"
+    assert told["reserve.built"].evidence["content_hash"] == before.content_hash
 
 
-def test_a_minted_order_moves_every_source_by_the_same(before: ReserveReport, chain: Chain) -> None:
-    settle(place(onboarded(), quantity="0.25"), chain=chain)
+def test_a_minted_order_moves_every_source_by_the_same(
+    before: ReserveSnapshot, chain: Chain
+) -> None:
+    order = settle(place(onboarded(), quantity="0.25"), chain=chain)
+    chain.mine(3)
 
-    after = a_report()
+    after = a_snapshot()
 
     each = Decimal("0.25")
-    assert change(before, after) == {name: each for name in SUMS if name != "in_flight"}
-    assert after.difference == before.difference
+    flight = {"in_flight", "in_flight_in_custody"}
+    assert change(before, after) == {name: each for name in SUMS if name not in flight}
+    assert not after.rows.filter(order_id=order.pk).exists()
+    assert (after.difference, after.breaks) == (before.difference, before.breaks)
 
 
 @pytest.mark.parametrize(
-    ("state", "held"),
+    ("state", "kind", "figures"),
     [
-        (State.FILLED, set()),
-        (State.CUSTODY_CONFIRMED, {"custody_records", "vault_balance"}),
-        (State.MINTING, {"custody_records", "vault_balance"}),
+        (State.FILLED, Kind.TO_CUSTODY, "0.25 0.25 0 0 0 0"),
+        (State.CUSTODY_CONFIRMED, Kind.TO_MINT, "0.25 0.25 0.25 0.25 0 0"),
+        (State.MINTING, Kind.TO_MINT, "0.25 0.25 0.25 0.25 0 0"),
     ],
 )
-def test_an_order_on_its_way_is_listed_and_makes_no_difference(
-    before: ReserveReport, chain: Chain, state: State, held: set[str]
+def test_an_order_on_its_way_is_listed_with_the_leg_it_stands_at(
+    before: ReserveSnapshot, chain: Chain, state: State, kind: Kind, figures: str
 ) -> None:
     order = settle(place(onboarded(), quantity="0.25"), chain=chain, until={state})
 
-    after = a_report()
+    after = a_snapshot()
 
-    moved = {"broker_position", "in_flight"} | held
-    assert change(before, after) == dict.fromkeys(moved, Decimal("0.25"))
-    assert after.figures["in_flight_orders"] == [str(order.pk)]
-    assert after.difference == before.difference
+    row = row_of(after, order)
+    assert (row.kind, row.leg, row.is_break) == (kind, state, False)
+    assert quantities(row) == figures.split()
+    assert Decimal(after.figures["in_flight"]) == Decimal("0.25")
+    assert (after.difference, after.breaks) == (before.difference, before.breaks)
 
 
-def test_an_order_minted_after_the_block_of_the_report_is_in_flight_there(
-    before: ReserveReport, chain: Chain
+def test_an_order_minted_after_the_block_of_the_snapshot_is_in_flight_there(
+    before: ReserveSnapshot, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    block = evm.block_number()
+    assert before.block_number is not None
+    block = snapshots.events.block_at(before.block_number)
     order = settle(place(onboarded(), quantity="0.25"), chain=chain)
+    monkeypatch.setattr(snapshots.events, "final_block", lambda: (block, "finalized"))
 
-    found = reserves._read(symbol="AAPL", block=block)
+    after = a_snapshot()
 
-    assert order.state == State.MINT_CONFIRMED
-    assert found.in_flight_orders == [str(order.pk)]
-    assert found.total_supply == before.figures["total_supply"]
+    assert row_of(after, order).kind == Kind.AFTER_BLOCK
+    assert quantities(row_of(after, order)) == ["0.25"] * 5 + ["0"]
+    assert after.figures["total_supply"] == before.figures["total_supply"]
+    assert (after.difference, after.breaks) == (before.difference, before.breaks)
 
 
-def test_a_partial_fill_at_the_broker_is_in_flight_once_it_is_read(
-    before: ReserveReport, sandbox: SandboxControl, chain: Chain
+def test_a_fill_that_we_have_not_read_yet_is_no_difference(
+    before: ReserveSnapshot, sandbox: SandboxControl, chain: Chain
 ) -> None:
     sandbox.market(fill={"partial": ["0.1"], "outcome": "never", "delay": 0.01})
     order = settle(place(onboarded(), quantity="0.25"), chain=chain, until={State.SUBMITTED})
     sandbox.wait_for(lambda books: str(order.broker_order_id) in filled_in_part(books))
-    for _ in range(100):
-        order = settle(order, chain=chain, until=set(State))
-        if order.filled_quantity:
-            break
 
-    after = a_report()
+    after = a_snapshot()
 
-    assert change(before, after) == dict.fromkeys(["broker_position", "in_flight"], Decimal("0.1"))
-    assert after.difference == before.difference
+    assert order.filled_quantity == 0
+    assert row_of(after, order).kind == Kind.FILL_NOT_READ
+    assert quantities(row_of(after, order)) == ["0", "0.1", "0", "0", "0", "0"]
+    assert (after.difference, after.breaks) == (before.difference, before.breaks)
 
 
 def filled_in_part(books: dict[str, Any]) -> set[str]:
     return {o["id"] for o in books["alpaca"]["orders"] if o["status"] == "partially_filled"}
 
 
-def test_shares_at_the_broker_that_nobody_ordered_here_show_as_the_difference(
-    before: ReserveReport, sandbox: SandboxControl
-) -> None:
+def bought_elsewhere(sandbox: SandboxControl, quantity: str) -> str:
+    """Shares that somebody bought at our broker without us; the broker's order id."""
     made = requests.post(
         f"{settings.ALPACA_BASE_URL}/v2/orders",
         json={
             "symbol": "AAPL",
-            "qty": "1.5",
+            "qty": quantity,
             "side": "buy",
             "type": "market",
             "time_in_force": "day",
@@ -148,42 +180,106 @@ def test_shares_at_the_broker_that_nobody_ordered_here_show_as_the_difference(
         },
         timeout=5,
     )
+    order = str(made.json()["id"])
     sandbox.wait_for(
         lambda books: any(
-            o["id"] == made.json()["id"] and o["status"] == "filled"
-            for o in books["alpaca"]["orders"]
+            o["id"] == order and o["status"] == "filled" for o in books["alpaca"]["orders"]
         )
     )
+    return order
 
-    after = a_report()
 
-    assert change(before, after) == {"broker_position": Decimal("1.5")}
+def test_shares_at_the_broker_that_nobody_ordered_here_are_named(
+    before: ReserveSnapshot, sandbox: SandboxControl
+) -> None:
+    stray = bought_elsewhere(sandbox, "1.5")
+
+    after = a_snapshot()
+
+    row = after.rows.get(reference=stray)
+    assert (row.kind, row.is_break, row.broker) == (Kind.UNKNOWN_AT_BROKER, True, Decimal("1.5"))
     assert after.difference is not None
     assert before.difference is not None
     assert after.difference - before.difference == Decimal("1.5")
+    assert after.breaks == before.breaks + 1
 
 
+def test_a_receipt_at_the_custodian_that_we_do_not_know_is_named(
+    before: ReserveSnapshot, sandbox: SandboxControl
+) -> None:
+    stray = sandbox.deposit(
+        vault=settings.FIREBLOCKS_CUSTODY_VAULT,
+        asset=settings.FIREBLOCKS_RECEIPT_ASSET,
+        amount="2.5",
+    )
+
+    after = a_snapshot()
+
+    row = after.rows.get(reference=stray["id"])
+    assert (row.kind, row.custody) == (Kind.UNKNOWN_IN_CUSTODY, Decimal("2.5"))
+    assert change(before, after)["custody_difference"] == Decimal("2.5")
+
+
+def test_a_mint_that_we_have_no_record_of_is_named(before: ReserveSnapshot, chain: Chain) -> None:
+    order = settle(place(onboarded(), quantity="0.25"), chain=chain)
+    chain.mine(3)
+    Order.objects.filter(pk=order.pk).update(state=State.CUSTODY_CONFIRMED, mint=None)
+    assert order.mint is not None
+    order.mint.attempts.all().delete()
+    order.mint.delete()
+
+    after = a_snapshot()
+
+    assert (row_of(after, order).kind, row_of(after, order).is_break) == ("unknown_chain", True)
+
+
+def test_a_mint_that_the_chain_does_not_have_is_named(
+    before: ReserveSnapshot, chain: Chain
+) -> None:
+    order = settle(place(onboarded(), quantity="0.25"), chain=chain)
+    chain.mine(3)
+    assert order.mint is not None
+    order.mint.broker_trade_id = "never-minted"
+    order.mint.save(update_fields=["broker_trade_id"])
+
+    after = a_snapshot()
+
+    assert row_of(after, order).kind == Kind.MISSING_ON_CHAIN
+    assert after.breaks == before.breaks + 2  # and the mint that now belongs to nobody
+
+
+def test_the_days_snapshot_is_asked_for_once(before: ReserveSnapshot) -> None:
+    now = timezone.now() + timedelta(days=1)
+    first = snapshots.request_daily(now=now)
+
+    assert first is not None
+    assert first.day == now.date()
+    assert snapshots.request_daily(now=now) is None
+
+
+@pytest.mark.fault
 @pytest.mark.parametrize(
     "route",
     ["GET /alpaca/v2/positions/AAPL", "GET /fireblocks/v1/vault/accounts/*"],
     ids=["broker", "custodian"],
 )
-def test_while_a_source_is_away_nothing_is_reported_and_it_is_tried_again(
-    before: ReserveReport, sandbox: SandboxControl, route: str
+def test_while_a_source_is_away_nothing_is_told_and_it_is_tried_again(
+    before: ReserveSnapshot, sandbox: SandboxControl, route: str
 ) -> None:
     sandbox.fault(route, "status", status=503)
 
-    report = a_report()
+    snapshot = a_snapshot()
 
-    assert (report.state, report.figures, report.difference) == ("REQUESTED", {}, None)
-    assert report.next_attempt_at is not None
-    assert not AuditRow.objects.filter(object_id=str(report.pk), action="reserve.built").exists()
+    assert (snapshot.state, snapshot.figures, snapshot.difference) == ("REQUESTED", {}, None)
+    assert snapshot.next_attempt_at is not None
+    assert not snapshot.sources.exists()
+    assert not AuditRow.objects.filter(object_id=str(snapshot.pk), action="reserve.built").exists()
 
-    ReserveReport.objects.filter(pk=report.pk).update(next_attempt_at=timezone.now())
-    reserves.build(report_id=report.pk, now=timezone.now())
-    report.refresh_from_db()
-    assert (report.state, figures(report)) == ("READY", figures(before))
+    ReserveSnapshot.objects.filter(pk=snapshot.pk).update(next_attempt_at=timezone.now())
+    snapshots.build(snapshot_id=snapshot.pk, now=timezone.now())
+    snapshot.refresh_from_db()
+    assert (snapshot.state, change(before, snapshot)) == ("READY", {})
 
 
-def test_a_report_is_built_once(before: ReserveReport) -> None:
-    assert reserves.build(report_id=before.pk, now=timezone.now()) is None
+def test_a_snapshot_is_built_once(before: ReserveSnapshot) -> None:
+    assert snapshots.build(snapshot_id=before.pk, now=timezone.now()) is None

@@ -1,0 +1,30 @@
+"""Decisions of compliance that need two people."""
+
+from collections.abc import Sequence
+
+from django.utils.translation import gettext_lazy as _
+
+from agora.lib.catalog import Text
+from compliance.four_eyes import Kind
+from compliance.models import Proposal
+from compliance.reserves import sign_off
+
+
+def _sign_off_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
+    return [
+        (_("Hash of the snapshot"), proposal.payload["content_hash"]),
+        (_("Statement"), proposal.payload["statement"]),
+    ]
+
+
+KINDS = [
+    Kind(
+        name=sign_off.SIGN_OFF,
+        title=_("Sign-off of a proof of reserve"),
+        maker_permission=sign_off.PERMISSION,
+        checker_permission=sign_off.PERMISSION,
+        check=sign_off.check,
+        effect=sign_off.sign,
+        lines=_sign_off_lines,
+    )
+]

@@ -1,0 +1,147 @@
+"""Where totals of broker or custodian do not follow from the rows: look for who they belong to.
+
+Their lists are compared with our records id by id, newest first, as far as it takes, and at most
+10,000 entries back. These rows hold only what is too much (or, negative, too little) outside.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from django.conf import settings
+
+from compliance.reserves.books import ZERO
+from compliance.reserves.readings import Pulse
+from compliance.reserves.rows import Kind, Row
+from custody import vault
+from custody.models import CustodyRecord
+from custody.vault import VaultTransfer
+from trading import broker
+from trading.broker import BrokerOrder
+from trading.models import Order
+
+_MOST_PAGES = 20
+_PAGE = 500
+
+
+def at_broker(rest: Decimal, *, symbol: str, pulse: Pulse) -> list[Row]:
+    """Rows that add up to `rest`, the shares at the broker beyond those of known orders.
+
+    The last of them is a rest without a name when the broker's list does not explain it all.
+    Raises OutsideError.
+    """
+    rows: list[Row] = []
+    seen: set[str] = set()
+    for page in _broker_pages(symbol, pulse):
+        ours = {
+            order.broker_order_id: order.filled_quantity
+            for order in Order.objects.filter(broker_order_id__in=[each.id for each in page])
+        }
+        for each in page:
+            seen.add(each.id)
+            rows.extend(_of_broker_order(each, ours.get(each.id)))
+        if rest == _sum(rows, "broker"):
+            return rows
+        if len(page) < _PAGE:
+            rows.extend(_not_at_broker(symbol, seen))
+    left = rest - _sum(rows, "broker")
+    return [*rows, Row(Kind.UNEXPLAINED_BROKER, broker=left)] if left else rows
+
+
+def _broker_pages(symbol: str, pulse: Pulse) -> Iterator[list[BrokerOrder]]:
+    before = ""
+    for _number in range(_MOST_PAGES):
+        page = broker.newest_orders(symbol=symbol, before=before)
+        pulse()
+        yield page
+        if len(page) < _PAGE:
+            return
+        before = str(page[-1].raw.get("submitted_at", ""))
+
+
+def _of_broker_order(each: BrokerOrder, known: Decimal | None) -> Iterator[Row]:
+    filled = -each.filled_quantity if each.raw.get("side") == "sell" else each.filled_quantity
+    if known is None:
+        if filled:
+            yield Row(Kind.UNKNOWN_AT_BROKER, reference=each.id, broker=filled)
+    elif filled < known:
+        yield Row(Kind.MISSING_AT_BROKER, reference=each.id, broker=filled - known)
+
+
+def _not_at_broker(symbol: str, seen: set[str]) -> Iterator[Row]:
+    """Ours that the whole list of the broker lacks."""
+    filled = Order.objects.filter(symbol=symbol, filled_quantity__gt=0)
+    for order in filled.only("broker_order_id", "filled_quantity", "state").iterator():
+        if order.broker_order_id not in seen:
+            row = Row(Kind.MISSING_AT_BROKER, order_id=order.pk, leg=order.state)
+            yield replace(row, reference=order.broker_order_id or "", broker=-order.filled_quantity)
+
+
+def in_custody(rest: Decimal, *, pulse: Pulse) -> list[Row]:
+    """Rows that add up to `rest`, the custodian's balance beyond that of known transfers.
+
+    As `at_broker`; raises OutsideError.
+    """
+    custody = settings.FIREBLOCKS_CUSTODY_VAULT
+    rows: list[Row] = []
+    seen: set[str] = set()
+    complete = True
+    for where in ({"destination": custody}, {"source": custody}):
+        ended = False
+        for page in _transfer_pages(pulse, **where):
+            rows.extend(_of_transfers(page, custody, seen))
+            ended = len(page) < _PAGE
+        complete = complete and ended
+    if complete and rest != _sum(rows, "custody"):
+        rows.extend(_not_in_custody(seen))
+    left = rest - _sum(rows, "custody")
+    return [*rows, Row(Kind.UNEXPLAINED_CUSTODY, custody=left)] if left else rows
+
+
+def _transfer_pages(
+    pulse: Pulse, *, source: str = "", destination: str = ""
+) -> Iterator[list[VaultTransfer]]:
+    before = None
+    for _number in range(_MOST_PAGES):
+        page = vault.newest_transfers(
+            asset=settings.FIREBLOCKS_RECEIPT_ASSET,
+            source=source,
+            destination=destination,
+            before=before,
+        )
+        pulse()
+        yield page
+        if len(page) < _PAGE:
+            return
+        before = page[-1].created_at
+
+
+def _of_transfers(page: Sequence[VaultTransfer], custody: str, seen: set[str]) -> Iterator[Row]:
+    done = [each for each in page if each.status == vault.COMPLETED]
+    ours = set(
+        CustodyRecord.objects.filter(custody_tx_id__in=[each.id for each in done]).values_list(
+            "custody_tx_id", flat=True
+        )
+    )
+    for each in done:
+        seen.add(each.id)
+        if each.id not in ours and each.source != each.destination:
+            sign = 1 if each.destination == custody else -1
+            yield Row(Kind.UNKNOWN_IN_CUSTODY, reference=each.id, custody=sign * each.quantity)
+
+
+def _not_in_custody(seen: set[str]) -> Iterator[Row]:
+    """Ours that the whole list of the custodian lacks."""
+    done = CustodyRecord.objects.filter(state=CustodyRecord.State.COMPLETED)
+    for record in done.only("reference", "quantity", "custody_tx_id").iterator():
+        if record.custody_tx_id not in seen:
+            yield Row(
+                Kind.MISSING_IN_CUSTODY,
+                order_id=record.reference,
+                reference=record.custody_tx_id or "",
+                custody=-record.quantity,
+            )
+
+
+def _sum(rows: list[Row], figure: str) -> Decimal:
+    return sum((getattr(row, figure) for row in rows), ZERO)

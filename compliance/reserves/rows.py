@@ -1,0 +1,150 @@
+"""What each difference between the legs of one order means: time that passes, or a break."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from uuid import UUID
+
+from compliance.models import ReserveRow
+from compliance.reserves.books import ZERO, Item
+from compliance.reserves.readings import Look, Readings
+
+Kind = ReserveRow.Kind
+# Kinds that pass by themselves, or were decided by people: what they tell of is in flight.
+EXPLAINED = frozenset(
+    {
+        Kind.FILL_NOT_READ,
+        Kind.BETWEEN_READS,
+        Kind.TO_CUSTODY,
+        Kind.CUSTODY_NOT_READ,
+        Kind.TO_MINT,
+        Kind.AFTER_BLOCK,
+        Kind.MINT_NOT_READ,
+        Kind.NOT_MINTED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One difference; six figures of the same thing in shares, as in ReserveRow."""
+
+    kind: ReserveRow.Kind
+    order_id: UUID | None = None
+    leg: str = ""
+    reference: str = ""
+    ordered: Decimal = ZERO
+    broker: Decimal = ZERO
+    recorded: Decimal = ZERO
+    custody: Decimal = ZERO
+    minted: Decimal = ZERO
+    chain: Decimal = ZERO
+
+    @property
+    def is_break(self) -> bool:
+        return self.kind not in EXPLAINED
+
+
+def of(readings: Readings, *, block: int) -> list[Row]:
+    """A row for each item of the second look, as it stood when the totals were told."""
+    look, first = readings.after, readings.before
+    at_broker, broker_moved = _as_told(
+        look.at_broker, first.at_broker, excess=look.broker_total - readings.position
+    )
+    in_custody, custody_moved = _as_told(
+        look.in_custody, first.in_custody, excess=look.custody_total - readings.vault_balance
+    )
+    moved = broker_moved | custody_moved
+    return list(_rows(look, at_broker, in_custody, moved, block))
+
+
+def _rows(
+    look: Look,
+    at_broker: Mapping[Item, Decimal],
+    in_custody: Mapping[Item, Decimal],
+    moved: set[Item],
+    block: int,
+) -> Iterator[Row]:
+    for item in look.books.items:
+        row = Row(
+            kind=Kind.UNEQUAL,
+            order_id=item.order_id,
+            leg=item.leg,
+            reference=item.broker_order_id or item.transfer_id or item.client_order_id,
+            ordered=item.ordered,
+            broker=at_broker[item],
+            recorded=item.recorded,
+            custody=in_custody[item],
+            minted=item.minted,
+            chain=item.chain,
+        )
+        if item in moved:
+            yield replace(row, kind=Kind.BETWEEN_READS)
+        elif any((row.ordered, row.broker, row.recorded, row.custody, row.minted, row.chain)):
+            yield replace(row, kind=_kind(item, row, block))
+
+
+def _as_told(
+    after: Mapping[Item, Decimal], before: Mapping[Item, Decimal], *, excess: Decimal
+) -> tuple[dict[Item, Decimal], set[Item]]:
+    """The second look's quantities less what came after the total was told, and who that was.
+
+    A total may hold any part of what moved between the two looks, but no less than the first and no
+    more than the second of each item. Quantities only grow.
+    """
+    earlier = {item.order_id: quantity for item, quantity in before.items()}
+    told, moved = dict(after), set()
+    for item, quantity in after.items():
+        came = quantity - earlier.get(item.order_id, ZERO)
+        if excess > 0 and came > 0 and item.order_id is not None:
+            later = min(came, excess)
+            told[item] -= later
+            excess -= later
+            moved.add(item)
+    return told, moved
+
+
+def _kind(item: Item, row: Row, block: int) -> ReserveRow.Kind:
+    if item.order_id is None:
+        return Kind.UNKNOWN_ON_CHAIN if _only_on_chain(item) else Kind.WITHOUT_ORDER
+    if item.chain:
+        return _kind_of_minted(item, row)
+    if item.leg == "FAILED":
+        return Kind.NOT_MINTED
+    if item.minted or item.leg == "MINT_CONFIRMED":
+        return _kind_of_not_on_chain(item, row, block)
+    return _kind_of_held(item, row)
+
+
+def _only_on_chain(item: Item) -> bool:
+    return bool(item.chain) and not item.has_mint
+
+
+def _kind_of_minted(item: Item, row: Row) -> ReserveRow.Kind:
+    if not item.has_mint:
+        return Kind.UNKNOWN_ON_CHAIN
+    alike = row.ordered == row.broker == row.recorded == row.custody == row.chain
+    return Kind.MINT_NOT_READ if alike and not item.minted else Kind.UNEQUAL
+
+
+def _kind_of_not_on_chain(item: Item, row: Row, block: int) -> ReserveRow.Kind:
+    if item.mint_block is None or item.mint_block <= block:
+        return Kind.MISSING_ON_CHAIN
+    alike = row.ordered == row.broker == row.recorded == row.custody == row.minted
+    return Kind.AFTER_BLOCK if alike else Kind.UNEQUAL
+
+
+def _kind_of_held(item: Item, row: Row) -> ReserveRow.Kind:
+    """Bought, and neither minted nor decided otherwise."""
+    if row.broker > row.ordered and not row.custody:
+        return Kind.FILL_NOT_READ
+    if not row.custody:
+        return Kind.TO_CUSTODY
+    if row.custody != row.ordered or row.broker != row.ordered:
+        return Kind.UNEQUAL
+    return Kind.TO_MINT if row.recorded else Kind.CUSTODY_NOT_READ
+
+
+def total(rows: Iterable[Row], figure: str) -> Decimal:
+    """The sum of one figure over rows."""
+    return sum((getattr(row, figure) for row in rows), ZERO)

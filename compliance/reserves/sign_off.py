@@ -1,0 +1,146 @@
+"""The sign-off of a snapshot by two people, with the report they sign (PRE-1).
+
+The statement is in English, as it is kept: a signature is on words, not on their translation.
+"""
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+
+from django.utils.translation import gettext_lazy as _
+
+from compliance import four_eyes
+from compliance.four_eyes import Person, Refused
+from compliance.models import Proposal, ReserveSignature, ReserveSnapshot
+from compliance.reserves import content, snapshots
+
+SIGN_OFF = "reserves.sign_off"
+PERMISSION = "compliance.sign_reservesnapshot"
+
+TEMPLATE = """\
+PROOF OF RESERVE: MANUAL REPORT, SIGNED OFF BY TWO PEOPLE
+
+Snapshot {id}
+Token AAPL-RAT, contract {contract}, chain {chain_id}; one token stands for one share of {symbol}.
+Block {block_number}, {block_hash}, {block_time}
+taken as final because: {finality}.
+Figures of broker and custodian were asked for when the snapshot was built, {built_at}.
+
+1. Tokens in existence at this block (chain, totalSupply)      {total_supply}
+2. Held by {holders} addresses at this block (chain, events)   {holders_sum}
+3. Shares at the broker                                        {broker_position}
+4. Receipts in the custodian's vault                           {vault_balance}
+5. Custody records completed (ours)                            {custody_records}
+6. Mint transactions confirmed (ours)                          {minted_records}
+7. Bought and not yet in line 1: {in_flight_orders} orders in flight     {in_flight}
+8. Shares without explanation (3 - 1 - 7)                      {difference}
+9. Receipts without explanation                                {custody_difference}
+10. Rows that time does not explain                            {breaks}
+
+Liabilities tree: root {tree_root}
+SHA-256 of the whole snapshot: {content_hash}
+
+{outcome}
+
+Each of the two people who sign has compared lines 1 to 6 with the sources' own answers, as kept in
+the snapshot, and has looked at each row that is listed as a difference.
+
+WHAT THIS DOES NOT PROVE
+{limits}
+"""
+AGREES = "Every token in existence at this block stands for a share that is accounted for."
+DISAGREES = "THE FIGURES DO NOT AGREE: see lines 8 to 10 and the rows of the snapshot."
+LIMITS = """\
+- It is no audit. Reports of this kind are not engagements under audit standards, and nobody outside
+  has given an opinion on it (PCAOB, investor advisory of 8 March 2023).
+- It speaks of one moment. It does not show what was held an hour before or after.
+- It does not show whether the shares are borrowed, pledged or claimed by somebody else.
+- It does not show all that the operator owes, nor whether its controls work.
+- Broker and custodian are believed: their answers are recorded, not proved by cryptography.
+- The tree of holders shows something to those who check their own balance, and only to them."""
+
+
+def statement_of(snapshot: ReserveSnapshot) -> str:
+    """The report of a snapshot that is ready, with its figures, as two people sign it."""
+    return TEMPLATE.format(
+        **snapshot.figures,
+        id=snapshot.pk,
+        symbol=snapshot.symbol,
+        contract=snapshot.contract,
+        chain_id=snapshot.chain_id,
+        block_number=snapshot.block_number,
+        block_hash=snapshot.block_hash,
+        block_time=content.moment(snapshot.block_time),
+        built_at=content.moment(snapshot.built_at),
+        finality=_FINALITY[snapshot.finality],
+        difference=f"{(snapshot.difference or Decimal(0)).normalize():f}",
+        breaks=snapshot.breaks,
+        tree_root=snapshot.tree_root or "none: the balances do not add up",
+        content_hash=snapshot.content_hash,
+        outcome=AGREES if snapshot.agrees else DISAGREES,
+        limits=LIMITS,
+    )
+
+
+_FINALITY = {
+    ReserveSnapshot.Finality.FINALIZED: "the chain tells it as finalized",
+    ReserveSnapshot.Finality.DEPTH: "it is deep enough; this chain does not tell what is final",
+}
+
+
+def propose(*, snapshot_id: uuid.UUID, reason: str, maker: Person, now: datetime) -> Proposal:
+    """Propose the sign-off of a snapshot; a second person approves it, with these words.
+
+    Raises ReserveSnapshot.DoesNotExist, PermissionDenied, or four_eyes.Refused.
+    """
+    snapshot = ReserveSnapshot.objects.get(pk=snapshot_id)
+    if snapshot.state != ReserveSnapshot.State.READY:
+        raise Refused("not_ready", _("The snapshot is not ready yet."))
+    return four_eyes.propose(
+        kind=SIGN_OFF,
+        object_type=snapshots.OBJECT,
+        object_id=snapshot.pk,
+        payload={
+            "content_hash": snapshot.content_hash,
+            "statement": statement_of(snapshot),
+        },
+        reason=reason,
+        maker=maker,
+        now=now,
+    )
+
+
+def check(proposal: Proposal) -> None:
+    """Raise Refused unless what is stored is still what the statement is about, and not signed."""
+    snapshot = ReserveSnapshot.objects.filter(
+        pk=proposal.object_id, state=ReserveSnapshot.State.READY
+    ).first()
+    if snapshot is None:
+        raise Refused("not_ready", _("The snapshot is not ready yet."))
+    if ReserveSignature.objects.filter(snapshot=snapshot).exists():
+        raise Refused("signed", _("This snapshot is signed already."))
+    if content.digest(content.stored(snapshot)) != proposal.payload["content_hash"]:
+        raise Refused(
+            "changed",
+            _("The stored snapshot does not match its hash: do not sign it, and report this."),
+        )
+
+
+def sign(proposal: Proposal, now: datetime) -> None:
+    """Store the signature; runs in the transaction of the approval."""
+    snapshot = ReserveSnapshot.objects.get(pk=proposal.object_id)
+    assert proposal.checker_id is not None  # noqa: S101  # an approved proposal has one
+    ReserveSignature.objects.create(
+        snapshot=snapshot,
+        proposal_id=proposal.pk,
+        content_hash=proposal.payload["content_hash"],
+        statement=proposal.payload["statement"],
+        maker_id=proposal.maker_id,
+        checker_id=proposal.checker_id,
+        signed_at=now,
+    )
+    evidence: dict[str, object] = {
+        "content_hash": snapshot.content_hash,
+        "maker": str(proposal.maker_id),
+    }
+    snapshots.record(snapshot, "reserve.signed", f"user:{proposal.checker_id}", evidence, now)

@@ -1,0 +1,308 @@
+"""Reserve snapshots: asked for by a person or the day's schedule, built by a worker, then kept.
+
+A snapshot is built at one final block of the chain; broker and custodian tell figures of the
+moment, so what is between two legs is listed, and every other difference is a break (docs/
+proof-of-reserve.md says what each kind means).
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from django.contrib.auth.models import Permission
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from accounts import notices
+from accounts.models import Notice, User
+from agora.lib import work
+from agora.lib.money import plain, shares_of
+from agora.lib.outcome import OutsideError, Temporary
+from agora.lib.work import Lease, LeaseLost
+from compliance import audit
+from compliance.models import ReserveRow, ReserveSnapshot, ReserveSource
+from compliance.reserves import chain_index, content, liabilities, readings, rest
+from compliance.reserves import rows as differences
+from compliance.reserves.books import ZERO
+from compliance.reserves.chain_index import Token
+from compliance.reserves.liabilities import Holder
+from compliance.reserves.readings import Readings, Source
+from compliance.reserves.rows import Kind, Row
+from tokens import chain, events
+from tokens.events import Block
+
+log = structlog.get_logger(__name__)
+BUILD_TASK = "compliance.tasks.build_reserve_snapshot"
+OBJECT = "reserve_snapshot"
+_BATCH = 2000
+
+SnapshotLease = Lease[ReserveSnapshot]
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that a snapshot rests on, before it is stored."""
+
+    token: Token
+    block: Block
+    finality: str
+    supply: int
+    holders: Sequence[Holder]
+    readings: Readings
+    rows: Sequence[Row]
+    sources: Sequence[Source]
+
+
+def request(*, actor: str, now: datetime) -> ReserveSnapshot:
+    """Ask for a snapshot; a worker builds it in a moment, because it has to ask outside."""
+    with transaction.atomic():
+        return _request(actor, now=now)
+
+
+def request_daily(*, now: datetime) -> ReserveSnapshot | None:
+    """Ask for the snapshot of this UTC day; None when it is asked for already."""
+    try:
+        with transaction.atomic():
+            return _request(audit.system("schedule"), now=now, day=now.date())
+    except IntegrityError:
+        return None
+
+
+def _request(actor: str, *, now: datetime, **more: Any) -> ReserveSnapshot:
+    snapshot = ReserveSnapshot(requested_by=actor, requested_at=now, next_attempt_at=now, **more)
+    snapshot.save(force_insert=True)
+    record(snapshot, "reserve.requested", actor, {}, now)
+    work.nudge_after_commit(BUILD_TASK, pk=snapshot.pk)
+    return snapshot
+
+
+def build(*, snapshot_id: uuid.UUID, now: datetime) -> ReserveSnapshot | None:
+    """Fill in a requested snapshot; None when it is not due or another worker has it.
+
+    Tried again while a source is away or the chain reorganises. Holds the row's lease only.
+    """
+    lease = work.claim(ReserveSnapshot, pk=snapshot_id)
+    if lease is None:
+        return None
+    try:
+        found = _find(lease)
+        _store(lease, found)
+    except OutsideError as error:
+        work.retry_later(lease, error=error.message, wait=None, now=now)
+    except LeaseLost:
+        log.warning("reserve.lease_lost", snapshot=str(snapshot_id))
+        return None
+    return lease.row
+
+
+def _find(lease: SnapshotLease) -> Found:
+    """Ask every source; raises OutsideError, also when the block is not canonical at the end."""
+    symbol, token, asked = lease.row.symbol, Token.configured(), timezone.now()
+    block, finality = events.final_block()
+    supply = events.supply(block=block.number)
+    answered = timezone.now()
+    chain_index.read_up_to(token=token, block=block.number, pulse=lease.extend)
+    holders = chain_index.holders(token=token, block=block.number)
+    listed = timezone.now()
+    told = readings.gather(symbol=symbol, token=token, block=block.number, pulse=lease.extend)
+    rows = _rows(told, supply=supply, holders=holders, block=block.number, lease=lease)
+    if chain.block_hash(block.number) != block.hash:
+        raise Temporary("The chain was reorganised while it was read.")
+    sources = [
+        Source("chain", asked, answered, {"header": block.evidence, "total_supply": str(supply)}),
+        Source("holders", answered, listed, {"holders": len(holders), "units": str(_sum(holders))}),
+        *told.sources,
+    ]
+    return Found(token, block, finality, supply, holders, told, rows, sources)
+
+
+def _rows(
+    told: Readings, *, supply: int, holders: Sequence[Holder], block: int, lease: SnapshotLease
+) -> list[Row]:
+    """Every difference, and rows for what the totals hold beyond them."""
+    rows = differences.of(told, block=block)
+    matched = told.after.books.matched
+    over = {
+        name: total - matched - differences.total(rows, name)
+        for name, total in (
+            ("broker", told.position),
+            ("custody", told.vault_balance),
+            ("chain", shares_of(supply)),
+        )
+    }
+    if over["broker"]:
+        rows += rest.at_broker(over["broker"], symbol=lease.row.symbol, pulse=lease.extend)
+    if over["custody"]:
+        rows += rest.in_custody(over["custody"], pulse=lease.extend)
+    if over["chain"]:
+        rows.append(Row(Kind.UNEXPLAINED_CHAIN, chain=over["chain"]))
+    if _sum(holders) != supply or any(holder.units < 0 for holder in holders):
+        rows.append(Row(Kind.HOLDERS, reference=f"{_sum(holders)} of {supply} units"))
+    return rows
+
+
+def _sum(holders: Sequence[Holder]) -> int:
+    return sum(holder.units for holder in holders)
+
+
+def _store(lease: SnapshotLease, found: Found) -> None:
+    """Write everything in one transaction; then the snapshot does not change any more."""
+    now, snapshot = timezone.now(), lease.row
+    lease.extend()
+    with transaction.atomic():
+        root = _tree(snapshot, found, now)
+        sources = [_source_of(snapshot, each) for each in found.sources]
+        rows = [_row_of(snapshot, number, row) for number, row in enumerate(found.rows, start=1)]
+        ReserveSource.objects.bulk_create(sources)
+        ReserveRow.objects.bulk_create(rows, batch_size=_BATCH)
+        changes = _changes(found, now)
+        if root is not None:
+            changes |= {"tree_root": root.hash, "tree_sum": Decimal(root.sum)}
+        for name, value in changes.items():
+            setattr(snapshot, name, value)
+        hash_ = content.digest(content.document(snapshot, sources, rows))
+        lease.release(again_at=None, **changes, content_hash=hash_)
+        record(snapshot, "reserve.built", audit.system("reserves"), told_of(snapshot), now)
+        if not snapshot.agrees:
+            _alert(snapshot, now)
+
+
+def _tree(snapshot: ReserveSnapshot, found: Found, now: datetime) -> liabilities.Root | None:
+    """The tree over the holders; None where balances do not add up, which is a break already."""
+    if any(row.kind == Kind.HOLDERS for row in found.rows):
+        return None
+    return liabilities.build(holders=found.holders, snapshot_id=snapshot.pk, now=now)
+
+
+def _changes(found: Found, now: datetime) -> dict[str, Any]:
+    broken = [row for row in found.rows if row.is_break]
+    return {
+        "state": ReserveSnapshot.State.READY,
+        "built_at": now,
+        "chain_id": found.token.chain_id,
+        "contract": found.token.contract,
+        "block_number": found.block.number,
+        "block_hash": found.block.hash,
+        "block_time": found.block.time,
+        "finality": found.finality,
+        "figures": _figures(found),
+        "difference": _over_chain(broken, "broker"),
+        "breaks": len(broken),
+    }
+
+
+def _figures(found: Found) -> dict[str, str]:
+    """The totals in shares, and counts, as decimal text (docs/proof-of-reserve.md)."""
+    rows, books = found.rows, found.readings.after.books
+    in_flight = [row for row in rows if not row.is_break]
+    figures = {
+        "total_supply": shares_of(found.supply),
+        "holders_sum": shares_of(_sum(found.holders)),
+        "minted_records": books.matched + differences.total(rows, "minted"),
+        "custody_records": books.matched + differences.total(rows, "recorded"),
+        "vault_balance": found.readings.vault_balance,
+        "broker_position": found.readings.position,
+        "orders_filled": books.matched + differences.total(rows, "ordered"),
+        "matched": books.matched,
+        "in_flight": _over_chain(in_flight, "broker"),
+        "in_flight_in_custody": _over_chain(in_flight, "custody"),
+        "custody_difference": _over_chain([row for row in rows if row.is_break], "custody"),
+    }
+    counts = {
+        "holders": len(found.holders),
+        "matched_orders": books.matched_orders,
+        "in_flight_orders": len(in_flight),
+    }
+    return {name: plain(value) for name, value in figures.items()} | {
+        name: str(value) for name, value in counts.items()
+    }
+
+
+def _over_chain(rows: Sequence[Row], figure: str) -> Decimal:
+    """Shares held there for which these rows have no token in the supply."""
+    return sum((getattr(row, figure) - row.chain for row in rows), ZERO)
+
+
+def _source_of(snapshot: ReserveSnapshot, source: Source) -> ReserveSource:
+    return ReserveSource(
+        snapshot=snapshot,
+        name=source.name,
+        asked_at=source.asked_at,
+        answered_at=source.answered_at,
+        evidence=content.textual(source.evidence),
+    )
+
+
+def _row_of(snapshot: ReserveSnapshot, number: int, row: Row) -> ReserveRow:
+    return ReserveRow(snapshot=snapshot, number=number, is_break=row.is_break, **asdict(row))
+
+
+def told_of(snapshot: ReserveSnapshot) -> dict[str, object]:
+    """What the audit trail keeps of a snapshot: enough to notice any later change of it."""
+    return {
+        "content_hash": snapshot.content_hash,
+        "block": snapshot.block_number,
+        "block_hash": snapshot.block_hash,
+        "difference": plain(snapshot.difference or ZERO),
+        "breaks": snapshot.breaks,
+        "tree_root": snapshot.tree_root,
+    }
+
+
+def _alert(snapshot: ReserveSnapshot, now: datetime) -> None:
+    """Log line, audit row, and a notice to everybody who may sign; a metric follows the table."""
+    difference = plain(snapshot.difference or ZERO)
+    log.error(
+        "reserve.mismatch",
+        snapshot=str(snapshot.pk),
+        difference=difference,
+        breaks=snapshot.breaks,
+    )
+    record(snapshot, "reserve.difference", audit.system("reserves"), told_of(snapshot), now)
+    notices.notify_all(
+        user_ids=_officers(),
+        kind="reserve.difference",
+        subject=gettext_noop("The proof of reserve does not agree"),
+        body=gettext_noop(
+            "A snapshot of the reserves shows %(breaks)s differences that time does not explain; "
+            "%(difference)s shares at the broker are without a token. Look at its rows."
+        ),
+        params={"breaks": snapshot.breaks, "difference": difference},
+        url=reverse("admin:compliance_reservesnapshot_change", args=[snapshot.pk]),
+        level=Notice.Level.WARNING,
+        now=now,
+    )
+
+
+def _officers() -> list[uuid.UUID]:
+    may_sign = Permission.objects.filter(
+        content_type__app_label="compliance", codename="sign_reservesnapshot"
+    )
+    theirs = Q(groups__permissions__in=may_sign) | Q(user_permissions__in=may_sign)
+    people = User.objects.filter(theirs | Q(is_superuser=True), is_active=True, is_staff=True)
+    return list(people.values_list("pk", flat=True).distinct())
+
+
+def record(
+    snapshot: ReserveSnapshot,
+    action: str,
+    actor: str,
+    evidence: dict[str, object],
+    now: datetime,
+) -> None:
+    """Write an audit row about a snapshot; call it inside the transaction of the change."""
+    audit.record(
+        actor=actor,
+        action=action,
+        object_type=OBJECT,
+        object_id=str(snapshot.pk),
+        evidence={"symbol": snapshot.symbol, **evidence},
+        now=now,
+    )

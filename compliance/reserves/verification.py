@@ -1,0 +1,117 @@
+"""Verify a snapshot: from what is stored, from the audit trail, from the chain, and by its tree.
+
+Nothing here trusts the snapshot's own columns: each is computed anew from what lies below it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from agora.lib.money import plain, shares_of
+from compliance.models import AuditRow, LiabilityTree, ReserveRow, ReserveSnapshot
+from compliance.reserves import chain_index, content, liabilities, snapshots
+from compliance.reserves.books import ZERO
+from compliance.reserves.chain_index import Token
+from compliance.reserves.rows import EXPLAINED
+from tokens import chain, events
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was verified, and every fault in words; `asked_chain` False when only the store was."""
+
+    snapshot: str
+    content_hash: str
+    asked_chain: bool
+    faults: list[str]
+
+
+def verify(*, snapshot: ReserveSnapshot, offline: bool = False) -> Verdict:
+    """Compute a ready snapshot anew and name every fault; raises OutsideError without the chain."""
+    document = content.stored(snapshot)
+    computed = content.digest(document)
+    faults = [*_of_hash(snapshot, computed), *_of_figures(snapshot)]
+    if snapshot.tree_root:
+        faults += _of_tree(snapshot)
+    if not offline:
+        faults += _of_chain(snapshot)
+    return Verdict(str(snapshot.pk), computed, not offline, faults)
+
+
+def _of_hash(snapshot: ReserveSnapshot, computed: str) -> Iterator[str]:
+    if computed != snapshot.content_hash:
+        yield f"the content hashes to {computed}, the snapshot says {snapshot.content_hash}"
+    built = AuditRow.objects.filter(
+        object_type=snapshots.OBJECT, object_id=str(snapshot.pk), action="reserve.built"
+    ).first()
+    if built is None:
+        yield "the audit trail does not know that it was built"
+    elif built.evidence.get("content_hash") != computed:
+        yield "the content is not what the audit trail says was built"
+    signature = getattr(snapshot, "signature", None)
+    if signature is not None and signature.content_hash != computed:
+        yield "the content is not what was signed"
+
+
+def _of_figures(snapshot: ReserveSnapshot) -> Iterator[str]:
+    """The totals must follow from matched orders and rows, whatever the columns say."""
+    figures = {name: Decimal(text) for name, text in snapshot.figures.items()}
+    rows = list(snapshot.rows.all())
+    for figure, column in _SUMS.items():
+        total = figures["matched"] + sum((getattr(row, column) for row in rows), ZERO)
+        if total != figures[figure]:
+            yield f"{figure} is {plain(figures[figure])}, its rows add up to {plain(total)}"
+    broken = [row for row in rows if row.is_break]
+    difference = sum((row.broker - row.chain for row in broken), ZERO)
+    if difference != snapshot.difference or len(broken) != snapshot.breaks:
+        yield f"the breaks add up to {plain(difference)} in {len(broken)} rows"
+    rest = figures["broker_position"] - figures["total_supply"] - figures["in_flight"]
+    if rest != snapshot.difference:
+        yield f"broker less supply less in flight is {plain(rest)}"
+    yield from _of_kinds(rows)
+
+
+# The outside totals and ours, and the column whose rows complete the matched orders to them.
+_SUMS = {
+    "broker_position": "broker",
+    "vault_balance": "custody",
+    "total_supply": "chain",
+    "orders_filled": "ordered",
+    "custody_records": "recorded",
+    "minted_records": "minted",
+}
+
+
+def _of_kinds(rows: list[ReserveRow]) -> Iterator[str]:
+    for row in rows:
+        if row.is_break != (ReserveRow.Kind(row.kind) not in EXPLAINED):
+            yield f"row {row.number} is of a kind that its mark does not fit"
+
+
+def _of_tree(snapshot: ReserveSnapshot) -> Iterator[str]:
+    for fault in liabilities.verify(snapshot_id=snapshot.pk):
+        yield f"tree: {fault}"
+    tree = LiabilityTree.objects.filter(pk=snapshot.pk).first()
+    if tree is None or tree.root_hex != snapshot.tree_root:
+        yield "the snapshot's root is not that of its tree"
+    elif tree.total != snapshot.tree_sum or shares_of(int(tree.total)) != _supply(snapshot):
+        yield "the tree's sum is not the supply"
+
+
+def _supply(snapshot: ReserveSnapshot) -> Decimal:
+    return Decimal(snapshot.figures["total_supply"])
+
+
+def _of_chain(snapshot: ReserveSnapshot) -> Iterator[str]:
+    """What the chain says today of that block; a snapshot of another chain cannot be verified."""
+    token = Token(snapshot.chain_id or 0, snapshot.contract)
+    block = snapshot.block_number or 0
+    if chain.block_hash(block) != snapshot.block_hash:
+        yield f"block {block} has another hash on the chain now"
+        return
+    supply = events.supply(block=block)
+    if shares_of(supply) != _supply(snapshot):
+        yield f"the chain's supply at the block is {plain(shares_of(supply))}"
+    held = chain_index.told_by_the_chain(token=token, block=block)
+    if str(len(held)) != snapshot.figures["holders"] or sum(held.values()) != supply:
+        yield f"the chain has {len(held)} holders of {sum(held.values())} units at the block"
