@@ -20,6 +20,12 @@ version_1: list[URLPattern | URLResolver] = [
     path("notices/read", accounts_api.AllNoticesRead.as_view(), name="notices_read"),
     path("notices/<uuid:notice_id>/read", accounts_api.NoticeRead.as_view(), name="notice_read"),
     path("users/onboard", kyc_api.Onboard.as_view(), name="onboard"),
+    path("users/<uuid:user_id>/documents", kyc_api.Documents.as_view(), name="documents"),
+    path(
+        "users/<uuid:user_id>/documents/<uuid:document_id>",
+        kyc_api.DocumentById.as_view(),
+        name="document",
+    ),
     path("users/<uuid:user_id>/balance", tokens_api.BalanceOfUser.as_view(), name="balance"),
     path("users/<uuid:user_id>/wallet", tokens_api.WalletOfUser.as_view(), name="wallet"),
     path(

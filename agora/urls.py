@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from agora import views
 
+handler400 = "agora.views.bad_request"
+
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("accounts.urls")),

@@ -3,13 +3,16 @@
 from typing import Any
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from kyc.cases.record import LONGEST_TEXT
-from kyc.models import Application
+from kyc.documents import DocumentRefused
+from kyc.filetypes import MEDIA_TYPES
+from kyc.models import Application, Document
 from kyc.services import OnboardingError
 
 format_html_lazy = lazy(format_html, SafeString)
@@ -84,3 +87,32 @@ class HandInForm(forms.Form):
             self.fields["answer"].required = True
         else:
             del self.fields["answer"]
+
+
+class DocumentForm(forms.Form):
+    """A document to upload: from the device's files, or straight from its camera."""
+
+    kind = forms.ChoiceField(label=_("What it is"), choices=Document.Kind.choices)
+    file = forms.FileField(
+        label=_("File"),
+        required=False,
+        allow_empty_file=True,  # kyc.documents says what is wrong with a file
+        widget=forms.FileInput(attrs={"accept": ",".join(MEDIA_TYPES)}),
+    )
+    camera = forms.FileField(
+        label=_("Or take a photo now"),
+        required=False,
+        allow_empty_file=True,
+        widget=forms.FileInput(attrs={"accept": "image/*", "capture": "environment"}),
+    )
+
+    def the_file(self) -> UploadedFile[bytes]:
+        """The one file that was sent; raises DocumentRefused for none or several."""
+        sent = [file for name in ("file", "camera") for file in self.files.getlist(name)]
+        if len(sent) != 1:
+            raise DocumentRefused("several" if sent else "missing")
+        return sent[0]
+
+    def take_refusal(self, refusal: DocumentRefused) -> None:
+        """Show the service's message at its field."""
+        self.add_error(refusal.field if refusal.field in self.fields else None, refusal.message)

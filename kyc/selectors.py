@@ -1,10 +1,21 @@
 """Reads about what a person has shown."""
 
+from uuid import UUID
+
+from django.db.models import QuerySet
+
 from accounts.models import User
 from kyc.limits import LimitStatus, limit_status
-from kyc.models import Application
+from kyc.models import Application, Document
 
-__all__ = ["LimitStatus", "application_of", "is_approved", "limit_status"]
+__all__ = [
+    "LimitStatus",
+    "application_of",
+    "document_for",
+    "documents_of",
+    "is_approved",
+    "limit_status",
+]
 
 
 def application_of(user: User) -> Application | None:
@@ -15,3 +26,15 @@ def application_of(user: User) -> Application | None:
 def is_approved(user: User) -> bool:
     """Whether the user may buy: the one answer that other apps ask for."""
     return Application.objects.filter(user=user, status=Application.Status.APPROVED).exists()
+
+
+def documents_of(application: Application) -> QuerySet[Document]:
+    """What the person has shown and not taken back, newest first."""
+    shown = Document.objects.exclude(state=Document.State.WITHDRAWN)
+    return shown.filter(application=application).select_related("application")
+
+
+def document_for(*, user: User, document_id: UUID) -> Document:
+    """One of the user's own documents, not withdrawn; raises Document.DoesNotExist otherwise."""
+    shown = Document.objects.exclude(state=Document.State.WITHDRAWN).select_related("application")
+    return shown.get(pk=document_id, application__user=user)

@@ -99,6 +99,13 @@ CATALOG: dict[str, Kind] = {
         _("Signature refused"),
         _("Sign the message as given, with the key of its address; ask for a new message first."),
     ),
+    # --- documents
+    "too_many_documents": Kind(
+        409, _("Too many documents"), _("Withdraw one that is not needed, or wait a day.")
+    ),
+    "document_reviewed": Kind(
+        409, _("Document reviewed"), _("It cannot be withdrawn any more; upload another one.")
+    ),
     # --- idempotency
     "idempotency_key_missing": Kind(
         400,

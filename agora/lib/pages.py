@@ -66,6 +66,17 @@ def next_or(request: HttpRequest, default: str) -> str:
     return default
 
 
+def private_image(jpeg: bytes) -> HttpResponse:
+    """A picture for the reader's eyes only: no cache keeps it, no other site shows it."""
+    response = HttpResponse(jpeg, content_type="image/jpeg")
+    response["Cache-Control"] = "no-store"
+    response["Content-Disposition"] = "inline"
+    response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'; sandbox"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
 def attachment(file: IO[bytes], *, name: str, content_type: str) -> FileResponse:
     """A file to be saved, never kept by a cache; closed once it is sent."""
     response = FileResponse(file, as_attachment=True, filename=name, content_type=content_type)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext
@@ -118,8 +118,8 @@ def problem_of(exc: Exception) -> Problem | None:
         return Problem("not_found")
     if isinstance(exc, PermissionDenied):
         return Problem("forbidden")
-    if isinstance(exc, RequestDataTooBig):
-        return Problem("payload_too_large")
+    if isinstance(exc, SuspiciousOperation):
+        return Problem("payload_too_large" if isinstance(exc, RequestDataTooBig) else "malformed")
     if isinstance(exc, OutsideError):
         wait = exc.retry_after if isinstance(exc, Temporary) else None
         return Problem("unavailable", headers=retry_after(wait))

@@ -5,7 +5,7 @@ docs/kyc-documents.md tells what becomes of a file.
 
 from kyc.documents.forgetting import erase, sweep
 from kyc.documents.refusals import DocumentRefused, DocumentsUnavailable
-from kyc.documents.review import accept, note_of, reject
+from kyc.documents.review import accept, reject
 from kyc.documents.uploading import store, withdraw
 from kyc.documents.viewing import page_image
 
@@ -14,7 +14,6 @@ __all__ = [
     "DocumentsUnavailable",
     "accept",
     "erase",
-    "note_of",
     "page_image",
     "reject",
     "store",

@@ -95,17 +95,6 @@ def reject(
     return document
 
 
-def note_of(document: Document) -> str:
-    """What the officer wrote for the person; empty without a note, or once it was erased."""
-    if not document.note_encrypted:
-        return ""
-    try:
-        key = key_for(document.application.user_id)
-        return crypto.decrypt(bytes(document.note_encrypted), key=key, **document.note_place)
-    except crypto.Shredded:
-        return ""
-
-
 def _locked(document_id: UUID, officer: User) -> Document:
     document = (
         Document.objects.select_for_update(of=("self",))

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts.keys import key_for
 from agora.lib import crypto
 from kyc.models.applications import Application
 
@@ -95,6 +96,17 @@ class Document(models.Model):
     def note_place(self) -> crypto.Place:
         """Where the ciphertext of the note opens."""
         return {"table": "kyc_document", "column": "note", "row": self.pk}
+
+    @property
+    def note(self) -> str:
+        """What the officer added for the person; empty without a note, or once it was erased."""
+        if not self.note_encrypted:
+            return ""
+        try:
+            key = key_for(self.application.user_id)
+        except crypto.Shredded:
+            return ""
+        return crypto.decrypt(bytes(self.note_encrypted), key=key, **self.note_place)
 
 
 class DocumentPage(models.Model):

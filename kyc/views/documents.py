@@ -1,0 +1,133 @@
+"""Pages on which people show documents and see what became of them (ID-2)."""
+
+import time
+from uuid import UUID
+
+import redis
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.access import signed_in
+from accounts.models import User
+from agora.lib import throttle
+from agora.lib.pages import private_image
+from kyc import documents as service
+from kyc.documents import DocumentRefused, DocumentsUnavailable
+from kyc.documents.refusals import limits
+from kyc.forms import DocumentForm
+from kyc.models import Document
+from kyc.selectors import application_of, document_for, documents_of
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def documents(request: HttpRequest) -> HttpResponse:
+    """The person's documents, and the form that adds one."""
+    user = signed_in(request)
+    application = application_of(user)
+    if application is None:
+        query = urlencode({"next": request.path})
+        return redirect(f"{reverse('onboarding')}?{query}")
+    if request.method == "POST" and not _may_upload(user):
+        return render(request, "429.html", status=429)
+    posted = request.method == "POST"
+    form = DocumentForm(request.POST, request.FILES) if posted else DocumentForm()
+    answer = _take(form, user) if posted else None
+    if isinstance(answer, Document):
+        said = _("Uploaded: %(kind)s. A person of ours will look at it.")
+        messages.success(request, said % {"kind": answer.get_kind_display()})
+        return redirect("documents")
+    context = {"form": form, "documents": documents_of(application), "limits": limits()}
+    status = 503 if isinstance(answer, DocumentsUnavailable) else 422 if form.errors else 200
+    response = render(request, "kyc/documents.html", context, status=status)
+    if isinstance(answer, DocumentsUnavailable):
+        response["Retry-After"] = str(int(answer.retry_after))
+    return response
+
+
+def _take(form: DocumentForm, user: User) -> Document | DocumentRefused | None:
+    """The stored document, or what was wrong; the form has the words."""
+    if not form.is_valid():
+        return None
+    try:
+        file, kind = form.the_file(), form.cleaned_data["kind"]
+        return service.store(user=user, kind=kind, file=file, now=timezone.now())
+    except DocumentRefused as refusal:
+        form.take_refusal(refusal)
+        return refusal
+
+
+def _may_upload(user: User) -> bool:
+    """Drawing pages anew costs more than most requests: the API's rate holds here too."""
+    limit = settings.API_RATES["document"]
+    try:
+        used = throttle.count(rate="document", who=str(user.pk), now=time.time())
+    except redis.RedisError:
+        return True
+    return not limit or used <= limit
+
+
+@login_required
+@never_cache
+@require_safe
+def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
+    """One of the person's own documents with its pages."""
+    found = _own_or_404(request, document_id)
+    return render(request, "kyc/document.html", {"document": found})
+
+
+@login_required
+@require_safe
+def document_page(request: HttpRequest, document_id: UUID, page: int) -> HttpResponse:
+    """A page of the person's own document as a picture."""
+    return page_response(document_id=document_id, page=page, viewer=signed_in(request), own=True)
+
+
+def page_response(*, document_id: UUID, page: int, viewer: User, own: bool) -> HttpResponse:
+    """A page as a picture that no cache keeps; 404 for whoever may not see it, 503 with words.
+
+    `own` leaves out what only officers may see: on the person's pages an officer is a person too.
+    """
+    now = timezone.now()
+    try:
+        if own:
+            document_for(user=viewer, document_id=document_id)
+        image = service.page_image(document_id=document_id, page=page, viewer=viewer, now=now)
+    except Document.DoesNotExist as error:
+        raise Http404 from error
+    except DocumentsUnavailable as error:
+        return HttpResponse(error.message, status=503, content_type="text/plain; charset=utf-8")
+    return private_image(image)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def document_withdraw(request: HttpRequest, document_id: UUID) -> HttpResponse:
+    """Ask before a document is taken back, then take it back."""
+    found = _own_or_404(request, document_id)
+    if request.method != "POST":
+        return render(request, "kyc/document_withdraw.html", {"document": found})
+    try:
+        service.withdraw(user=signed_in(request), document_id=found.pk, now=timezone.now())
+    except DocumentRefused as refusal:
+        messages.error(request, refusal.message)
+    else:
+        messages.success(request, _("The document is withdrawn and its pages are deleted."))
+    return redirect("documents")
+
+
+def _own_or_404(request: HttpRequest, document_id: UUID) -> Document:
+    try:
+        return document_for(user=signed_in(request), document_id=document_id)
+    except Document.DoesNotExist as error:
+        raise Http404 from error
