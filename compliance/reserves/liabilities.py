@@ -61,6 +61,23 @@ class Proof:
     salt: bytes
     path: list[Node]
 
+    @property
+    def climb(self) -> list[Node]:
+        """The leaf and every node above it to the top, computed from the proof alone."""
+        account = bytes.fromhex(self.address.removeprefix("0x"))
+        digest = merkle.leaf_hash(
+            index=self.index, account=account, salt=self.salt, units=self.units
+        )
+        leaf = Node(digest, self.units)
+        return [leaf, *merkle.climb(index=self.index, leaf=leaf, path=self.path)]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the proof leads to its root, sum included."""
+        top = self.climb[-1]
+        root = merkle.root_hash(snapshot=self.snapshot_id, holders=self.holders, top=top)
+        return root.hex() == self.root.hash and top.sum == self.root.sum
+
     def as_json(self) -> dict[str, object]:
         """The file that a holder downloads; numbers as text, because JSON's lose digits."""
         return {

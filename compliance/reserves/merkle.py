@@ -7,7 +7,7 @@ memory just as their parent hashes them.
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -94,6 +94,15 @@ def parent_of(left: Node, right: Node) -> Node:
     return Node(digest, left.sum + right.sum)
 
 
+def climb(*, index: int, leaf: Node, path: Sequence[Node]) -> Iterator[Node]:
+    """Every node from a leaf's parent to the top, as the siblings in `path` make them."""
+    node = leaf
+    for height, sibling in enumerate(path):
+        is_right = index >> height & 1
+        node = parent_of(sibling, node) if is_right else parent_of(node, sibling)
+        yield node
+
+
 def padding(*, level: int, index: int) -> Node:
     """What stands beside a node without a neighbour: owes nothing, and is no leaf and no node."""
     content = level.to_bytes(1, "big") + index.to_bytes(8, "big")
@@ -129,8 +138,8 @@ def build(
         holders = table(accounts, ACCOUNT_BYTES)
         _refuse_twice(holders)
         salts = _salts(working, snapshot, holders, table(nonces, HASH_BYTES))
-        order = np.argsort(salts[:, :8].copy().view(np.uint64).ravel(), kind="stable")
-        leaves = _leaves(working, holders[order], salts[order], owed[order])
+        order = np.argsort(salts[:, :8].copy().view(np.uint64).ravel())
+        leaves = _leaves(working, *(part.take(order, axis=0) for part in (holders, salts, owed)))
         return Tree(snapshot, len(accounts), _levels(working, leaves), order)
 
 

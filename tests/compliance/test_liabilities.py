@@ -10,9 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from compliance.models import LiabilityChunk, LiabilityLeaf, LiabilityNonce, LiabilityTree
-from compliance.reserves import liabilities, merkle
-from compliance.reserves.liabilities import Holder, Proof, ProofError, Root, TreeError
-from compliance.reserves.merkle import Node
+from compliance.reserves import liabilities
+from compliance.reserves.liabilities import Holder, ProofError, Root, TreeError
 
 pytestmark = pytest.mark.django_db
 
@@ -31,23 +30,6 @@ def built(holders: list[Holder], *, age: timedelta = timedelta()) -> tuple[uuid.
     return snapshot, root
 
 
-def leads_to_the_root(proof: Proof) -> bool:
-    node = Node(
-        merkle.leaf_hash(
-            index=proof.index,
-            account=bytes.fromhex(proof.address[2:]),
-            salt=proof.salt,
-            units=proof.units,
-        ),
-        proof.units,
-    )
-    for height, sibling in enumerate(proof.path):
-        right = proof.index >> height & 1
-        node = merkle.parent_of(sibling, node) if right else merkle.parent_of(node, sibling)
-    root = merkle.root_hash(snapshot=proof.snapshot_id, holders=proof.holders, top=node)
-    return root.hex() == proof.root.hash and node.sum == proof.root.sum
-
-
 @pytest.mark.parametrize("count", [1, 2, 3, 31, 32, 33, 65, 130])
 def test_the_proof_of_every_holder_leads_to_the_root(count: int) -> None:
     holders = some_holders(count)
@@ -57,7 +39,7 @@ def test_the_proof_of_every_holder_leads_to_the_root(count: int) -> None:
     for holder in holders:
         proof = liabilities.proof_of(snapshot_id=snapshot, address=holder.address)
         assert (proof.units, proof.root) == (holder.units, root)
-        assert leads_to_the_root(proof)
+        assert proof.holds
     assert root.sum == sum(holder.units for holder in holders)
     assert liabilities.verify(snapshot_id=snapshot) == []
 
@@ -87,7 +69,7 @@ def test_the_address_may_be_written_in_any_case() -> None:
 
     proof = liabilities.proof_of(snapshot_id=snapshot, address="0x" + holder.address[2:].upper())
 
-    assert leads_to_the_root(proof)
+    assert proof.holds
 
 
 @pytest.mark.parametrize(
@@ -167,7 +149,7 @@ def test_an_erased_person_leaves_the_tree_whole() -> None:
     with pytest.raises(ProofError) as refused:
         liabilities.proof_of(snapshot_id=snapshot, address=erased.address)
     assert refused.value.code == "salt_erased"
-    assert leads_to_the_root(liabilities.proof_of(snapshot_id=snapshot, address=other.address))
+    assert liabilities.proof_of(snapshot_id=snapshot, address=other.address).holds
     assert liabilities.verify(snapshot_id=snapshot) == []
 
 
@@ -192,7 +174,7 @@ def test_the_database_refuses_to_change_a_stored_tree(table: str, change: str) -
 # Somebody who gets past the database's own rules is found out all the same
 
 
-def tampered(sql: str, params: list[object]) -> None:
+def tampered(sql: str, params: list[int | str | uuid.UUID]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(sql, params)

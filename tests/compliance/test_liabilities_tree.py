@@ -35,15 +35,6 @@ def grown(units: list[int], *, snapshot: uuid.UUID = SNAPSHOT, helpers: int = 0)
     )
 
 
-def climbed(*, index: int, leaf: Node, path: list[Node]) -> Node:
-    """The top that a leaf and its siblings lead to."""
-    node = leaf
-    for height, sibling in enumerate(path):
-        right = index >> height & 1
-        node = merkle.parent_of(sibling, node) if right else merkle.parent_of(node, sibling)
-    return node
-
-
 def leaf_of(tree: Tree, index: int, units: list[int]) -> Node:
     number = int(tree.order[index]) + 1
     owed = units[number - 1]
@@ -58,8 +49,9 @@ def test_every_holder_climbs_to_the_one_root(size: int) -> None:
     tree = grown(units)
 
     for index in range(size):
-        top = climbed(index=index, leaf=leaf_of(tree, index, units), path=tree.path(index))
-        assert top == tree.top
+        leaf = leaf_of(tree, index, units)
+        climbed = [leaf, *merkle.climb(index=index, leaf=leaf, path=tree.path(index))]
+        assert climbed[-1] == tree.top
     assert tree.top.sum == sum(units)
     assert tree.root == merkle.root_hash(snapshot=SNAPSHOT, holders=size, top=tree.top)
 
