@@ -16,6 +16,7 @@ NAMES = (
     "saga_step",
     "limit_check",
     "audit_write",
+    "por_tree",
     "copy_fanout",
     "copy_fanout_latency",
     "copy_first",
