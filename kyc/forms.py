@@ -106,7 +106,7 @@ class DocumentForm(forms.Form):
         widget=forms.FileInput(attrs={"accept": "image/*", "capture": "environment"}),
     )
 
-    def the_file(self) -> UploadedFile[bytes]:
+    def the_file(self) -> "UploadedFile[bytes]":
         """The one file that was sent; raises DocumentRefused for none or several."""
         sent = [file for name in ("file", "camera") for file in self.files.getlist(name)]
         if len(sent) != 1:
