@@ -18,6 +18,7 @@ _OFFICE_PAGES: list[tuple[Promise, list[tuple[Any, ...]]]] = [
             _("Decisions by two people"), "rule", "admin:compliance_proposal_changelist",
             "compliance.admin.proposals.waiting_count",
         ),
+        (_("Cases"), "inbox", "admin:kyc_case_changelist"),
         (_("Proof of reserve"), "balance", "admin:compliance_reservesnapshot_changelist"),
         (_("Audit trail"), "history", "admin:compliance_auditrow_changelist"),
         (_("Applications"), "badge", "admin:kyc_application_changelist"),
@@ -79,6 +80,7 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "COLORS": {
         "primary": {
+    "DASHBOARD_CALLBACK": "agora.overview.show",
             "50": "#eff4ff", "100": "#dbe6fe", "200": "#bfd3fe", "300": "#93b4fd", "400": "#6090fa",
             "500": "#3b6ff6", "600": "#1d4ed8", "700": "#1e40af", "800": "#1e3a8a", "900": "#172b5f",
             "950": "#101c3d",

@@ -18,7 +18,7 @@ from kyc.cases.person import Standing, hand_in, standing
 from kyc.cases.queue import assign, keep_lock, release, take, take_next
 from kyc.cases.record import CaseError, text_of
 from kyc.cases.requirements import Requirement, requirements
-from kyc.cases.review import ask, check, escalate, note
+from kyc.cases.review import ask, check, escalate, judge_document, note
 
 __all__ = [
     "CaseError",
@@ -30,6 +30,7 @@ __all__ = [
     "check",
     "escalate",
     "hand_in",
+    "judge_document",
     "keep_lock",
     "note",
     "open_for_match",

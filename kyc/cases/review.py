@@ -4,14 +4,25 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from kyc import documents
 from kyc.cases import news
 from kyc.cases.needs import Need
-from kyc.cases.record import CaseError, acting, check_reviewing, due, move, unlock, words, write
+from kyc.cases.record import (
+    CaseError,
+    acting,
+    check_reviewing,
+    due,
+    move,
+    need,
+    unlock,
+    words,
+    write,
+)
 from kyc.cases.requirements import CHECKS, requirements
 from kyc.models import Case, CaseEvent
 from kyc.states import State
@@ -41,6 +52,49 @@ def check(*, case_id: uuid.UUID, officer: User, code: str, version: int, now: da
     return case
 
 
+def judge_document(
+    *,
+    case_id: uuid.UUID,
+    officer: User,
+    document_id: uuid.UUID,
+    accept: bool,
+    reason: str = "",
+    text: str = "",
+    version: int,
+    now: datetime,
+) -> Case:
+    """Accept or reject one of the person's documents, as part of the review.
+
+    A rejected one needs a reason (Document.Reason), and `text` is for the person. Raises as `acting`
+    does, PermissionDenied without `kyc.review_document`, or CaseError: not reviewing, not a document
+    of this person, decided already, or no reason.
+    """
+    need(officer, "kyc.review_document")
+    with acting(case_id=case_id, officer=officer, version=version, now=now) as case:
+        check_reviewing(case, officer, now)
+        if not case.application.documents.filter(pk=document_id).exists():
+            raise CaseError("no_such_document", _("This person has no such document."))
+        try:
+            document = (
+                documents.accept(document_id=document_id, officer=officer, now=now)
+                if accept
+                else documents.reject(
+                    document_id=document_id, officer=officer, reason=reason, note=text, now=now
+                )
+            )
+        except documents.DocumentRefused as refusal:
+            raise CaseError(refusal.code, refusal.message) from refusal
+        write(
+            case,
+            CaseEvent.Kind.CHECKED,
+            by=officer,
+            now=now,
+            document=str(document.pk),
+            document_state=document.state,
+        )
+    return case
+
+
 def ask(
     *,
     case_id: uuid.UUID,
@@ -57,7 +111,7 @@ def ask(
     """
     with acting(case_id=case_id, officer=officer, version=version, now=now) as case:
         check_reviewing(case, officer, now)
-        asked = [need.value for need in Need if need in needs]
+        asked = [one.value for one in Need if one in needs]
         if not asked:
             raise CaseError("nothing_asked", _("Say what the person should hand in."))
         move(case, State.INFO_REQUESTED)
@@ -102,3 +156,15 @@ def groups_for_cases() -> QuerySet[Group]:
     return Group.objects.filter(
         permissions__codename="work_case", permissions__content_type__app_label="kyc"
     ).order_by("name")
+
+
+def officers_for_cases() -> QuerySet[User]:
+    """Active officers who may work on cases, by e-mail address."""
+    given = Q(codename="work_case", content_type__app_label="kyc")
+    permissions = Permission.objects.filter(given)
+    may = Q(groups__permissions__in=permissions) | Q(user_permissions__in=permissions)
+    return (
+        User.objects.filter(may | Q(is_superuser=True), is_active=True, is_staff=True)
+        .distinct()
+        .order_by("email")
+    )

@@ -1,0 +1,99 @@
+"""The first page of the back office: what waits for officers, in a few counts with links."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+
+from agora.lib.catalog import Text
+from agora.lib.money import plain
+from compliance import four_eyes
+from compliance.models import ReserveSnapshot
+from kyc.models import Case
+from kyc.states import WITH_OFFICERS
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One count: what of, how many, whether that is all right, and where to look."""
+
+    title: Text
+    value: Text
+    words: Text
+    address: str
+    good: bool
+
+
+def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the counts that the officer may see to the context of the first page."""
+    return {**context, "figures": figures(request.user, timezone.now())}
+
+
+def figures(officer: Any, now: datetime) -> list[Figure]:
+    """The counts, for who may see what they count; at most three queries."""
+    shown: list[Figure] = []
+    if officer.has_perm("kyc.view_case"):
+        shown += _cases(now)
+    if officer.has_perm("compliance.view_proposal"):
+        shown.append(_decisions(officer, now))
+    if officer.has_perm("compliance.view_reservesnapshot"):
+        shown.append(_reserve())
+    return shown
+
+
+def _cases(now: datetime) -> list[Figure]:
+    late = Q(due_at__lte=now)
+    counts = Case.objects.filter(closed_at=None, state__in=WITH_OFFICERS).aggregate(
+        waiting=Count("pk"), late=Count("pk", filter=late)
+    )
+    address = reverse("admin:kyc_case_changelist")
+    return [
+        Figure(
+            title=_("Cases with officers"),
+            value=str(counts["waiting"]),
+            words=_("waiting or under review"),
+            address=address,
+            good=True,
+        ),
+        Figure(
+            title=_("Overdue cases"),
+            value=str(counts["late"]),
+            words=_("past their due time") if counts["late"] else _("all in time"),
+            address=f"{address}?{urlencode({'queue': 'overdue'})}",
+            good=not counts["late"],
+        ),
+    ]
+
+
+def _decisions(officer: Any, now: datetime) -> Figure:
+    waiting = four_eyes.waiting_for(officer, now=now)
+    address = reverse("admin:compliance_proposal_changelist")
+    return Figure(
+        title=_("Decisions for you"),
+        value=str(waiting.count()),
+        words=_("proposed by others"),
+        address=f"{address}?{urlencode({'waits': 'me'})}",
+        good=True,
+    )
+
+
+def _reserve() -> Figure:
+    address = reverse("admin:compliance_reservesnapshot_changelist")
+    newest = (
+        ReserveSnapshot.objects.filter(state=ReserveSnapshot.State.READY)
+        .order_by("-built_at")
+        .only("built_at", "difference", "breaks")
+        .first()
+    )
+    value, words, good = "–", str(_("No proof of reserve yet.")), False
+    if newest is not None and newest.difference is not None:
+        good, value = not newest.breaks, plain(newest.difference)
+        told = _("difference, explained, %(day)s") if good else _("unexplained, %(day)s")
+        words = str(told % {"day": f"{newest.built_at:%Y-%m-%d}"})
+    return Figure(title=_("Proof of reserve"), value=value, words=words, address=address, good=good)

@@ -1,0 +1,88 @@
+"""Columns and filters of the case queue."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from agora.lib.catalog import Text
+from kyc.models import Case
+from kyc.states import CLOSED, State
+
+STATE_COLOURS = {
+    State.PENDING: "info",
+    State.UNDER_REVIEW: "primary",
+    State.INFO_REQUESTED: "default",
+    State.ESCALATED: "warning",
+    State.AWAITING_SECOND: "warning",
+    State.APPROVED: "success",
+    State.REJECTED: "danger",
+}
+DUE_COLOURS = {"overdue": "danger", "soon": "warning", "in_time": "success"}
+_NOT_COUNTED = CLOSED | {State.INFO_REQUESTED}
+
+
+def due(case: Case, now: datetime) -> tuple[str, str]:
+    """How a case stands to its due time, for the colour and in words; closed and waiting: none."""
+    if case.state in _NOT_COUNTED:
+        return "", "–"
+    left = case.due_at - now
+    if left <= timedelta(0):
+        return "overdue", str(_("overdue by %(time)s") % {"time": span(-left)})
+    soon = left <= timedelta(hours=settings.KYC_SLA_HOURS) / 4
+    words: Text = _("due soon: %(time)s left") if soon else _("in time: %(time)s left")
+    return "soon" if soon else "in_time", str(words % {"time": span(left)})
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its two largest units."""
+    minutes = int(length.total_seconds() // 60)
+    days, hours = minutes // 1440, minutes // 60 % 24
+    if days:
+        return str(_("%(d)d d %(h)d h") % {"d": days, "h": hours})
+    if hours:
+        return str(_("%(h)d h %(m)d min") % {"h": hours, "m": minutes % 60})
+    return str(_("%(m)d min") % {"m": minutes})
+
+
+class QueueFilter(admin.SimpleListFilter):
+    """Whose cases, and how urgent; without a choice all open ones."""
+
+    title = _("queue")
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("mine", _("Mine")),
+            ("unassigned", _("Unassigned")),
+            ("overdue", _("Overdue")),
+            ("closed", _("Closed")),
+            ("all", _("All, closed ones too")),
+        ]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        everything = super().choices(changelist)
+        yield {**next(everything), "display": _("Open")}
+        yield from everything
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        chosen = self.value()
+        if chosen == "all":
+            return queryset
+        if chosen == "closed":
+            return queryset.filter(closed_at__isnull=False)
+        opened = queryset.filter(closed_at=None)
+        if chosen == "mine":
+            return opened.filter(assigned_to=request.user.pk)
+        if chosen == "unassigned":
+            return opened.filter(assigned_to=None)
+        if chosen == "overdue":
+            counted = opened.exclude(state__in=_NOT_COUNTED)
+            return counted.filter(due_at__lte=timezone.now())
+        return opened

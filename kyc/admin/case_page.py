@@ -1,0 +1,228 @@
+"""What the page of one case shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User, Wallet
+from agora.lib import crypto
+from agora.lib.admin import trail_to
+from agora.lib.catalog import Text
+from agora.lib.money import plain
+from kyc import cases
+from kyc.admin.case_list import DUE_COLOURS, STATE_COLOURS, due, span
+from kyc.cases.deciding import open_proposal
+from kyc.cases.needs import Need
+from kyc.cases.record import ASSIGN, WORK
+from kyc.cases.requirements import Check
+from kyc.models import Case, CaseEvent, Document
+from kyc.states import CLOSED, Outcome, State
+
+ERASED = _("erased")
+_ANY_TIME = {"note"}
+# The actions that each state offers to who works on cases; services decide again.
+_OFFERED: dict[str, set[str]] = {
+    State.PENDING: {"take", "assign"},
+    State.ESCALATED: {"take", "assign"},
+    State.INFO_REQUESTED: {"take", "assign"},
+    State.UNDER_REVIEW: {"release", "assign"},
+    State.AWAITING_SECOND: set(),
+}
+_DOCUMENT_COLOURS: dict[str, str] = {
+    Document.State.PENDING: "info",
+    Document.State.ACCEPTED: "success",
+    Document.State.REJECTED: "danger",
+}
+_REVIEWING = {"ask", "escalate", "propose_rejection"}
+
+
+def offered(case: Case, officer: User, now: datetime) -> set[str]:
+    """Names of the actions that make sense for this officer now."""
+    if case.state in CLOSED or not officer.has_perm(WORK):
+        return set()
+    names = _OFFERED[case.state] | _ANY_TIME
+    if not officer.has_perm(ASSIGN):
+        names = names - {"assign"}
+    if case.state == State.AWAITING_SECOND:
+        proposal = open_proposal(case.pk)
+        return names | ({"take_back"} if proposal and proposal.maker_id == officer.pk else set())
+    if case.state != State.UNDER_REVIEW:
+        return names
+    if case.assigned_to_id != officer.pk:
+        return (names | {"take"}) if officer.has_perm(ASSIGN) else names - {"release"}
+    if case.lock_holder(now) is None:
+        names = names | {"take"}
+    ready = all(item.done for item in cases.requirements(case))
+    return names | _REVIEWING | ({"propose_approval"} if ready else set())
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An event as the timeline shows it."""
+
+    at: datetime
+    what: Text
+    by: str
+    text: str
+    facts: list[Text]
+    for_person: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A link of the viewer."""
+
+    label: Text
+    address: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class Pane:
+    """One side of the viewer: a page of a document, and the ways to others."""
+
+    document: Document
+    colour: str
+    image: str
+    documents: list[Choice]
+    pages: list[Choice]
+
+
+def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> dict[str, Any]:
+    """Everything the template needs."""
+    shown = list(case.application.documents.exclude(state=Document.State.WITHDRAWN))
+    reviewing = case.state == State.UNDER_REVIEW and case.lock_holder(now) == officer.pk
+    moments = [_moment(event, case) for event in case.events.select_related("by").order_by("-id")]
+    urgency, words = due(case, now)
+    left = [item for item in cases.requirements(case) if not item.done]
+    return {
+        "case": case,
+        "facts": _facts(case),
+        "state_colour": STATE_COLOURS[State(case.state)],
+        "due": words,
+        "due_colour": DUE_COLOURS.get(urgency, ""),
+        "age": span((case.closed_at or now) - case.opened_at),
+        "holder": case.locked_by if case.lock_holder(now) else None,
+        "reviewing": reviewing,
+        "may_judge": reviewing and officer.has_perm("kyc.review_document"),
+        "requirements": cases.requirements(case),
+        "left": len(left),
+        "documents": shown,
+        "panes": _panes(request, shown),
+        "may_see_pages": officer.has_perm("kyc.view_document"),
+        "moments": moments,
+        "notes": [moment for moment in moments if moment.what == CaseEvent.Kind.NOTED.label],
+        "proposal": open_proposal(case.pk),
+        "trail": trail_to("kyc_case", case.pk),
+    }
+
+
+def _facts(case: Case) -> Sequence[tuple[Text, Any]]:
+    application = case.application
+    wallet = Wallet.objects.filter(user=application.user).first()
+    facts: list[tuple[Text, Any]] = [
+        (_("Full name"), _or_erased(lambda: application.full_name)),
+        (_("Tax id"), _or_erased(lambda: application.tax_id)),
+        (_("Country"), application.get_country_display()),
+        (_("E-mail address"), application.user.email),
+        (_("Wallet"), _wallet(wallet)),
+        (_("Application"), application.get_status_display()),
+        (_("Tier now"), application.tier_id),
+        (_("Tier wanted"), f"{case.tier_id} ({plain(case.tier.daily_limit_usd)} USD)"),
+        (_("Applied"), f"{application.submitted_at:%Y-%m-%d %H:%M} UTC"),
+    ]
+    if case.outcome:
+        facts.append((_("Outcome"), case.get_outcome_display()))
+    return facts
+
+
+def _or_erased(read: Any) -> Text:
+    try:
+        return str(read())
+    except crypto.Shredded:
+        return ERASED
+
+
+def _wallet(wallet: Wallet | None) -> Text:
+    if wallet is None:
+        return _("none")
+    proved = wallet.get_method_display() if wallet.verified_at else _("not proved")
+    return f"{wallet.address} ({proved})"
+
+
+def _moment(event: CaseEvent, case: Case) -> Moment:
+    event.case = case
+    return Moment(
+        at=event.at,
+        what=CaseEvent.Kind(event.kind).label,
+        by=event.by.email if event.by else "Agora",
+        text=str(_or_erased(lambda: cases.text_of(event))),
+        facts=list(_told(event.facts)),
+        for_person=event.for_person,
+    )
+
+
+def _told(facts: dict[str, Any]) -> Sequence[Text]:
+    """The codes of an event in words; ids stay in the audit trail."""
+    told: list[Text] = []
+    if "outcome" in facts:
+        told.append(Outcome(facts["outcome"]).label)
+    if "check" in facts:
+        told.append(Check(facts["check"]).label)
+    if "document_state" in facts:
+        kind = Document.objects.filter(pk=facts["document"]).values_list("kind", flat=True).first()
+        name = Document.Kind(kind).label if kind else ""
+        told.append(f"{name}: {Document.State(facts['document_state']).label}")
+    told += [Need(code).label for code in facts.get("needs", [])]
+    if "group" in facts:
+        told.append(str(facts["group"]))
+    return told
+
+
+def _panes(request: HttpRequest, shown: Sequence[Document]) -> list[Pane]:
+    """Two pages side by side, as the address asks for them; else the first two documents."""
+    if not shown:
+        return []
+    sides = {
+        "left": _wanted(request.GET.get("left", ""), shown, shown[0]),
+        "right": _wanted(request.GET.get("right", ""), shown, shown[min(1, len(shown) - 1)]),
+    }
+    return [_pane(side, sides, shown) for side in sides]
+
+
+Place = tuple[Document, int]
+
+
+def _wanted(text: str, shown: Sequence[Document], otherwise: Document) -> Place:
+    """The document and page that a part of the address names: `id.page`."""
+    wanted, _dot, number = text.partition(".")
+    document = next((one for one in shown if str(one.pk) == wanted), otherwise)
+    page = int(number) if number.isdecimal() and len(number) < 4 else 1
+    return document, min(max(page, 1), document.page_count)
+
+
+def _pane(side: str, sides: dict[str, Place], shown: Sequence[Document]) -> Pane:
+    document, page = sides[side]
+
+    def link(label: Text, *place: Any) -> Choice:
+        both = {**sides, side: place}
+        query = {name: f"{one.pk}.{number}" for name, (one, number) in both.items()}
+        return Choice(label, f"?{urlencode(query)}#viewer", place == (document, page))
+
+    numbers = range(1, document.page_count + 1)
+    return Pane(
+        document=document,
+        colour=_DOCUMENT_COLOURS[document.state],
+        image=reverse("admin:kyc_document_page", args=[document.pk, page]),
+        documents=[
+            Choice(one.get_kind_display(), link("", one, 1).address, one == document)
+            for one in shown
+        ],
+        pages=[link(str(number), document, number) for number in numbers],
+    )

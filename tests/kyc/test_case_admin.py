@@ -1,0 +1,363 @@
+"""The case queue and the page of one case in the back office, as officers see and use them."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import User
+from compliance.models import AuditRow, Proposal
+from kyc import cases
+from kyc.models import Case, CaseEvent, Document
+from kyc.states import State
+from tests.kyc import casework
+from tests.kyc.casework import applied, fresh, officer, taken
+
+pytestmark = pytest.mark.django_db
+LIST = "admin:kyc_case_changelist"
+
+
+def seen_by(user: User) -> Client:
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+def page(case: Case) -> str:
+    return reverse("admin:kyc_case_change", args=[case.pk])
+
+
+def act(browser: Client, case: Case, name: str, *, version: int | None = None, **data: Any) -> Any:
+    """Send the dialog of an action, as made for this version of the case."""
+    address = reverse(f"admin:kyc_case_{name}", args=[case.pk])
+    shown = case.version if version is None else version
+    document = data.pop("document", None)
+    query = f"?version={shown}" + (f"&document={document}" if document else "")
+    return browser.post(address + query, {"_form_submitted": "on", **data})
+
+
+def text(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def test_the_queue_shows_state_due_time_country_and_who_has_it() -> None:
+    mine = officer()
+    taken(mine)
+
+    shown = text(seen_by(mine).get(reverse(LIST)))
+
+    for words in ("Under review", "in time", "Brazil", mine.email, "Take next"):
+        assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("hours_left", "words"), [(12, "in time"), (3, "due soon"), (-5, "overdue by 5 h")]
+)
+def test_how_urgent_a_case_is_stands_in_words(hours_left: int, words: str) -> None:
+    case = applied()
+    Case.objects.filter(pk=case.pk).update(
+        due_at=timezone.now() + timedelta(hours=hours_left, seconds=30 if hours_left > 0 else -30)
+    )
+
+    assert words in text(seen_by(officer()).get(reverse(LIST)))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, {"mine", "other", "free"}),
+        ({"queue": "mine"}, {"mine"}),
+        ({"queue": "unassigned"}, {"free"}),
+        ({"queue": "overdue"}, {"free"}),
+        ({"queue": "closed"}, {"closed"}),
+        ({"queue": "all"}, {"mine", "other", "free", "closed"}),
+        ({"state__exact": "PENDING"}, {"free"}),
+        ({"application__country__exact": "PY"}, set()),
+    ],
+)
+def test_the_queue_is_narrowed_by_filters(query: dict[str, str], expected: set[str]) -> None:
+    me = officer()
+    proposal = casework.rejection_proposed(officer())
+    casework.approve(proposal, officer())
+    found = {
+        "closed": Case.objects.get(pk=proposal.object_id),
+        "mine": taken(me),
+        "other": taken(officer()),
+        "free": applied(),
+    }
+    Case.objects.filter(pk=found["free"].pk).update(due_at=timezone.now() - timedelta(hours=1))
+
+    shown = text(seen_by(me).get(reverse(LIST), query))
+
+    assert {name for name, case in found.items() if str(case.pk) in shown} == expected
+
+
+def test_take_next_opens_the_case_that_is_due_first() -> None:
+    case = applied()
+    me = officer()
+
+    answer = seen_by(me).post(reverse("admin:kyc_case_take_next"))
+
+    assert answer.headers["Location"] == page(case)
+    assert fresh(case).assigned_to == me
+
+
+def test_take_next_says_when_nothing_waits() -> None:
+    answer = seen_by(officer()).post(reverse("admin:kyc_case_take_next"), follow=True)
+
+    assert "Nothing waits for you." in text(answer)
+
+
+def test_looking_changes_nothing() -> None:
+    case = applied()
+    browser = seen_by(officer())
+
+    assert browser.get(reverse("admin:kyc_case_take_next")).status_code == 405
+    browser.get(page(case))
+    browser.get(reverse("admin:kyc_case_take", args=[case.pk]))
+    assert fresh(case).version == case.version
+
+
+def test_who_may_only_look_sees_the_case_and_no_button() -> None:
+    case = applied()
+    browser = seen_by(officer(*casework.LOOKS))
+
+    shown = text(browser.get(page(case)))
+
+    assert "Required actions" in shown
+    assert reverse("admin:kyc_case_take", args=[case.pk]) not in shown
+    assert browser.post(reverse("admin:kyc_case_take_next")).status_code == 403
+    assert act(browser, case, "take").status_code == 403
+    assert act(browser, case, "note", text="Hi").status_code == 403
+    assert fresh(case).version == case.version
+
+
+def test_who_may_not_look_at_cases_gets_nothing() -> None:
+    case = applied()
+    browser = seen_by(officer("trading.view_order"))
+
+    assert browser.get(reverse(LIST)).status_code == 403
+    assert browser.get(page(case)).status_code == 403
+
+
+def test_customers_do_not_get_in() -> None:
+    case = applied()
+    browser = seen_by(case.application.user)
+
+    assert browser.get(page(case)).status_code in (302, 403)
+
+
+def test_the_page_shows_who_it_is_about_and_that_is_written_down() -> None:
+    case = applied()
+    me = officer()
+
+    shown = text(seen_by(me).get(page(case)))
+
+    assert "Person of a Test" in shown
+    row = AuditRow.objects.filter(action="personal_data.viewed").latest("id")
+    assert row.actor == f"user:{me.pk}"
+    assert row.object_id == str(case.application_id)
+    assert "Person of a Test" not in str(row.evidence)
+
+
+def test_a_case_is_taken_by_its_dialog() -> None:
+    case = applied()
+    me = officer()
+
+    answer = act(seen_by(me), case, "take")
+
+    assert answer.headers["HX-Redirect"] == page(case)
+    assert fresh(case).lock_holder(timezone.now()) == me.pk
+
+
+def test_others_see_who_reviews_and_get_no_buttons_for_it() -> None:
+    reviewing = officer()
+    case = taken(reviewing)
+
+    shown = text(seen_by(officer()).get(page(case)))
+
+    assert f"Being reviewed by {reviewing.email}" in shown
+    assert reverse("admin:kyc_case_propose_rejection", args=[case.pk]) not in shown
+
+
+def test_a_refusal_stands_in_the_dialog_and_keeps_what_was_written() -> None:
+    me = officer()
+    case = taken(me)
+
+    answer = act(seen_by(me), case, "note", version=case.version - 1, text="Long thoughts")
+
+    assert "This case was changed since you opened it" in text(answer)
+    assert "Long thoughts" in text(answer)
+    assert not case.events.filter(kind=CaseEvent.Kind.NOTED).exists()
+
+
+def test_links_carry_the_version_that_the_officer_sees() -> None:
+    me = officer()
+    case = taken(me)
+
+    shown = text(seen_by(me).get(page(case)))
+
+    link = reverse("admin:kyc_case_ask", args=[case.pk])
+    assert f"{link}?version={case.version}" in shown
+
+
+def test_asking_for_more_by_the_dialog() -> None:
+    me = officer()
+    case = taken(me)
+
+    act(seen_by(me), case, "ask", needs=["SELFIE"], text="Without hat, please.")
+
+    assert fresh(case).state == State.INFO_REQUESTED
+
+
+def test_a_required_action_is_ticked_by_its_button() -> None:
+    me = officer()
+    case = taken(me)
+    address = reverse("admin:kyc_case_check", args=[case.pk])
+
+    seen_by(me).post(f"{address}?version={case.version}", {"code": "NAME"})
+
+    assert [check.code for check in fresh(case).checks.all()] == ["NAME"]
+
+
+def test_the_approve_button_appears_once_everything_is_done() -> None:
+    me = officer()
+    case = taken(me)
+    browser, link = seen_by(me), reverse("admin:kyc_case_propose_approval", args=[case.pk])
+    assert link not in text(browser.get(page(case)))
+
+    case = casework.all_done(case, me)
+
+    assert link in text(browser.get(page(case)))
+    act(browser, case, "propose_approval", outcome="VERIFIED", reason="All compared.")
+    assert fresh(case).state == State.AWAITING_SECOND
+
+
+def test_the_service_gates_the_approval_whatever_the_page_shows() -> None:
+    me = officer()
+    case = taken(me)
+
+    answer = act(seen_by(me), case, "propose_approval", outcome="VERIFIED", reason="Fine.")
+
+    assert "Still to be done" in text(answer)
+    assert not Proposal.objects.exists()
+
+
+def test_a_proposal_is_taken_back_from_the_page() -> None:
+    me = officer()
+    case = Case.objects.get(pk=casework.approval_proposed(me).object_id)
+    browser = seen_by(me)
+    assert "Take back the proposal" in text(browser.get(page(case)))
+
+    act(browser, case, "take_back")
+
+    assert fresh(case).state == State.UNDER_REVIEW
+
+
+def test_documents_stand_side_by_side_and_each_side_can_be_changed() -> None:
+    case = applied()
+    first, second, third = case.application.documents.order_by("-uploaded_at", "-id")
+    browser = seen_by(officer())
+
+    shown = text(browser.get(page(case)))
+    assert f'src="{image(first)}"' in shown
+    assert f'src="{image(second)}"' in shown
+    assert f'src="{image(third)}"' not in shown
+
+    chosen = text(browser.get(page(case), {"left": f"{third.pk}.1", "right": "nonsense"}))
+    assert f'src="{image(third)}"' in chosen
+
+
+def image(document: Document) -> str:
+    return reverse("admin:kyc_document_page", args=[document.pk, 1])
+
+
+def test_a_document_is_accepted_and_another_is_not_from_the_page() -> None:
+    me = officer()
+    case = taken(me)
+    passport = case.application.documents.get(kind=Document.Kind.PASSPORT)
+    selfie = case.application.documents.get(kind=Document.Kind.SELFIE)
+    browser = seen_by(me)
+
+    act(browser, case, "accept_document", document=passport.pk)
+    act(
+        browser,
+        fresh(case),
+        "reject_document",
+        document=selfie.pk,
+        reason="unreadable",
+        text="Too dark.",
+    )
+
+    passport.refresh_from_db()
+    selfie.refresh_from_db()
+    assert (passport.state, selfie.state) == ("ACCEPTED", "REJECTED")
+    shown = text(browser.get(page(case)))
+    assert "Passport, page with the photo: Accepted" in shown
+
+
+def test_another_persons_document_cannot_be_judged_in_a_case() -> None:
+    me = officer()
+    case, other = taken(me), applied()
+    theirs = other.application.documents.first()
+    assert theirs is not None
+
+    answer = act(seen_by(me), case, "accept_document", document=theirs.pk)
+
+    assert "no such document" in text(answer)
+    theirs.refresh_from_db()
+    assert theirs.state == "PENDING"
+
+
+def test_the_open_page_keeps_its_lock_and_reloads_once_it_is_lost() -> None:
+    me = officer()
+    case = taken(me)
+    browser, address = seen_by(me), reverse("admin:kyc_case_keep", args=[case.pk])
+
+    assert browser.post(address).status_code == 204
+    cases.release(case_id=case.pk, officer=me, version=case.version, now=timezone.now())
+    assert browser.post(address).headers["HX-Refresh"] == "true"
+
+
+def test_notes_and_the_timeline_show_who_did_what() -> None:
+    me = officer()
+    case = taken(me)
+    act(seen_by(me), case, "note", text="Called the bank.")
+
+    shown = text(seen_by(officer()).get(page(case)))
+
+    assert shown.count("Called the bank.") == 2
+    assert "Taken for review" in shown
+    assert me.email in shown
+
+
+def test_the_first_page_counts_what_waits() -> None:
+    me = officer("kyc.view_case", "compliance.view_proposal", "compliance.decide_proposal")
+    casework.approval_proposed(officer())
+    case = applied()
+    Case.objects.filter(pk=case.pk).update(due_at=timezone.now() - timedelta(hours=1))
+
+    shown = seen_by(me).get(reverse("admin:index"))
+
+    counts = {str(figure.title): figure.value for figure in shown.context["figures"]}
+    assert counts == {"Cases with officers": "1", "Overdue cases": "1", "Decisions for you": "1"}
+
+
+def test_the_first_page_counts_nothing_for_who_may_not_see_it() -> None:
+    shown = seen_by(officer("trading.view_order")).get(reverse("admin:index"))
+
+    assert shown.context["figures"] == []
+
+
+def test_unknown_cases_are_not_found() -> None:
+    browser = seen_by(officer())
+    unknown = "6b2f0a3e-6a8e-4a37-9c1e-3f8f6a0c0d11"
+
+    for name in ("check", "keep"):
+        address = reverse(f"admin:kyc_case_{name}", args=[unknown])
+        assert browser.post(address).status_code == 404
+    address = reverse("admin:kyc_case_take", args=[unknown])
+    assert browser.post(address, {"_form_submitted": "on"}).status_code == 404
