@@ -11,6 +11,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("", include("accounts.urls")),
     path("", include("kyc.urls")),
+    path("", include("tokens.urls")),
     path("", include("trading.urls")),
     path("copy/", include("copytrade.urls")),
     path("account/", include("allauth.account.urls")),

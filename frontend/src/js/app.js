@@ -10,4 +10,5 @@ import "./menus.js";
 import "./passkeys.js";
 import "./tabs.js";
 
+import "./wallet.js";
 document.documentElement.classList.add("js");
