@@ -11,8 +11,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from accounts import token_store
+from accounts import oidc_tokens, token_store
 from accounts.models import ApiToken, User
+from accounts.oidc_tokens import ProviderToken
 from accounts.second_factors import has_second_factor
 from agora.lib.problems import Problem
 
@@ -24,15 +25,20 @@ _REASONS = {
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer agr_…`. Cookies mean nothing here, so no request can be forged."""
+    """`Authorization: Bearer agr_…`, or a token of the configured OpenID Connect provider.
 
-    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+    Cookies mean nothing here, so no request can be forged.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken | ProviderToken] | None:
         header = request.headers.get("Authorization")
         if header is None:
             return None
         scheme, _space, raw = header.partition(" ")
         if scheme.lower() != "bearer":
             raise AuthenticationFailed(_("Use the Bearer scheme."))
+        if oidc_tokens.is_one(raw.strip()):
+            return _by_provider(raw.strip())
         try:
             token = _look_up(raw.strip(), related=_related(request))
         except token_store.InvalidToken as error:
@@ -43,6 +49,15 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="agora"'
+
+
+def _by_provider(raw: str) -> tuple[User, ProviderToken]:
+    try:
+        token = oidc_tokens.authenticate(raw)
+    except oidc_tokens.Refused as error:
+        raise AuthenticationFailed(str(error.message)) from error
+    structlog.contextvars.bind_contextvars(user_id=str(token.user.pk))
+    return token.user, token
 
 
 def _related(request: Request) -> tuple[str, ...]:
@@ -74,7 +89,7 @@ class HasScope(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         token = request.auth
-        if not isinstance(token, ApiToken):
+        if not isinstance(token, ApiToken | ProviderToken):
             return False  # DRF answers 401, as nobody is authenticated
         method = "GET" if request.method == "HEAD" else str(request.method)
         if not hasattr(view, method.lower()):

@@ -43,14 +43,33 @@ def recently_signed_in(view: View[P]) -> View[P]:
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
-        limit = settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
-        if request.method not in ("GET", "HEAD"):
-            limit *= _FORM_FACTOR
-        if _seconds_since_shown(request) <= limit:
+        if has_shown_recently(request):
             return view(request, *args, **kwargs)
-        return _ask(request)
+        return ask(request)
 
     return guarded
+
+
+def has_shown_recently(request: HttpRequest) -> bool:
+    """Whether the person of this session has shown in time who they are."""
+    limit: int = settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+    if request.method not in ("GET", "HEAD"):
+        limit *= _FORM_FACTOR
+    return _seconds_since_shown(request) <= limit
+
+
+def ask(request: HttpRequest) -> HttpResponse:
+    """Lead to the page where it is confirmed, and from there to this one by GET."""
+    is_read = request.method in ("GET", "HEAD")
+    if not is_read:
+        messages.info(
+            request, _("It has been a while. Confirm that it is you, then send it again.")
+        )
+    target = request.get_full_path() if is_read else request.path
+    address = f"{_where(request)}{urlencode({'next': target})}"
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(status=401, headers={"HX-Redirect": address})
+    return HttpResponseRedirect(address)
 
 
 def signed_in_now(request: HttpRequest, user: User) -> None:
@@ -81,19 +100,6 @@ def _seconds_since_shown(request: HttpRequest) -> float:
     records = get_authentication_records(request, request.user)
     shown = [record["at"] for record in records]
     return time.time() - max(shown) if shown else float("inf")
-
-
-def _ask(request: HttpRequest) -> HttpResponse:
-    is_read = request.method in ("GET", "HEAD")
-    if not is_read:
-        messages.info(
-            request, _("It has been a while. Confirm that it is you, then send it again.")
-        )
-    target = request.get_full_path() if is_read else request.path
-    address = f"{_where(request)}{urlencode({'next': target})}"
-    if request.headers.get("HX-Request") == "true":
-        return HttpResponse(status=401, headers={"HX-Redirect": address})
-    return HttpResponseRedirect(address)
 
 
 def _where(request: HttpRequest) -> str:

@@ -38,6 +38,8 @@ def check_production(**_: object) -> list[CheckMessage]:
         url = urlparse(getattr(settings, name))
         if url.scheme != "https":
             found.append(Error(f"{name} is not https.", id="agora.E003"))
+    if settings.OIDC_ISSUER and urlparse(settings.OIDC_ISSUER).scheme != "https":
+        found.append(Error("OIDC_ISSUER is not https.", id="agora.E004"))
     if not settings.CONTRACT_ADDRESS:
         found.append(
             checks.Warning("CONTRACT_ADDRESS is not set: nothing can be minted.", id="agora.W001")

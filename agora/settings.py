@@ -185,6 +185,21 @@ ALLAUTH_TRUSTED_PROXY_COUNT = whole("TRUSTED_PROXY_COUNT", default=0)
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = whole("REAUTHENTICATION_SECONDS", default=900, least=60)
 USERSESSIONS_ADAPTER = "accounts.adapter.SessionsAdapter"
+SOCIALACCOUNT_ADAPTER = "accounts.providers.ProviderAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+# What a provider has confirmed needs no second message; anything else is confirmed as at sign-up.
+SOCIALACCOUNT_EMAIL_VERIFICATION = ACCOUNT_EMAIL_VERIFICATION
+OIDC_NAME = env.str("OIDC_NAME", default="OpenID Connect")
+OIDC_ISSUER = address("OIDC_ISSUER", default="")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
+OIDC_API_AUDIENCE = env.str("OIDC_API_AUDIENCE", default="")
+OIDC_API_SCOPES = env.list("OIDC_API_SCOPES", default=["read"])
+OIDC_SCOPE_CLAIM = env.str("OIDC_SCOPE_CLAIM", default="scope")
+if bool(OIDC_ISSUER) != bool(OIDC_CLIENT_ID) or (OIDC_API_AUDIENCE and not OIDC_ISSUER):
+    raise ImproperlyConfigured("OIDC_ISSUER and OIDC_CLIENT_ID must both be set, or neither.")
+if not set(OIDC_API_SCOPES) <= {"read", "trade", "copy"}:
+    raise ImproperlyConfigured("OIDC_API_SCOPES may hold read, trade and copy.")
 MFA_ADAPTER = "accounts.second_factors.SecondFactorAdapter"
 MFA_FORMS = {
     "authenticate": "accounts.second_factors.AuthenticateOnce",

@@ -5,6 +5,7 @@ import time
 from datetime import datetime
 from decimal import Decimal
 
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
@@ -42,6 +43,11 @@ def signed_in_recently(client: Client, user: User) -> Client:
     """The client with a session whose owner has just shown who they are."""
     client.force_login(user)
     return client
+
+
+def current_code(secret: str = TOTP_SECRET) -> str:
+    """What an authenticator app with this secret shows now (RFC 6238)."""
+    return str(format_hotp_value(hotp_value(secret, int(time.time()) // 30)))
 
 
 def note_sign_in(client: Client, user: User, *methods: str, ago: float = 0) -> None:

@@ -165,7 +165,10 @@ class RevokeToken(rest.Endpoint):
     )
     def post(self, request: Request) -> Response:
         asked = rest.validated(RevokeRequest, request)
-        token_id: UUID = asked.get("token_id", request.auth.pk)
+        # A provider's token is not ours to revoke: it says which of ours it means.
+        token_id: UUID | None = asked.get("token_id", getattr(request.auth, "pk", None))
+        if token_id is None:
+            raise Problem("not_found")
         try:
             token = token_store.revoke_token(
                 user=user_of(request), token_id=token_id, now=timezone.now()

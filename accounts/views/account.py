@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.access import signed_in
 from accounts.forms import TokenForm
 from accounts.models import ApiToken
+from accounts.reauthentication import recently_signed_in
 from accounts.selectors import wallet_of
 from accounts.services import set_language
 from accounts.token_store import TokenRefused, issue_token, revoke_token
@@ -63,6 +64,7 @@ def _remember(response: HttpResponse, name: str, value: str) -> None:
 
 
 @login_required
+@recently_signed_in
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def api_tokens(request: HttpRequest) -> HttpResponse:

@@ -24,6 +24,7 @@ from accounts.address_book import (
 from accounts.addresses import FORMS, Chain, Exchange, cautions
 from accounts.forms import AddressForm, LabelForm
 from accounts.models import AddressEntry, User
+from accounts.reauthentication import recently_signed_in
 from accounts.selectors import address_for, addresses_of
 from agora.lib.pages import fragment
 
@@ -33,6 +34,7 @@ OWN = "own"
 
 
 @login_required
+@recently_signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def addresses(request: HttpRequest) -> HttpResponse:
     """The address book: list, filter, and the form that adds to it."""
@@ -105,6 +107,7 @@ def address_check(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@recently_signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def address_relabel(request: HttpRequest, entry_id: UUID) -> HttpResponse:
     """Give an address another label."""
@@ -126,6 +129,7 @@ def address_relabel(request: HttpRequest, entry_id: UUID) -> HttpResponse:
 
 
 @login_required
+@recently_signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def address_delete(request: HttpRequest, entry_id: UUID) -> HttpResponse:
     """Ask before an address is deleted, then delete it."""

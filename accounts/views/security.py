@@ -1,5 +1,6 @@
 """Pages about signing in safely that allauth does not have."""
 
+import requests
 from allauth.socialaccount.providers.openid_connect import views as oidc
 from allauth.usersessions.adapter import get_adapter
 from allauth.usersessions.models import UserSession
@@ -40,7 +41,10 @@ def provider_login(request: HttpRequest, provider_id: str) -> HttpResponse:
 
     The pages' policy lets a form lead to this site only, and browsers hold that against redirects.
     """
-    response: HttpResponse = oidc.login(request, provider_id)
+    try:
+        response: HttpResponse = oidc.login(request, provider_id)
+    except requests.RequestException:
+        return render(request, "socialaccount/authentication_error.html", status=503)
     if request.method != "POST" or response.status_code != 302:
         return response
     return render(request, "socialaccount/leaving.html", {"target": response.headers["Location"]})

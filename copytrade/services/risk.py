@@ -124,6 +124,11 @@ def _check(limits: Limits) -> None:
         )
 
 
+def widens(row: RiskLimits, limits: Limits) -> bool:
+    """Whether these limits would allow more than the stored ones in any amount."""
+    return any(_is_wider(getattr(row, name), getattr(limits, name)) for name in AMOUNTS)
+
+
 def _is_wider(before: Decimal | None, after: Decimal | None) -> bool:
     return before is not None and (after is None or after > before)
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.access import signed_in
 from accounts.models import User
+from accounts.reauthentication import recently_signed_in
 from copytrade.forms.accounts import AccountForm, KeyForm, LabelForm
 from copytrade.models import ExchangeAccount
 from copytrade.reasons import text_of
@@ -39,6 +40,7 @@ def exchange_accounts(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("api_key", "secret")
 @sensitive_variables("form")
 @login_required
+@recently_signed_in
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def exchange_account_new(request: HttpRequest) -> HttpResponse:
@@ -67,6 +69,7 @@ def exchange_account_new(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("api_key", "secret")
 @sensitive_variables("form")
 @login_required
+@recently_signed_in
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def exchange_account_key(request: HttpRequest, account_id: uuid.UUID) -> HttpResponse:

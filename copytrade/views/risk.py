@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.access import signed_in
 from accounts.models import User
+from accounts.reauthentication import ask, has_shown_recently
 from agora.lib.formats import percent_of
 from copytrade.forms.risk import LimitsForm, PersonLimitsForm, initial_of
 from copytrade.models import RiskLimits, Subscription
@@ -52,13 +53,18 @@ class Row:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def limits(request: HttpRequest) -> HttpResponse:
-    """The person's own limits, and a list of their subscriptions'."""
+    """The person's own limits, and a list of their subscriptions'.
+
+    Tightening them is always possible at once; widening needs somebody who has just shown who they are.
+    """
     user = signed_in(request)
     row = limits_of(user=user)
     form = PersonLimitsForm(
         request.POST if request.method == "POST" else None, initial=initial_of(row)
     )
     if request.method == "POST" and form.is_valid():
+        if risk.widens(row, form.limits()) and not has_shown_recently(request):
+            return ask(request)
         try:
             risk.set_limits(by=user, user=user, limits=form.limits(), now=timezone.now())
         except RiskRefused as refusal:
@@ -97,6 +103,8 @@ def subscription_limits(request: HttpRequest, subscription_id: UUID) -> HttpResp
     row = limits_of(subscription=subscription)
     form = LimitsForm(request.POST if request.method == "POST" else None, initial=initial_of(row))
     if request.method == "POST" and form.is_valid():
+        if risk.widens(row, form.limits()) and not has_shown_recently(request):
+            return ask(request)
         try:
             risk.set_limits(
                 by=user,

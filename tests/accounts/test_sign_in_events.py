@@ -6,11 +6,6 @@ from typing import Any
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import (
-    format_hotp_value,
-    hotp_value,
-    yield_hotp_counters_from_time,
-)
 from allauth.usersessions.models import UserSession
 from django.core import mail
 from django.test import Client
@@ -20,7 +15,7 @@ from accounts.models import ApiToken, Notice, User
 from accounts.second_factors import add_authenticator_app
 from accounts.token_store import issue_token
 from compliance.models import AuditRow
-from tests.people import TOTP_SECRET, new_user
+from tests.people import TOTP_SECRET, current_code, new_user
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
@@ -45,11 +40,6 @@ def member(email: str) -> User:
 
 def sign_in(browser: Client, user: User, password: str = PASSWORD) -> Any:
     return browser.post("/account/login/", {"login": user.email, "password": password})
-
-
-def current_code(secret: str = TOTP_SECRET) -> str:
-    counters = list(yield_hotp_counters_from_time())
-    return str(format_hotp_value(hotp_value(secret, counters[len(counters) // 2])))
 
 
 def actions() -> list[str]:

@@ -1,0 +1,117 @@
+"""Bearer tokens of the configured OpenID Connect provider on the API (RFC 7519, RFC 9068).
+
+Off until OIDC_API_AUDIENCE is set. A token is taken when the provider's published key signed it, for
+this audience and this time, about somebody whose account is linked. It never opens the back office.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jwt
+import requests
+from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from accounts.providers import provider_id
+from accounts.second_factors import has_second_factor
+from agora.lib.catalog import Text
+from agora.lib.outcome import Temporary
+
+ALGORITHMS = ("RS256", "ES256")
+_REQUIRED = ("iss", "sub", "aud", "exp", "iat")
+_CLOCKS_DIFFER = 10  # seconds
+_DISCOVERED_FOR = 3600.0  # seconds
+_KEYS_FOR = 300.0  # seconds; an unknown key id has them fetched anew, at most every 30 s
+
+
+class Refused(Exception):
+    """A token that opens nothing; `message` may be told to who sent it."""
+
+    def __init__(self, message: Text) -> None:
+        super().__init__(str(message))
+        self.message = message
+
+
+@dataclass(frozen=True)
+class ProviderToken:
+    """What a provider's token allows: the scopes both it and the settings name."""
+
+    user: User
+    scopes: list[str]
+
+
+def is_one(raw: str) -> bool:
+    """Whether this looks like a token of the provider, and those are taken here."""
+    return bool(settings.OIDC_API_AUDIENCE) and raw.count(".") == 2
+
+
+def authenticate(raw: str) -> ProviderToken:
+    """The token that `raw` is; raises Refused, or Temporary while the provider does not answer."""
+    claims = _verified(raw)
+    account = SocialAccount.objects.filter(provider=provider_id(), uid=claims["sub"]).first()
+    if account is None:
+        raise Refused(_("Sign in on the site by this provider once: no account is linked to it."))
+    if claims.get("email_verified") is not True:
+        raise Refused(_("The provider has not confirmed your e-mail address."))
+    if not account.user.is_active:
+        raise Refused(_("This account is not active."))
+    if "mfa" not in _words(claims.get("amr")) and has_second_factor(account.user):
+        raise Refused(_("Your account has a second factor: the provider must have asked for one."))
+    named = _words(claims.get(settings.OIDC_SCOPE_CLAIM))
+    return ProviderToken(
+        user=account.user, scopes=[scope for scope in settings.OIDC_API_SCOPES if scope in named]
+    )
+
+
+def _verified(raw: str) -> Mapping[str, Any]:
+    try:
+        header = jwt.get_unverified_header(raw)
+        if header.get("alg") not in ALGORITHMS or not isinstance(header.get("kid"), str):
+            raise Refused(_("The token is not signed as it must be."))
+        issuer, keys = _discovered(settings.OIDC_ISSUER, int(time.monotonic() // _DISCOVERED_FOR))
+        return jwt.decode(
+            raw,
+            keys.get_signing_key(header["kid"]),
+            algorithms=ALGORITHMS,
+            audience=settings.OIDC_API_AUDIENCE,
+            issuer=issuer,
+            leeway=_CLOCKS_DIFFER,
+            options={"require": list(_REQUIRED)},
+        )
+    except jwt.PyJWKClientConnectionError as error:
+        raise Temporary("The sign-in provider's keys cannot be fetched.") from error
+    except jwt.ExpiredSignatureError as error:
+        raise Refused(_("The token has expired.")) from error
+    except jwt.PyJWTError as error:
+        raise Refused(_("The token is not valid here.")) from error
+
+
+@cache
+def _discovered(issuer: str, _period: int) -> tuple[str, jwt.PyJWKClient]:
+    """The issuer as it names itself, and its keys; asked for once in a period."""
+    limits = (settings.VENDOR_CONNECT_TIMEOUT, settings.VENDOR_READ_TIMEOUT)
+    try:
+        answer = requests.get(
+            f"{issuer}/.well-known/openid-configuration", timeout=limits, allow_redirects=False
+        )
+        answer.raise_for_status()
+        document = answer.json()
+        name, address = str(document["issuer"]), str(document["jwks_uri"])
+    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        raise Temporary("The sign-in provider does not answer.") from error
+    if name.rstrip("/") != issuer:
+        raise Temporary("The sign-in provider calls itself by another name.")
+    keys = jwt.PyJWKClient(address, lifespan=_KEYS_FOR, timeout=settings.VENDOR_READ_TIMEOUT)
+    return name, keys
+
+
+def _words(claim: object) -> list[str]:
+    """A claim that is a list, or words in one text, as a list."""
+    if isinstance(claim, str):
+        return claim.split()
+    return [str(word) for word in claim] if isinstance(claim, list) else []
