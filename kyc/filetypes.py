@@ -107,8 +107,8 @@ def _behind_jpeg(data: bytes) -> bytes:
         at = len(data) - len(rest)
         if not rest.startswith(b"\xff\xd8\xff"):
             break
-    # A short film (ISO 14496-12), and Samsung's own notes.
-    return b"" if rest[4:8] == b"ftyp" or rest.endswith(b"SEFT") else rest
+    # A short film (ISO 14496-12), without the zeros that its length begins with, and Samsung's notes.
+    return b"" if b"ftyp" in rest[:8] or rest.endswith(b"SEFT") else rest
 
 
 def _end_of_jpeg(data: bytes, start: int) -> int:

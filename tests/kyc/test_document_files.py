@@ -1,0 +1,182 @@
+"""Hostile, broken and strange files: refused with a reason, nothing stored, nothing crashes.
+
+What is uploaded here goes through the API as a phone's app would send it.
+"""
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from accounts.models import User
+from compliance.models import AuditRow
+from kyc import conversion
+from kyc.models import Document, DocumentPage
+from tests.api.conftest import Answer, Api, assert_problem
+from tests.document_files import REFUSED, pdf, picture, sent
+from tests.kyc.conftest import files_in
+
+pytestmark = pytest.mark.django_db
+# What Hypothesis changes: one of each type, small, so that many tries are fast.
+SEEDS = [picture(), picture("PNG"), picture("WEBP"), pdf(1)]
+
+
+@pytest.fixture
+def api(person: User, settings: Settings) -> Api:
+    settings.API_RATES = {**settings.API_RATES, "document": 0}
+    return Api(person)
+
+
+def upload(api: Api, data: bytes, *, kind: str = "passport", name: str = "photo.jpg") -> Answer:
+    assert api.user is not None
+    path = f"/api/v1/users/{api.user.pk}/documents"
+    body = {"kind": kind, "file": sent(data, name=name)}
+    response = api.client.post(path, body, headers=api.headers)
+    return Answer(response.status_code, response.json(), response.headers, response.content)
+
+
+def assert_nothing_stored(folder: Path) -> None:
+    assert not Document.objects.exists()
+    assert not DocumentPage.objects.exists()
+    assert not AuditRow.objects.filter(action__startswith="document.").exists()
+    assert not files_in(folder)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_hostile_file_is_refused_with_its_reason(api: Api, folder: Path, name: str) -> None:
+    code, make = REFUSED[name]
+
+    answer = upload(api, make())
+
+    problem = assert_problem(answer, 422, "invalid")
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("#/file", code)]
+    assert "%(" not in problem["errors"][0]["detail"]
+    assert_nothing_stored(folder)
+
+
+@settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    seed=st.sampled_from(SEEDS),
+    changes=st.lists(
+        st.tuples(
+            st.sampled_from(["flip", "cut", "insert", "repeat", "zero", "huge"]),
+            st.floats(0, 1),
+            st.binary(min_size=1, max_size=16),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_no_changed_file_crashes_anything_or_is_half_stored(
+    api: Api, folder: Path, seed: bytes, changes: list[tuple[str, float, bytes]]
+) -> None:
+    DocumentPage.objects.all().delete()
+    Document.objects.all().delete()
+    for path in files_in(folder):
+        path.unlink()
+    data = seed
+    for change, place, extra in changes:
+        data = changed(data, change, int(place * len(data)), extra)
+
+    answer = upload(api, data)
+
+    if answer.status == 422:
+        assert not Document.objects.exists()
+        assert not files_in(folder)
+    else:
+        assert answer.status == 201, answer.raw
+        assert len(files_in(folder)) == DocumentPage.objects.count() == answer.body["page_count"]
+
+
+def changed(data: bytes, change: str, at: int, extra: bytes) -> bytes:
+    """The file with one thing wrong, at a place of it."""
+    if change == "flip":
+        return data[:at] + bytes(byte ^ 0xFF for byte in data[at : at + 4]) + data[at + 4 :]
+    if change == "cut":
+        return data[:at]
+    if change == "insert":
+        return data[:at] + extra + data[at:]
+    if change == "repeat":
+        return data[:at] + data[at : at + 500] * 3 + data[at:]
+    filling = b"\0" if change == "zero" else b"\xff"
+    return data[:at] + filling * 4 + data[at + 4 :]
+
+
+def test_noise_behind_every_magic_number_is_refused(api: Api, folder: Path) -> None:
+    noise = random.Random(7)
+    for magic in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x10\x27\0\0WEBP", b"%PDF-1.7"):
+        answer = upload(api, magic + noise.randbytes(10_000))
+        assert answer.status == 422, magic
+    assert_nothing_stored(folder)
+
+
+def test_a_file_that_takes_too_long_is_given_up_and_its_process_is_gone(
+    api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "MOST_SECONDS", 0.02)
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Watched(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+
+    answer = upload(api, picture(size=(4000, 3000)))
+
+    assert answer.body["errors"][0]["code"] == "unreadable"
+    assert [process.returncode for process in started] == [-9]
+    assert_nothing_stored(folder)
+
+
+def test_the_drawing_process_can_open_neither_files_nor_connections(tmp_path: Path) -> None:
+    """What a decoder that was taken over would try."""
+    program = Path(conversion.__file__).with_name("converter.py").read_text()
+    attempt = """
+import socket, os
+def tried(call):
+    try:
+        call()
+    except OSError as error:
+        return error.errno
+    return 0
+confine()
+answers = [
+    tried(lambda: open("/etc/passwd")), tried(socket.socket), tried(lambda: os.pipe()),
+    tried(lambda: socket.socketpair()),
+]
+os.write(1, repr((answers, sorted(os.environ))).encode())
+"""
+    script = tmp_path / "attempt.py"
+    script.write_text(program.replace('if __name__ == "__main__":\n    main()', attempt))
+    ran = subprocess.run(
+        [conversion.sys.executable, "-I", str(script)], capture_output=True, env={}, check=True
+    )
+
+    answers, environment = eval(ran.stdout)
+    assert answers == [24, 24, 24, 24]  # EMFILE
+    assert set(environment) <= {"LC_CTYPE"}
+
+
+def test_an_answer_of_the_drawing_process_is_not_believed() -> None:
+    for output in (
+        b"",
+        b"not json\n",
+        b"[]\n",
+        b'{"pages": []}\n',
+        b'{"pages": [{"size": 9, "width": 1, "height": 1}]}\n\xff\xd8\xff',
+        b'{"pages": [{"size": 4, "width": 1, "height": 1}]}\nGIF8',
+        b'{"pages": [{"size": "x", "width": 1, "height": 1}]}\n',
+        b'{"refused": "anything"}\n',
+    ):
+        with pytest.raises(conversion.Unconvertible):
+            conversion._pages(output)
