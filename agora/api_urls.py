@@ -55,6 +55,24 @@ version_1: list[URLPattern | URLResolver] = [
     path(
         "admin/proposals/<uuid:proposal_id>/approve",
         compliance_api.ApproveProposal.as_view(),
+    path("reserves", compliance_api.Reserves.as_view(), name="reserves"),
+    path(
+        "users/<uuid:user_id>/reserve-proof",
+        compliance_api.ReserveProofOfUser.as_view(),
+        name="reserve_proof",
+    ),
+    path("admin/proof-of-reserve", compliance_api.Snapshots.as_view(), name="reserve_snapshots"),
+    path(
+        "admin/proof-of-reserve/<uuid:snapshot_id>",
+        compliance_api.SnapshotById.as_view(),
+        name="reserve_snapshot",
+    ),
+    path(
+        "admin/proof-of-reserve/<uuid:snapshot_id>/file",
+        compliance_api.SnapshotFile.as_view(),
+        name="reserve_snapshot_file",
+    ),
+    path("admin/audit/export", compliance_api.AuditExport.as_view(), name="audit_export"),
         name="proposal_approve",
     ),
     path(

@@ -1,10 +1,78 @@
-"""The audit trail in the admin: read-only."""
+"""The audit trail in the admin: rows, exports, anchors, retention, and the clauses they answer."""
 
+from datetime import UTC
+from typing import Any
+
+from django import forms
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
-from agora.lib.admin import ReadOnlyAdmin
-from compliance.models import AuditRow
+from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
+from compliance import audit
+from compliance.clauses import clauses
+from compliance.four_eyes import Refused
+from compliance.models import AuditAnchor, AuditRow, RetentionRule
+from compliance.retention import KINDS
+from compliance.retention_decisions import propose_retention
+from compliance.trail.export import FORMS, Filter
+from compliance.views.trail import archive_response
+
+
+class _Moment(forms.DateTimeField):
+    """A date or a time in UTC, whatever zone the reader is in."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def to_python(self, value: Any) -> Any:
+        with timezone.override(UTC):
+            return super().to_python(value)
+
+
+class ExportForm(forms.Form):
+    """Which rows, and in which form."""
+
+    form = forms.ChoiceField(
+        label=_("file format"),
+        choices=[(name, name.upper()) for name in FORMS],
+        widget=UnfoldAdminSelectWidget,
+    )
+    since = _Moment(
+        label=_("from, UTC"), required=False, help_text=_("2026-11-30 or 2026-11-30 14:00")
+    )
+    until = _Moment(label=_("to, UTC, not included"), required=False)
+    actor = forms.CharField(
+        label=_("actor"), max_length=80, required=False, widget=UnfoldAdminTextInputWidget
+    )
+    action = forms.CharField(
+        label=_("action"), max_length=60, required=False, widget=UnfoldAdminTextInputWidget
+    )
+    object_type = forms.CharField(
+        label=_("object type"), max_length=40, required=False, widget=UnfoldAdminTextInputWidget
+    )
+    object_id = forms.CharField(
+        label=_("object"), max_length=80, required=False, widget=UnfoldAdminTextInputWidget
+    )
+
+
+class RetentionForm(ReasonForm):
+    """How long, by which law, and why it changes."""
+
+    days = forms.IntegerField(label=_("days kept"), widget=UnfoldAdminIntegerFieldWidget)
+    legal_basis = forms.CharField(
+        label=_("legal basis"), max_length=300, widget=UnfoldAdminTextInputWidget
+    )
+    field_order = ["days", "legal_basis", "reason"]
 
 
 @admin.register(AuditRow)
@@ -20,6 +88,10 @@ class AuditRowAdmin(ReadOnlyAdmin):
         "uid", "at", "actor", "action", "object_type", "object_id", "evidence", "digest", "position",
     ]  # fmt: skip
     readonly_fields = fields
+    actions_list = ["export_trail", "show_clauses"]
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("compliance.export_auditrow")
 
     @admin.display(description=_("at, UTC"), ordering="id")
     def moment(self, row: AuditRow) -> str:
@@ -33,3 +105,85 @@ class AuditRowAdmin(ReadOnlyAdmin):
     @admin.display(description=_("row hash"))
     def digest(self, row: AuditRow) -> str:
         return bytes(row.row_hash).hex()
+
+    @action(description=_("Export"), url_path="export", permissions=["export"])
+    def export_trail(self, request: HttpRequest) -> HttpResponseBase:
+        """The form; with its answers, the archive."""
+        form = ExportForm(request.GET or None)
+        if not form.is_valid():
+            return self._page(request, "audit_export", _("Export the audit trail"), form=form)
+        chosen = {name: value for name, value in form.cleaned_data.items() if value}
+        name = chosen.pop("form")
+        return archive_response(
+            chosen=Filter(**chosen), form=name, actor=audit.actor_of(request.user)
+        )
+
+    @action(description=_("Regulatory clauses"), url_path="clauses")
+    def show_clauses(self, request: HttpRequest) -> HttpResponse:
+        """Which rule asks for what, and where it is answered."""
+        return self._page(request, "clauses", _("Regulatory clauses"), clauses=clauses())
+
+    def _page(
+        self, request: HttpRequest, template: str, title: object, **context: object
+    ) -> TemplateResponse:
+        shared = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
+        return TemplateResponse(request, f"admin/compliance/{template}.html", {**shared, **context})
+
+
+@admin.register(AuditAnchor)
+class AuditAnchorAdmin(ReadOnlyAdmin):
+    """What was told outside; verification reads the places themselves."""
+
+    list_display = ["anchored_at", "place", "position", "head", "reference"]
+    list_filter = ["place", "anchored_at"]
+    fields = ["anchored_at", "place", "position", "head", "reference"]
+    readonly_fields = fields
+
+    @admin.display(description=_("head"))
+    def head(self, anchor: AuditAnchor) -> str:
+        return bytes(anchor.hash).hex()
+
+
+@admin.register(RetentionRule)
+class RetentionRuleAdmin(ReadOnlyAdmin):
+    list_display = ["kind", "what", "days", "legal_basis", "changed_at"]
+    fields = ["kind", "what", "days", "legal_basis", "changed_at", "trail"]
+    readonly_fields = fields
+    actions_detail = ["propose_change"]
+
+    trail = trail_link("retention")
+
+    def has_propose_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("compliance.propose_retention")
+
+    @admin.display(description=_("what it is, and from when its days count"))
+    def what(self, rule: RetentionRule) -> str:
+        kind = KINDS.get(rule.kind)
+        return str(kind.title) if kind else "–"
+
+    @action(
+        description=_("Propose another rule"),
+        url_path="propose",
+        permissions=["propose"],
+        dialog={
+            "title": _("Propose another rule"),
+            "description": _("It holds once a second person approves it."),
+            "form_class": RetentionForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def propose_change(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: propose_retention(
+                kind=object_id,
+                days=form.cleaned_data["days"],
+                legal_basis=form.cleaned_data["legal_basis"],
+                reason=form.cleaned_data["reason"],
+                maker=request.user,  # type: ignore[arg-type]
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            back=reverse("admin:compliance_retentionrule_changelist"),
+        )

@@ -8,9 +8,14 @@ from compliance.api.proposals import (
     WithdrawProposal,
 )
 
+from compliance.api.proofs import ReserveProofOfUser
+from compliance.api.reserves import Reserves, SnapshotById, SnapshotFile, Snapshots
+from compliance.api.trail import AuditExport
 __all__ = [
     "ApproveProposal",
     "ProposalById",
+    "AuditExport",
+    "DataExports",
     "Proposals",
     "RefuseProposal",
     "WithdrawProposal",

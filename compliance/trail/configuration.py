@@ -7,10 +7,11 @@ never secret, stand in the row as they are.
 
 import importlib
 import json
+import os
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.db import connection, transaction
 
 from agora.lib import crypto
@@ -56,7 +57,7 @@ def _last(process: str) -> dict[str, str]:
 
 def _values() -> dict[str, Any]:
     """The settings that Agora sets itself, as they are in effect."""
-    own = vars(importlib.import_module(settings.SETTINGS_MODULE))
+    own = vars(importlib.import_module(os.environ[ENVIRONMENT_VARIABLE]))
     return {name: getattr(settings, name) for name in sorted(own) if name.isupper()}
 
 

@@ -1,0 +1,83 @@
+"""API of the audit trail: exports that prove themselves."""
+
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
+
+from accounts.authentication import user_of
+from accounts.officers import OfficerEndpoint
+from compliance import audit
+from compliance.trail.export import FORMS, Filter
+from compliance.views.trail import archive_response
+
+_TEXTS = ("actor", "action", "object_type", "object_id")
+_TIMES = ("since", "until")
+
+
+class AuditExport(OfficerEndpoint):
+    """The trail, or a part of it, with what is needed to verify it."""
+
+    permissions: ClassVar = {"GET": "compliance.export_auditrow"}
+    rates: ClassVar = {"GET": "export"}
+    query_parameters = frozenset({"form", *_TIMES, *_TEXTS})
+
+    @extend_schema(
+        operation_id="export_audit_trail",
+        tags=["audit"],
+        parameters=[
+            OpenApiParameter("form", enum=list(FORMS), description="Of the rows; default jsonl."),
+            OpenApiParameter(
+                "since", type=OpenApiTypes.DATETIME, description="Rows of this time or later."
+            ),
+            OpenApiParameter(
+                "until", type=OpenApiTypes.DATETIME, description="Rows from before this time."
+            ),
+            *(
+                OpenApiParameter(name, description="Rows with exactly this value.")
+                for name in _TEXTS
+            ),
+        ],
+        responses={(200, "application/zip"): OpenApiTypes.BINARY},
+        summary="Export the audit trail",
+        description=(
+            "A ZIP archive: rows, hashes of the rows that the filter leaves out, and a manifest; "
+            "docs/verify/verify_audit_export.py verifies it. The export is recorded in the trail."
+        ),
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        asked = request.query_params
+        form = asked.get("form", FORMS[0])
+        if form not in FORMS:
+            raise ParseError(_("Choose jsonl or csv."))
+        chosen = Filter(
+            since=_moment(asked.get("since")),
+            until=_moment(asked.get("until")),
+            **{name: _text(asked.get(name, "")) for name in _TEXTS},
+        )
+        return archive_response(chosen=chosen, form=form, actor=audit.actor_of(user_of(request)))
+
+
+def _text(text: str) -> str:
+    """A value to look for; raises ParseError for what no text in the database can hold."""
+    if "\0" in text:
+        raise ParseError(_("A filter holds a character that no row can have."))
+    return text
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time with its zone; raises ParseError."""
+    if not text:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ParseError(_("Write times as 2026-11-30T14:00:00Z.")) from error
+    if parsed.tzinfo is None:
+        raise ParseError(_("Write times with their zone, as 2026-11-30T14:00:00Z."))
+    return parsed.astimezone(UTC)
