@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("tokens.urls")),
     path("", include("trading.urls")),
     path("copy/", include("copytrade.urls")),
+    path("", include("compliance.urls")),
     path("account/", include("allauth.account.urls")),
     path("account/2fa/", include("allauth.mfa.urls")),
     path("account/sessions/", include("allauth.usersessions.urls")),

@@ -19,4 +19,9 @@ __all__ = [
     "Proposals",
     "RefuseProposal",
     "WithdrawProposal",
+    "ReserveProofOfUser",
+    "Reserves",
+    "SnapshotById",
+    "SnapshotFile",
+    "Snapshots",
 ]

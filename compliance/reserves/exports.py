@@ -130,15 +130,14 @@ def _facts(snapshot: ReserveSnapshot, document: Document) -> Iterator[tuple[str,
 
 def _write_csv(file: IO[bytes], snapshot: ReserveSnapshot, document: Document) -> None:
     """Two tables, a blank line between them: names with values, then the rows."""
-    with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
-        writer = csv.writer(text)
-        writer.writerow(["name", "value"])
-        writer.writerows(_facts(snapshot, document))
-        writer.writerow([])
-        writer.writerow(_ROW)
-        writer.writerows(_cells(row) for row in document["rows"])
-        text.flush()
-        text.detach()
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    writer = csv.writer(text)
+    writer.writerow(["name", "value"])
+    writer.writerows(_facts(snapshot, document))
+    writer.writerow([])
+    writer.writerow(_ROW)
+    writer.writerows(_cells(row) for row in document["rows"])
+    text.detach()  # flushed; the file stays open for who sends it
 
 
 def _cells(row: Document) -> list[str]:

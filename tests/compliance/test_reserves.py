@@ -4,7 +4,8 @@ Broker, custodian and chain outlive a single test, so each test compares with th
 from: what others left there shows as unknown to us.
 """
 
-from collections import Counter
+import json
+import threading
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,11 +15,13 @@ import requests
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.models import Notice
 from agora.sandbox.client import SandboxControl
-from compliance.models import AuditRow, ReserveRow, ReserveSnapshot
+from compliance.models import AuditRow, ChainMint, ReserveRow, ReserveSnapshot
 from compliance.reserves import snapshots
 from tests.conftest import Chain
-from tests.people import onboarded
+from tests.people import new_officer, onboarded
+from tests.reserving import SUMS, a_signer, a_snapshot, change, quantities, reorganise, row_of
 from tests.settling import place, settle
 from tokens import chain as evm
 from trading.models import Order
@@ -26,47 +29,6 @@ from trading.states import State
 
 pytestmark = pytest.mark.django_db
 Kind = ReserveRow.Kind
-SUMS = (
-    "total_supply",
-    "holders_sum",
-    "minted_records",
-    "custody_records",
-    "vault_balance",
-    "broker_position",
-    "orders_filled",
-    "matched",
-    "in_flight",
-    "in_flight_in_custody",
-)
-
-
-def a_snapshot() -> ReserveSnapshot:
-    now = timezone.now()
-    asked = snapshots.request(actor="user:officer", now=now)
-    snapshots.build(snapshot_id=asked.pk, now=now)
-    return ReserveSnapshot.objects.get(pk=asked.pk)
-
-
-def change(before: ReserveSnapshot, after: ReserveSnapshot) -> dict[str, Decimal]:
-    """What differs between the totals of two snapshots."""
-    moved = {
-        name: Decimal(after.figures[name]) - Decimal(before.figures[name])
-        for name in (*SUMS, "custody_difference")
-    }
-    return {name: by for name, by in moved.items() if by}
-
-
-def kinds(snapshot: ReserveSnapshot) -> "Counter[str]":
-    return Counter(snapshot.rows.values_list("kind", flat=True))
-
-
-def row_of(snapshot: ReserveSnapshot, order: Order) -> ReserveRow:
-    return snapshot.rows.get(order_id=order.pk)
-
-
-def quantities(row: ReserveRow) -> list[str]:
-    told = (row.ordered, row.broker, row.recorded, row.custody, row.minted, row.chain)
-    return [f"{each.normalize():f}" for each in told]
 
 
 @pytest.fixture
@@ -283,3 +245,130 @@ def test_while_a_source_is_away_nothing_is_told_and_it_is_tried_again(
 
 def test_a_snapshot_is_built_once(before: ReserveSnapshot) -> None:
     assert snapshots.build(snapshot_id=before.pk, now=timezone.now()) is None
+
+
+def seconds_for_positions(sandbox: SandboxControl, delay: float, **options: object) -> None:
+    sandbox.fault("GET /alpaca/v2/positions/AAPL", "delay", delay=delay, **options)
+
+
+@pytest.mark.fault
+def test_a_fill_between_two_reads_is_read_again(
+    before: ReserveSnapshot, sandbox: SandboxControl, chain: Chain
+) -> None:
+    sandbox.market(fill={"delay": 0.7})
+    order = settle(place(onboarded(), quantity="0.25"), chain=chain, until={State.SUBMITTED})
+    seconds_for_positions(sandbox, 1.2)
+    asked = len(position_requests(sandbox))
+
+    after = a_snapshot()
+
+    assert len(position_requests(sandbox)) - asked == 2
+    assert row_of(after, order).kind == Kind.FILL_NOT_READ
+    assert row_of(after, order).broker == Decimal("0.25")
+    assert (after.difference, after.breaks) == (before.difference, before.breaks)
+
+
+def position_requests(sandbox: SandboxControl) -> list[Any]:
+    return [each for each in sandbox.journal() if "/v2/positions/" in each["path"]]
+
+
+@pytest.mark.fault
+def test_fills_that_go_on_all_the_time_are_explained_by_two_looks(
+    before: ReserveSnapshot, sandbox: SandboxControl, chain: Chain
+) -> None:
+    sandbox.market(fill={"partial": ["0.02"] * 12, "delay": 0.3, "outcome": "never"})
+    order = settle(place(onboarded(), quantity="0.5"), chain=chain, until={State.SUBMITTED})
+    seconds_for_positions(sandbox, 0.5, after=True, count=None)
+
+    after = a_snapshot()
+
+    assert row_of(after, order).kind == Kind.BETWEEN_READS
+    assert (after.difference, after.breaks) == (before.difference, before.breaks)
+
+
+@pytest.mark.fault
+def test_a_custodian_that_tells_a_wrong_balance_shows_as_a_rest(
+    before: ReserveSnapshot, sandbox: SandboxControl
+) -> None:
+    told = Decimal(before.figures["vault_balance"]) + 3
+    sandbox.fault(
+        "GET /fireblocks/v1/vault/accounts/*",
+        "status",
+        status=200,
+        body=json.dumps({"id": settings.FIREBLOCKS_RECEIPT_ASSET, "total": str(told)}),
+    )
+
+    after = a_snapshot()
+
+    row = after.rows.get(kind=Kind.UNEXPLAINED_CUSTODY)
+    assert (row.is_break, row.custody) == (True, Decimal(3))
+    assert not after.agrees
+
+
+@pytest.mark.fault
+def test_a_broker_that_tells_too_few_shares_shows_as_a_rest(
+    before: ReserveSnapshot, sandbox: SandboxControl
+) -> None:
+    told = Decimal(before.figures["broker_position"]) - 4
+    sandbox.fault(
+        "GET /alpaca/v2/positions/AAPL", "status", status=200, body=json.dumps({"qty": str(told)})
+    )
+
+    after = a_snapshot()
+
+    assert after.rows.get(kind=Kind.UNEXPLAINED_BROKER).broker == -4
+    assert after.difference is not None
+    assert before.difference is not None
+    assert after.difference - before.difference == -4
+
+
+@pytest.mark.fault
+def test_after_a_deep_reorganisation_events_are_read_anew(
+    before: ReserveSnapshot, chain: Chain
+) -> None:
+    order = settle(place(onboarded(), quantity="0.25"), chain=chain)
+    chain.mine(3)
+    held = a_snapshot()
+    assert order.mint is not None
+    assert order.mint.block_number is not None
+    reorganise(chain, chain.height - order.mint.block_number + 1)
+    chain.mine(3)
+
+    after = a_snapshot()
+
+    assert ChainMint.objects.filter(broker_trade_id=order.broker_order_id).count() == 0
+    assert row_of(after, order).kind == Kind.MISSING_ON_CHAIN
+    assert change(held, after)["total_supply"] == Decimal("-0.25")
+    assert not after.agrees
+
+
+@pytest.mark.fault
+def test_a_reorganisation_while_sources_are_read_spoils_nothing(
+    before: ReserveSnapshot, sandbox: SandboxControl, chain: Chain
+) -> None:
+    seconds_for_positions(sandbox, 1)
+    reorg = threading.Timer(0.4, lambda: reorganise(chain, 8))
+    reorg.start()
+
+    snapshot = a_snapshot()
+    reorg.join()
+
+    assert (snapshot.state, snapshot.content_hash) == ("REQUESTED", "")
+    assert "reorganised" in snapshot.last_error
+    assert snapshot.next_attempt_at is not None
+
+
+def test_a_difference_alerts_whoever_may_sign(
+    before: ReserveSnapshot, sandbox: SandboxControl
+) -> None:
+    signer, looker = a_signer(), new_officer("view_reservesnapshot")
+    bought_elsewhere(sandbox, "1.5")
+
+    after = a_snapshot()
+
+    told = AuditRow.objects.get(object_id=str(after.pk), action="reserve.difference")
+    assert told.evidence["breaks"] == after.breaks
+    notice = Notice.objects.get(user=signer)
+    assert (notice.kind, notice.params["breaks"]) == ("reserve.difference", after.breaks)
+    assert str(after.pk) in notice.url
+    assert not Notice.objects.filter(user=looker).exists()

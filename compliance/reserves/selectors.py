@@ -1,0 +1,26 @@
+"""Signed snapshots, as everybody may see them: from their stored totals, without personal data."""
+
+from django.db.models import QuerySet
+
+from compliance.models import ReserveSignature
+
+PAGE_SIZE = 20
+
+
+def published() -> QuerySet[ReserveSignature]:
+    """Signatures with their snapshots, newest first. Nothing else is published."""
+    return ReserveSignature.objects.select_related("snapshot").order_by(
+        "-signed_at", "-snapshot_id"
+    )
+
+
+def page_of(number: int) -> tuple[list[ReserveSignature], bool]:
+    """A page of what is published, from 1, and whether there is another: one query."""
+    first = (number - 1) * PAGE_SIZE
+    found = list(published()[first : first + PAGE_SIZE + 1])
+    return found[:PAGE_SIZE], len(found) > PAGE_SIZE
+
+
+def latest() -> ReserveSignature | None:
+    """What was signed last."""
+    return published().first()

@@ -1,0 +1,141 @@
+"""The person's page on their own data: consents, who looked, a copy, erasure (LGPD art. 18)."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.access import signed_in
+from accounts.models import User
+from accounts.reauthentication import recently_signed_in
+from compliance import audit
+from compliance.forms import ErasureForm
+from compliance.models import DataExport, ErasureRequest
+from compliance.personal_data import erasure, exports
+from compliance.personal_data.erasure import ErasureRefused
+from compliance.personal_data.obstacles import Obstacle
+from kyc import erasure as kyc
+from kyc.models import Consent, DocumentView
+
+_MOST_SHOWN = 50
+
+
+@login_required
+@never_cache
+@require_safe
+def privacy(request: HttpRequest) -> HttpResponse:
+    """What the person agreed to, who looked at their documents, their copies, and erasure."""
+    user, now = signed_in(request), timezone.now()
+    views = DocumentView.objects.filter(document__application__user=user)
+    context = {
+        "consents": Consent.objects.filter(user=user).select_related("text"),
+        "views": [
+            {"view": view, "by_officer": view.viewer_id != user.pk}
+            for view in views.select_related("document")[:_MOST_SHOWN]
+        ],
+        "exports": DataExport.objects.filter(user_id=user.pk).exclude(
+            state=DataExport.State.EXPIRED
+        )[:5],
+        "erasure": erasure.of_user(user.pk),
+        "export_days": settings.DATA_EXPORT_DAYS,
+        "now": now,
+    }
+    return render(request, "compliance/privacy.html", context)
+
+
+@login_required
+@require_POST
+def request_export(request: HttpRequest) -> HttpResponse:
+    """Have a copy of everything held about the person put together."""
+    user = signed_in(request)
+    try:
+        exports.request(user=user, actor=audit.actor_of(user), now=timezone.now())
+    except exports.ExportRefused as refusal:
+        messages.error(request, str(refusal.message))
+    else:
+        messages.success(
+            request, _("Your copy is being put together. You are told when it is ready.")
+        )
+    return redirect("privacy")
+
+
+@recently_signed_in
+@never_cache
+@require_safe
+def export_file(request: HttpRequest, export_id: UUID) -> StreamingHttpResponse:
+    """The ZIP file of a copy, to its person alone, who has just shown who they are."""
+    user, now = signed_in(request), timezone.now()
+    try:
+        export = exports.of_person(user_id=user.pk, export_id=export_id, now=now)
+    except DataExport.DoesNotExist as error:
+        raise Http404 from error
+    body = exports.download(export=export, actor=audit.actor_of(user), now=now)
+    name = f"agora-{export.requested_at:%Y-%m-%d}.zip"
+    return StreamingHttpResponse(
+        body,
+        content_type="application/zip",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Length": str(export.size),
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+@recently_signed_in
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def request_erasure(request: HttpRequest) -> HttpResponse:
+    """Say what is erased and what the law keeps, what has to be wound up first, and ask for it."""
+    user, now = signed_in(request), timezone.now()
+    form, refusal = ErasureForm(request.POST or None), None
+    asked = erasure.of_user(user.pk)
+    if request.method == "POST" and form.is_valid():
+        try:
+            erasure.request(user=user, actor=audit.actor_of(user), now=now)
+        except ErasureRefused as error:
+            refusal = error
+        else:
+            return redirect("erasure")
+    context = {
+        "form": form,
+        "refusal": refusal,
+        "asked": asked,
+        "obstacles": refusal.obstacles if refusal else _obstacles(user, asked),
+        "keeps": kyc.has_records(user),
+        "years": round(erasure.retention_days() / 365),
+        "undo_days": settings.ERASURE_UNDO_DAYS,
+    }
+    status = 422 if form.errors or refusal else 200
+    return render(request, "compliance/erasure.html", context, status=status)
+
+
+def _obstacles(user: User, asked: ErasureRequest | None) -> list[Obstacle]:
+    """What stands against it as the page is opened; an unreadable chain is told when it is sent."""
+    if asked is not None:
+        return []
+    try:
+        return erasure.standing(user)
+    except ErasureRefused:
+        return []
+
+
+@login_required
+@require_POST
+def undo_erasure(request: HttpRequest) -> HttpResponse:
+    """Keep the account after all."""
+    user = signed_in(request)
+    try:
+        erasure.withdraw(user_id=user.pk, actor=audit.actor_of(user), now=timezone.now())
+    except ErasureRefused as refusal:
+        messages.error(request, str(refusal.message))
+    else:
+        messages.success(request, _("Your account stays. Nothing was erased."))
+    return redirect("privacy")

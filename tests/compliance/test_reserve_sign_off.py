@@ -1,0 +1,250 @@
+"""A snapshot never changes once it is ready, two people sign it, and any tampering is found (PRE-1)."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from agora.sandbox.client import SandboxControl
+from compliance import four_eyes
+from compliance.four_eyes import Refused
+from compliance.models import (
+    AuditRow,
+    ReserveSignature,
+    ReserveSnapshot,
+)
+from compliance.reserves import content, sign_off
+from compliance.reserves.verification import verify
+from tests.conftest import Chain
+from tests.people import new_officer, onboarded
+from tests.reserving import a_signer, a_snapshot, a_stored_snapshot, reorganise, signed
+from tests.settling import place, settle
+from trading.states import State
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def snapshot(sandbox: SandboxControl, chain: Chain) -> ReserveSnapshot:
+    """One with an order on every leg, one of them in flight."""
+    settle(place(onboarded(), quantity="0.5"), chain=chain)
+    settle(place(onboarded(), quantity="0.25"), chain=chain, until={State.CUSTODY_CONFIRMED})
+    chain.mine(3)
+    return a_snapshot()
+
+
+def refused(statement: str, *params: object) -> str:
+    """Run SQL that the database must refuse; its words."""
+    with pytest.raises(DatabaseError) as error, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, params)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE compliance_reservesnapshot SET difference = 0 WHERE id = %s",
+        "UPDATE compliance_reservesnapshot SET state = 'REQUESTED' WHERE id = %s",
+        "DELETE FROM compliance_reservesnapshot WHERE id = %s",
+        "UPDATE compliance_reserverow SET chain = 1 WHERE snapshot_id = %s",
+        "DELETE FROM compliance_reserverow WHERE snapshot_id = %s",
+        "UPDATE compliance_reservesource SET evidence = '{}' WHERE snapshot_id = %s",
+        "DELETE FROM compliance_reservesource WHERE snapshot_id = %s",
+        "UPDATE compliance_reservesignature SET statement = '' WHERE snapshot_id = %s",
+        "DELETE FROM compliance_reservesignature WHERE snapshot_id = %s",
+    ],
+)
+def test_the_database_refuses_to_change_what_is_ready(
+    snapshot: ReserveSnapshot, statement: str
+) -> None:
+    signed(snapshot)
+
+    assert "refused" in (told := refused(statement, snapshot.pk)) or "does not change" in told
+
+
+def test_nothing_is_added_to_what_is_ready(snapshot: ReserveSnapshot) -> None:
+    row = snapshot.rows.get(kind="to_mint")
+    row.pk, row.number = None, 99
+
+    with pytest.raises(DatabaseError, match="nothing is added"), transaction.atomic():
+        row.save(force_insert=True)
+
+
+def test_a_whole_snapshot_verifies_with_the_chain_and_without(snapshot: ReserveSnapshot) -> None:
+    assert verify(snapshot=snapshot).faults == []
+    assert verify(snapshot=snapshot, offline=True).faults == []
+
+
+@pytest.fixture
+def superuser() -> Callable[..., None]:
+    """Runs SQL with every trigger off, as the database's owner can."""
+
+    def run(statement: str, *params: object) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute(statement, params)
+            cursor.execute("SET LOCAL session_replication_role = origin")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        (
+            "UPDATE compliance_reserverow SET broker = broker + 1 WHERE snapshot_id = %s",
+            "broker_position is",
+        ),
+        ("DELETE FROM compliance_reserverow WHERE snapshot_id = %s", "add up to"),
+        (
+            "UPDATE compliance_reservesnapshot SET difference = difference + 1 WHERE id = %s",
+            "the breaks add up to",
+        ),
+        (
+            "UPDATE compliance_reservesource SET evidence = '{}' WHERE snapshot_id = %s",
+            "the content hashes to",
+        ),
+        (
+            "UPDATE compliance_reservesnapshot SET block_hash = '0xff' WHERE id = %s",
+            "has another hash on the chain",
+        ),
+        (
+            "UPDATE compliance_reservesnapshot SET tree_root = repeat('0', 64) WHERE id = %s",
+            "the snapshot's root is not that of its tree",
+        ),
+        (
+            (
+                "UPDATE compliance_reservesnapshot"
+                """ SET figures = jsonb_set(figures, '{total_supply}', '"9"') WHERE id = %s"""
+            ),
+            "the chain's supply at the block is",
+        ),
+        (
+            "UPDATE compliance_reserverow SET is_break = NOT is_break WHERE snapshot_id = %s",
+            "its mark does not fit",
+        ),
+    ],
+)
+def test_what_somebody_changes_past_the_triggers_is_found(
+    snapshot: ReserveSnapshot, superuser: Callable[..., None], statement: str, fault: str
+) -> None:
+    superuser(statement, snapshot.pk)
+
+    faults = verify(snapshot=ReserveSnapshot.objects.get(pk=snapshot.pk)).faults
+
+    assert any(fault in found for found in faults), faults
+    assert any("the content is not what the audit trail says" in found for found in faults)
+
+
+def test_a_change_with_a_hash_to_fit_is_found_by_the_trail_and_the_signature(
+    snapshot: ReserveSnapshot, superuser: Callable[..., None]
+) -> None:
+    signed(snapshot)
+    superuser(
+        "UPDATE compliance_reservesource SET evidence = '{}' WHERE snapshot_id = %s", snapshot.pk
+    )
+    fits = content.digest(content.stored(snapshot))
+    superuser(
+        "UPDATE compliance_reservesnapshot SET content_hash = %s WHERE id = %s", fits, snapshot.pk
+    )
+
+    changed = ReserveSnapshot.objects.get(pk=snapshot.pk)
+
+    assert verify(snapshot=changed, offline=True).faults == [
+        "the content is not what the audit trail says was built",
+        "the content is not what was signed",
+    ]
+
+
+def test_a_reorganised_block_no_longer_verifies(snapshot: ReserveSnapshot, chain: Chain) -> None:
+    assert snapshot.block_number is not None
+    reorganise(chain, chain.height - snapshot.block_number + 1)
+
+    assert verify(snapshot=snapshot).faults == [
+        f"block {snapshot.block_number} has another hash on the chain now"
+    ]
+
+
+def test_two_people_sign_the_words_with_the_figures(snapshot: ReserveSnapshot) -> None:
+    maker, checker, now = a_signer(), a_signer(), timezone.now()
+    proposal = sign_off.propose(snapshot_id=snapshot.pk, reason="Compared.", maker=maker, now=now)
+    assert not ReserveSignature.objects.exists()
+
+    four_eyes.approve(proposal_id=proposal.pk, checker=checker, now=now)
+
+    signature = ReserveSignature.objects.get(pk=snapshot.pk)
+    assert (signature.maker_id, signature.checker_id) == (maker.pk, checker.pk)
+    for figure in (
+        snapshot.content_hash,
+        snapshot.tree_root,
+        snapshot.block_hash,
+        snapshot.figures["total_supply"],
+        snapshot.figures["broker_position"],
+    ):
+        assert figure in signature.statement
+    assert "WHAT THIS DOES NOT PROVE" in signature.statement
+    row = AuditRow.objects.get(action="reserve.signed")
+    assert (row.actor, row.evidence["maker"]) == (f"user:{checker.pk}", str(maker.pk))
+
+
+def test_one_alone_signs_nothing(snapshot: ReserveSnapshot) -> None:
+    maker, now = a_signer(), timezone.now()
+    proposal = sign_off.propose(snapshot_id=snapshot.pk, reason="-", maker=maker, now=now)
+
+    with pytest.raises(Refused, match="second person"):
+        four_eyes.approve(proposal_id=proposal.pk, checker=maker, now=now)
+    assert not ReserveSignature.objects.exists()
+
+
+def test_who_may_only_look_proposes_nothing(snapshot: ReserveSnapshot) -> None:
+    looker = new_officer("view_reservesnapshot", "add_reservesnapshot")
+
+    with pytest.raises(PermissionDenied):
+        sign_off.propose(snapshot_id=snapshot.pk, reason="-", maker=looker, now=timezone.now())
+
+
+def test_a_snapshot_is_signed_once(snapshot: ReserveSnapshot) -> None:
+    signed(snapshot)
+
+    with pytest.raises(Refused) as refusal:
+        sign_off.propose(
+            snapshot_id=snapshot.pk, reason="Again.", maker=a_signer(), now=timezone.now()
+        )
+    assert refusal.value.code == "signed"
+
+
+def test_what_was_changed_since_it_was_proposed_is_not_signed(
+    snapshot: ReserveSnapshot, superuser: Callable[..., None]
+) -> None:
+    now = timezone.now()
+    proposal = sign_off.propose(snapshot_id=snapshot.pk, reason="-", maker=a_signer(), now=now)
+    superuser(
+        "UPDATE compliance_reserverow SET chain = chain + 1 WHERE snapshot_id = %s", snapshot.pk
+    )
+
+    with pytest.raises(Refused) as refusal:
+        four_eyes.approve(proposal_id=proposal.pk, checker=a_signer(), now=now)
+    assert refusal.value.code == "changed"
+    assert not ReserveSignature.objects.exists()
+
+
+def test_a_snapshot_that_is_not_ready_is_not_signed() -> None:
+    waiting = ReserveSnapshot.objects.create(
+        requested_by="user:officer", requested_at=timezone.now()
+    )
+
+    with pytest.raises(Refused) as refusal:
+        sign_off.propose(snapshot_id=waiting.pk, reason="-", maker=a_signer(), now=timezone.now())
+    assert refusal.value.code == "not_ready"
+
+
+def test_a_statement_of_figures_that_do_not_agree_says_so() -> None:
+    differing = a_stored_snapshot(difference=Decimal("1.5"), breaks=1)
+    agreeing = a_stored_snapshot()
+
+    assert "THE FIGURES DO NOT AGREE" in sign_off.statement_of(differing)
+    assert "1.5" in sign_off.statement_of(differing)
+    assert "THE FIGURES DO NOT AGREE" not in sign_off.statement_of(agreeing)

@@ -1,0 +1,122 @@
+"""Reserve snapshots for tests: built in this process, compared with the ones before."""
+
+from collections import Counter
+from datetime import datetime
+from decimal import Decimal
+from uuid import uuid4
+
+from django.utils import timezone
+
+from accounts.models import User
+from compliance import four_eyes
+from compliance.models import ReserveRow, ReserveSignature, ReserveSnapshot
+from compliance.reserves import sign_off, snapshots
+from tests.conftest import Chain
+from tests.people import new_address, new_officer
+from trading.models import Order
+
+SUMS = (
+    "total_supply",
+    "holders_sum",
+    "minted_records",
+    "custody_records",
+    "vault_balance",
+    "broker_position",
+    "orders_filled",
+    "matched",
+    "in_flight",
+    "in_flight_in_custody",
+)
+
+
+def a_snapshot() -> ReserveSnapshot:
+    """One asked for by an officer and built as far as it can be now."""
+    now = timezone.now()
+    asked = snapshots.request(actor="user:officer", now=now)
+    snapshots.build(snapshot_id=asked.pk, now=now)
+    return ReserveSnapshot.objects.get(pk=asked.pk)
+
+
+def change(before: ReserveSnapshot, after: ReserveSnapshot) -> dict[str, Decimal]:
+    """What differs between the totals of two snapshots."""
+    moved = {
+        name: Decimal(after.figures[name]) - Decimal(before.figures[name])
+        for name in (*SUMS, "custody_difference")
+    }
+    return {name: by for name, by in moved.items() if by}
+
+
+def kinds(snapshot: ReserveSnapshot) -> "Counter[str]":
+    """How many rows of each kind."""
+    return Counter(snapshot.rows.values_list("kind", flat=True))
+
+
+def row_of(snapshot: ReserveSnapshot, order: Order) -> ReserveRow:
+    """The row of an order that is not alike on every leg."""
+    return snapshot.rows.get(order_id=order.pk)
+
+
+def quantities(row: ReserveRow) -> list[str]:
+    """The six figures of a row: order, broker, record, custodian, mint, chain."""
+    told = (row.ordered, row.broker, row.recorded, row.custody, row.minted, row.chain)
+    return [f"{each.normalize():f}" for each in told]
+
+
+def a_signer() -> User:
+    """An officer who may propose and approve sign-offs."""
+    return new_officer("view_reservesnapshot", "sign_reservesnapshot")
+
+
+def signed(snapshot: ReserveSnapshot, *, now: datetime | None = None) -> ReserveSignature:
+    """Sign a snapshot by two officers."""
+    at = now or timezone.now()
+    proposal = sign_off.propose(
+        snapshot_id=snapshot.pk, reason="Compared.", maker=a_signer(), now=at
+    )
+    four_eyes.approve(proposal_id=proposal.pk, checker=a_signer(), now=at)
+    return ReserveSignature.objects.get(pk=snapshot.pk)
+
+
+def a_stored_snapshot(**changes: object) -> ReserveSnapshot:
+    """A ready snapshot of made-up figures, for what only reads it: nothing outside is asked."""
+    now = timezone.now()
+    figures = dict.fromkeys((*SUMS, "custody_difference"), "0")
+    figures |= {"holders": "0", "matched_orders": "0", "in_flight_orders": "0"}
+    values: dict[str, object] = {
+        "state": "READY",
+        "requested_by": "user:officer",
+        "requested_at": now,
+        "built_at": now,
+        "chain_id": 31337,
+        "contract": "0x" + "1" * 40,
+        "block_number": 7,
+        "block_hash": "0x" + "2" * 64,
+        "block_time": now,
+        "finality": "finalized",
+        "figures": figures,
+        "difference": Decimal(0),
+        "tree_root": "3" * 64,
+        "tree_sum": Decimal(0),
+        "content_hash": "4" * 64,
+    }
+    return ReserveSnapshot.objects.create(**{**values, **changes})
+
+
+def with_signature(snapshot: ReserveSnapshot) -> ReserveSnapshot:
+    """The snapshot with a signature of two people who do not matter."""
+    ReserveSignature.objects.create(
+        snapshot=snapshot,
+        proposal_id=uuid4(),
+        content_hash=snapshot.content_hash,
+        statement="Words.",
+        maker_id=uuid4(),
+        checker_id=uuid4(),
+        signed_at=timezone.now(),
+    )
+    return snapshot
+
+
+def reorganise(chain: Chain, depth: int) -> None:
+    """Replace the newest blocks by empty ones of another miner: with the same they would be the same."""
+    chain.rpc("anvil_setCoinbase", new_address())
+    chain.rpc("anvil_reorg", depth, [])
