@@ -34,11 +34,16 @@ class Store(Protocol):
         """Remove it; nothing happens when it is not there."""
 
     def all(self) -> Iterator[Stored]:
-        """Everything that is stored, also what no document knows of."""
+        """Everything under such keys, also what no document knows of."""
+
+
+def is_key(name: str) -> bool:
+    """Whether something of this name is ours; `.part` is behind the key of an unfinished file."""
+    return bool(_NAME.fullmatch(name))
 
 
 def checked(key: str) -> str:
     """A key in the form that `new_key` gives, so that none leads elsewhere; raises Gone."""
-    if not _NAME.fullmatch(key):
+    if not is_key(key):
         raise Gone(key[:60])
     return key

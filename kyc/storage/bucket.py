@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from agora.lib.outcome import Temporary
-from kyc.storage.base import Gone, Stored, checked
+from kyc.storage.base import Gone, Stored, checked, is_key
 
 _ABSENT = {"NoSuchKey", "404", "NotFound"}
 # MinIO and Ceph name a full disk so; AWS has no such thing.
@@ -58,7 +58,8 @@ class Bucket:
             for page in pages.paginate(Bucket=self.name, Prefix=self.prefix):
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self.prefix)
-                    yield Stored(key=key, at=found["LastModified"])
+                    if is_key(key):
+                        yield Stored(key=key, at=found["LastModified"])
         except (BotoCoreError, ClientError) as error:
             raise _failed(error) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from agora.lib.outcome import Temporary
-from kyc.storage.base import Gone, Stored, checked
+from kyc.storage.base import Gone, Stored, checked, is_key
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -60,7 +60,7 @@ class Folder:
     def all(self) -> Iterator[Stored]:
         """Drafts that a killed process left are among them, with `.part` behind their key."""
         try:
-            for path in self.root.glob("??/*"):
+            for path in filter(lambda path: is_key(path.name), self.root.glob("??/*")):
                 with suppress(FileNotFoundError):  # deleted since it was listed
                     at = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
                     yield Stored(key=path.name, at=at)
