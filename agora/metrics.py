@@ -32,6 +32,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from agora.audit_metrics import AuditCollector
 from agora.case_metrics import CasesCollector
 from agora.copy_metrics import CopiesCollector
 from agora.lib.problems import Problem, respond
@@ -155,6 +156,7 @@ def exposition() -> bytes:
     own = CollectorRegistry()
     own.register(OrdersCollector())
     own.register(CopiesCollector())
+    own.register(AuditCollector())
     own.register(CasesCollector())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         counted = CollectorRegistry()

@@ -147,9 +147,9 @@ def seal(*, now: datetime, limit: int = BATCH) -> int:
 
 def seal_all(*, now: datetime) -> int:
     """Chain all rows that wait, a portion a transaction; returns how many."""
-    total = done = seal(now=now)
+    total = done = seal(now=now, limit=BATCH)
     while done == BATCH:
-        done = seal(now=now)
+        done = seal(now=now, limit=BATCH)
         total += done
     return total
 

@@ -2,14 +2,20 @@
 
 import hashlib
 from datetime import timedelta
+from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
+from structlog.testing import capture_logs
 
+from agora.metrics import exposition
 from compliance import audit
 from compliance.models import AuditRow, AuditSeal
+from compliance.tasks import seal_audit
+from compliance.trail import anchors
 from tests.threads import at_once
 
 
@@ -25,8 +31,7 @@ def write(number: int = 1) -> AuditRow:
 
 
 def seal_all() -> None:
-    while audit.seal(now=timezone.now()):
-        pass
+    audit.seal_all(now=timezone.now())
 
 
 @pytest.mark.django_db
@@ -140,3 +145,98 @@ def test_a_row_that_commits_late_is_sealed_behind_those_that_came_first() -> Non
         late[0].pk,
     ]
     assert audit.verify().faults == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ten_thousand_rows_are_chained_within_the_lag_that_is_promised() -> None:
+    """Two writers as fast as they can, a sealer every two seconds as the schedule has it."""
+    lags, written = [], Event()
+
+    def write_many() -> None:
+        try:
+            for _turn in range(50):
+                with transaction.atomic():
+                    for number in range(100):
+                        write(number)
+        finally:
+            connection.close()
+
+    def seal_in_turns() -> None:
+        try:
+            while not written.wait(2):
+                audit.seal_all(now=timezone.now())
+                lags.append(audit.lag(now=timezone.now()))
+        finally:
+            connection.close()
+
+    sealer = Thread(target=seal_in_turns)
+    sealer.start()
+    writers = [Thread(target=write_many) for _number in range(2)]
+    for thread in writers:
+        thread.start()
+    for thread in writers:
+        thread.join(60)
+    written.set()
+    sealer.join(60)
+
+    begun = timezone.now()
+    audit.seal_all(now=begun)
+    lags.append(timezone.now() - begun)
+    assert max(lags) + timedelta(seconds=2) < audit.LAG_LIMIT
+    verdict = audit.verify()
+    assert (verdict.faults, verdict.sealed) == ([], 10_000)
+
+
+@pytest.mark.django_db
+def test_a_backlog_is_chained_by_one_run_of_the_sealer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "BATCH", 3)
+    for number in range(8):
+        write(number)
+
+    assert audit.seal_all(now=timezone.now()) == 8
+    assert audit.lag(now=timezone.now()) == timedelta(0)
+
+
+@pytest.mark.django_db
+def test_the_lag_is_the_age_of_the_oldest_row_without_a_place() -> None:
+    now = timezone.now()
+    assert audit.lag(now=now) == timedelta(0)
+    row = write()
+
+    assert audit.lag(now=row.at + timedelta(seconds=7)) == timedelta(seconds=7)
+    assert audit.lag(now=row.at - timedelta(seconds=7)) == timedelta(0), "a clock is ahead"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("age", "told"), [(4, False), (6, True)])
+def test_a_lag_above_the_promise_is_told_in_the_log(age: int, told: bool) -> None:
+    audit.record(
+        actor="system:test",
+        action="thing.done",
+        object_type="thing",
+        object_id="1",
+        evidence={},
+        now=timezone.now() - timedelta(seconds=age),
+    )
+
+    with capture_logs() as logs:
+        seal_audit()
+
+    assert ("audit.lag" in [line["event"] for line in logs]) is told
+    assert AuditSeal.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_lag_position_and_age_of_anchors_are_metrics(settings: Any, tmp_path: Path) -> None:
+    settings.AUDIT_ANCHORS_DIR, settings.AUDIT_ANCHORS_BUCKET = str(tmp_path), ""
+    write()
+    seal_all()
+    anchors.anchor(now=timezone.now() - timedelta(hours=3))
+
+    told = dict(
+        line.rsplit(" ", 1) for line in exposition().decode().splitlines() if "agora_audit" in line
+    )
+
+    assert float(told["agora_audit_position"]) == 1
+    assert float(told["agora_audit_lag_seconds"]) >= 0
+    assert float(told['agora_audit_anchor_age_seconds{place="file"}']) >= 3 * 3600
