@@ -18,7 +18,17 @@ from compliance.reserves import merkle, tree_store
 from compliance.reserves.digests import Hasher
 from compliance.reserves.merkle import Node, TreeError
 
-__all__ = ["Holder", "Proof", "Root", "TreeError", "build", "forget", "proof_of", "verify"]
+__all__ = [
+    "Holder",
+    "Proof",
+    "Root",
+    "TreeError",
+    "build",
+    "forget",
+    "held_by",
+    "proof_of",
+    "verify",
+]
 FORMAT = "agora-liabilities-proof/1"
 _LEAF = """
 SELECT tree.holders, tree.root_hash, tree.total, tree.depth, tree.built_at, leaf.position,
@@ -146,19 +156,20 @@ def _account(address: str) -> bytes:
     return account
 
 
-def trees_of(*, user_id: uuid.UUID, limit: int = 30) -> list[tuple[LiabilityTree, str]]:
-    """Newest trees in which the user has an account, each with that account's address."""
+def held_by(*, user_id: uuid.UUID, snapshots: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
+    """In which of these snapshots the user has accounts, and their addresses: one query."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT tree.snapshot_id, leaf.account FROM compliance_liabilitynonce nonce"
-            " JOIN compliance_liabilityleaf leaf ON leaf.account = nonce.account"
-            " JOIN compliance_liabilitytree tree ON tree.snapshot_id = leaf.snapshot_id"
-            " WHERE nonce.user_id = %s ORDER BY tree.built_at DESC, leaf.account LIMIT %s",
-            [user_id, limit],
+            "SELECT leaf.snapshot_id, leaf.account FROM compliance_liabilitynonce nonce"
+            " JOIN compliance_liabilityleaf leaf"
+            " ON leaf.snapshot_id = ANY(%s) AND leaf.account = nonce.account"
+            " WHERE nonce.user_id = %s ORDER BY leaf.snapshot_id, leaf.account",
+            [list(snapshots), user_id],
         )
-        found = [(row[0], f"0x{bytes(row[1]).hex()}") for row in cursor.fetchall()]
-    trees = LiabilityTree.objects.in_bulk([snapshot for snapshot, _address in found])
-    return [(trees[snapshot], address) for snapshot, address in found]
+        held: dict[uuid.UUID, list[str]] = {}
+        for snapshot, account in cursor.fetchall():
+            held.setdefault(snapshot, []).append(f"0x{bytes(account).hex()}")
+    return held
 
 
 def proof_of(*, snapshot_id: uuid.UUID, address: str) -> Proof:

@@ -24,6 +24,7 @@ from tests.browser.conftest import AXE, DESKTOP, PHONE, Visitor, Visitors
 from tests.conftest import Chain
 from tests.copying import Trader, hold, mark, new_account, new_follower, new_master, new_strategy
 from tests.people import new_user, onboarded
+from tests.proofs import a_published_snapshot
 from tests.settling import place, settle
 from trading import quotes
 from trading.models import Order
@@ -348,3 +349,25 @@ def skipped_copy(made: Subscription) -> None:
     CopyOrder.objects.filter(signal=signal).update(
         state="SKIPPED", reason="below_minimum", next_attempt_at=None
     )
+
+
+@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+def test_part_in_the_proof_of_reserve(
+    visitors: Visitors, viewport: ViewportSize, dark: bool
+) -> None:
+    user = onboarded()
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(user)
+    visitor.open("/reserves/mine/")
+    wrong = {"in no snapshot": inspect(visitor)}
+    a_published_snapshot(user, others=40)
+    a_published_snapshot(user, others=40)
+    visitor.open("/reserves/mine/").get_by_role("button", name="Check it").click()
+    visitor.page.get_by_text("It is right", exact=True).wait_for()
+    visitor.page.get_by_text("Every step, from").first.click()
+    wrong["checked"] = inspect(visitor)
+    visitor.page.route("**/proof.json", lambda route: route.fulfill(json={}))
+    visitor.page.get_by_role("button", name="Check it").click()
+    visitor.page.get_by_text("It is not right").wait_for()
+    wrong["wrong"] = inspect(visitor)
+    assert_clean(wrong)

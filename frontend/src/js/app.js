@@ -8,7 +8,8 @@ import "./live.js";
 import "./localtime.js";
 import "./menus.js";
 import "./passkeys.js";
+import "./proof.js";
 import "./tabs.js";
-
 import "./wallet.js";
+
 document.documentElement.classList.add("js");
