@@ -26,6 +26,11 @@ version_1: list[URLPattern | URLResolver] = [
         kyc_api.DocumentById.as_view(),
         name="document",
     ),
+    path(
+        "users/<uuid:user_id>/data-export",
+        compliance_api.DataExports.as_view(),
+        name="data_exports",
+    ),
     path("users/<uuid:user_id>/balance", tokens_api.BalanceOfUser.as_view(), name="balance"),
     path("users/<uuid:user_id>/wallet", tokens_api.WalletOfUser.as_view(), name="wallet"),
     path(

@@ -460,6 +460,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "compliance.tasks.request_daily_snapshot",
         "schedule": crontab(hour=6, minute=30),
     },
+    "sweep copies and erasures of personal data": {
+        "task": "compliance.tasks.sweep_personal_data",
+        "schedule": timedelta(seconds=15),
+    },
     "sweep exchange accounts": {
         "task": "copytrade.tasks.sweep_exchange_accounts",
         "schedule": timedelta(seconds=60),
@@ -556,6 +560,10 @@ AUDIT_ANCHORS_LOCK_DAYS = whole("AUDIT_ANCHORS_LOCK_DAYS", default=1827, least=1
 KYC_SLA_HOURS = whole("KYC_SLA_HOURS", default=24, least=1)
 KYC_LOCK_SECONDS = seconds("KYC_LOCK_SECONDS", default=900)
 KYC_REAPPLY_DAYS = whole("KYC_REAPPLY_DAYS", default=30)
+
+# --- Personal data --------------------------------------------------------------------------
+DATA_EXPORT_DAYS = whole("DATA_EXPORT_DAYS", default=7, least=1)
+ERASURE_UNDO_DAYS = whole("ERASURE_UNDO_DAYS", default=14)
 
 # --- Logs and metrics -----------------------------------------------------------------------
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

@@ -1,4 +1,4 @@
-"""Celery's way in to the audit trail, to what expires, and to reserve snapshots."""
+"""Celery's way in to the audit trail, to what expires, to reserve snapshots and personal data."""
 
 import uuid
 
@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from agora.lib import work
 from compliance import audit, four_eyes, retention
-from compliance.models import ReserveSnapshot
+from compliance.models import DataExport, ErasureRequest, ReserveSnapshot
+from compliance.personal_data import erasure, exports
 from compliance.reserves import snapshots
 from compliance.trail import anchors, configuration
 
@@ -73,3 +74,24 @@ def request_daily_snapshot() -> None:
 def expire_proposals() -> None:
     """Close what no second person decided in time."""
     four_eyes.expire(now=timezone.now())
+
+
+@shared_task(name=exports.BUILD_TASK)
+def build_data_export(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
+    """Put a person's copy of their data together, or remove one that has expired."""
+    exports.step(export_id=uuid.UUID(id), now=timezone.now())
+
+
+@shared_task(name=erasure.CARRY_OUT_TASK)
+def carry_out_erasure(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
+    """Close an account whose erasure was asked for, or forget who it was."""
+    erasure.step(request_id=uuid.UUID(id), now=timezone.now())
+
+
+@shared_task(name="compliance.tasks.sweep_personal_data", expires=60)
+def sweep_personal_data() -> None:
+    """Nudge every copy of data and every erasure that is due."""
+    for pk in work.due_ids(DataExport, limit=50):
+        work.nudge(exports.BUILD_TASK, pk=pk)
+    for pk in work.due_ids(ErasureRequest, limit=50):
+        work.nudge(erasure.CARRY_OUT_TASK, pk=pk)

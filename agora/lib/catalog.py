@@ -135,6 +135,9 @@ CATALOG: dict[str, Kind] = {
     "already_onboarded": Kind(
         409, _("Already onboarded"), _("This account has finished onboarding.")
     ),
+    "export_refused": Kind(
+        409, _("No copy is made now"), _("detail says why; GET lists the copies that there are.")
+    ),
     "verification_refused": Kind(
         409, _("Not possible now"), _("Read where the verification stands; reason says why.")
     ),

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -21,7 +22,7 @@ BATCH = 500
 # Passes over a column: a second one finds what was changed under the first.
 _MOST_PASSES = 5
 
-Row = tuple[object, object, bytes]
+Row = tuple[Any, Any, bytes]
 
 
 @dataclass
@@ -94,7 +95,7 @@ def _batches(
     tell: Callable[[Progress], None],
 ) -> Iterator[int]:
     """Numbers of values sealed anew, a batch at a time, from the first row to the last."""
-    after: object = None
+    after: Any = None
     while rows := _waiting(column, after=after, limit=batch):
         after = rows[-1][0]
         yield _reseal(column, rows, progress=progress, now=now)
@@ -132,7 +133,7 @@ def _replace(column: SealedColumn, row: Row, progress: Progress) -> bool:
         WHERE {column.key} = %s AND {column.read} = %s"""  # noqa: S608  (all names are ours)
     with connection.cursor() as cursor:
         cursor.execute(statement, [fresh, pk, sealed])
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
 
 def _waiting(column: SealedColumn, *, after: object, limit: int) -> list[Row]:

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -28,7 +29,7 @@ def test_no_write_is_lost_and_nothing_stays_under_the_old_key(settings: Settings
     for account in accounts:
         key_for(account.user_id)
     settings.FIELD_KEYS = f"{NEW},{OLD}"
-    written: dict[object, str] = {}
+    written: dict[UUID, str] = {}
 
     def work(number: int) -> None:
         if number == WRITERS:

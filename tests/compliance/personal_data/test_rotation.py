@@ -82,7 +82,7 @@ def test_everything_is_readable_with_the_new_key_alone(person: User, settings: S
     assert (report["done"], report["unused"]) == (True, ["old"])
     assert (application.full_name, application.tax_id) == ("Ana Souza", "52998224725")
     assert credentials_of(account).secret == KEY[1]
-    assert key_for(person.pk)
+    assert key_for(person.pk).person == person.pk
     data = {row.type: row.data for row in Authenticator.objects.filter(user=person)}
     assert decrypt(data["totp"]["secret"]) == TOTP_SECRET
     assert decrypt(data["recovery_codes"]["seed"]) == "5" * 80

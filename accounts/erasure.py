@@ -1,0 +1,59 @@
+"""Closing an account for good: nobody signs in by it any more, and it has no name (ADR 0012)."""
+
+import secrets
+from datetime import datetime
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+
+from accounts.models import (
+    AddressEntry,
+    ApiToken,
+    Notice,
+    TokenUse,
+    User,
+    WalletChange,
+    WalletProof,
+)
+from accounts.token_store import revoke_token
+from accounts.wallets import cancel_change
+from agora.lib.models import IdempotencyKey
+
+ERASED_NAME = "–"
+
+
+def close(*, user: User, now: datetime) -> None:
+    """Sign the user out everywhere and erase what they are known by. Call it inside a transaction.
+
+    The wallet stays: tokens were minted to it, which anybody can see on the chain. Locks the user's
+    row, so that nothing of theirs is added meanwhile.
+    """
+    User.objects.select_for_update().only("pk").get(pk=user.pk)
+    _end_sessions(user)
+    _revoke_tokens(user, now)
+    for change in WalletChange.objects.filter(user=user, state=WalletChange.State.PENDING):
+        cancel_change(user=user, change_id=change.pk, now=now)
+    for rows in (AddressEntry, Authenticator, EmailAddress, Notice, SocialAccount, WalletProof):
+        rows.objects.filter(user=user).delete()
+    IdempotencyKey.objects.filter(client=user.pk).delete()
+    user.email = f"erased-{secrets.token_hex(12)}@erased.invalid"
+    user.is_active, user.last_login, user.language = False, None, ""
+    user.set_unusable_password()
+    user.save()
+
+
+def _end_sessions(user: User) -> None:
+    sessions = UserSession.objects.filter(user=user)
+    Session.objects.filter(session_key__in=sessions.values("session_key")).delete()
+    sessions.delete()
+
+
+def _revoke_tokens(user: User, now: datetime) -> None:
+    tokens = ApiToken.objects.filter(user=user)
+    for token_id in tokens.filter(revoked_at=None).values_list("pk", flat=True):
+        revoke_token(user=user, token_id=token_id, now=now)
+    TokenUse.objects.filter(token__user=user).delete()
+    tokens.update(name=ERASED_NAME, networks=[])

@@ -1,0 +1,259 @@
+"""Erasing a person: asked for, undone within days, carried out by a worker (LGPD art. 16 and 18 VI).
+
+At once goes what no law keeps; name, tax id and documents become unreadable when their retention is
+over, by destroying the person's key. Orders, ledger and audit trail stay under an opaque id.
+"""
+
+import uuid
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+from accounts import erasure as accounts
+from accounts import notices
+from accounts.models import Notice, User
+from agora.lib import work
+from agora.lib.catalog import Text
+from agora.lib.failpoints import failpoint
+from agora.lib.outcome import OutsideError
+from agora.lib.work import Lease, LeaseLost
+from compliance import audit
+from compliance.models import (
+    DataExport,
+    DataExportPart,
+    ErasureRequest,
+    LiabilityNonce,
+    RetentionRule,
+)
+from compliance.personal_data import obstacles
+from compliance.personal_data.obstacles import Obstacle
+from copytrade.models import ExchangeAccount, Strategy
+from kyc import erasure as kyc
+
+CARRY_OUT_TASK = "compliance.tasks.carry_out_erasure"
+RETENTION = "identity"
+# Without a rule of its own nothing is forgotten earlier than this.
+DEFAULT_DAYS = 3653
+LOOK_AGAIN = timedelta(days=1)
+_ACTOR = audit.system("personal_data")
+
+MESSAGES: dict[str, Text] = {
+    "asked_before": _("The erasure of this account has been asked for already."),
+    "obstacles": _("Something has to be wound up first."),
+    "unknown": _("Agora cannot read your wallet's balance just now. Try again in a few minutes."),
+    "too_late": _("There is nothing to undo: the account has been closed, or you undid it before."),
+}
+
+log = structlog.get_logger(__name__)
+
+
+class ErasureRefused(Exception):
+    """Nothing was changed; `message` says why. Codes: the keys of MESSAGES."""
+
+    def __init__(self, code: str, found: list[Obstacle] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = MESSAGES[code]
+        self.obstacles = found or []
+
+
+def standing(user: User) -> list[Obstacle]:
+    """What has to be wound up first; asks the chain. Raises ErasureRefused (unknown)."""
+    try:
+        return obstacles.in_database(user) + obstacles.on_chain(user)
+    except OutsideError as error:
+        raise ErasureRefused("unknown") from error
+
+
+def request(*, user: User, actor: str, now: datetime) -> ErasureRequest:
+    """Ask for the erasure of the user's data; until settings.ERASURE_UNDO_DAYS are over it can be undone.
+
+    Raises ErasureRefused: asked_before, obstacles, unknown. Locks nothing.
+    """
+    found = standing(user)
+    if found:
+        raise ErasureRefused("obstacles", found)
+    after = now + timedelta(days=settings.ERASURE_UNDO_DAYS)
+    asked = ErasureRequest(
+        user_id=user.pk,
+        requested_by=actor,
+        requested_at=now,
+        execute_after=after,
+        next_attempt_at=after,
+    )
+    try:
+        with transaction.atomic():
+            asked.save(force_insert=True)
+            _record(asked, "requested", actor=actor, now=now)
+            _tell_requested(user, asked, now=now)
+    except IntegrityError as error:
+        raise ErasureRefused("asked_before") from error
+    return asked
+
+
+def withdraw(*, user_id: uuid.UUID, actor: str, now: datetime) -> ErasureRequest:
+    """Undo a request that has not been carried out. Locks it. Raises ErasureRefused (too_late)."""
+    with transaction.atomic():
+        asked = (
+            ErasureRequest.objects.select_for_update()
+            .filter(user_id=user_id, state=ErasureRequest.State.REQUESTED)
+            .first()
+        )
+        if asked is None:
+            raise ErasureRefused("too_late")
+        asked.state, asked.withdrawn_at = ErasureRequest.State.WITHDRAWN, now
+        # A worker that is just carrying it out loses its lease with this, and undoes what it did.
+        asked.next_attempt_at = asked.lease_token = asked.lease_until = None
+        asked.attention = False
+        asked.save()
+        _record(asked, "withdrawn", actor=actor, now=now)
+    return asked
+
+
+def of_user(user_id: uuid.UUID) -> ErasureRequest | None:
+    """The request that stands, if there is one."""
+    asked = ErasureRequest.objects.filter(user_id=user_id)
+    return asked.exclude(state=ErasureRequest.State.WITHDRAWN).first()
+
+
+def retention_days() -> int:
+    """Days for which the law has Agora keep who somebody is, counted from the end of the account."""
+    rule = RetentionRule.objects.filter(kind=RETENTION).first()
+    return rule.days if rule else DEFAULT_DAYS
+
+
+def step(*, request_id: uuid.UUID, now: datetime) -> ErasureRequest | None:
+    """Do what is due of a request: close the account, or forget who it was. None when nothing is."""
+    lease = work.claim(ErasureRequest, pk=request_id)
+    if lease is None:
+        return None
+    with structlog.contextvars.bound_contextvars(erasure_id=str(request_id)), suppress(LeaseLost):
+        if lease.row.state == ErasureRequest.State.REQUESTED:
+            _close(lease, now=now)
+        else:
+            _forget(lease, now=now)
+    return lease.row
+
+
+def _close(lease: Lease[ErasureRequest], *, now: datetime) -> None:
+    user = User.objects.get(pk=lease.row.user_id)
+    try:
+        held = obstacles.on_chain(user)
+    except OutsideError as error:
+        if not work.retry_later(lease, error=error.message, wait=None, now=now):
+            log.error("erasure.needs_attention", error=error.message)
+        return
+    with transaction.atomic():
+        # First the locks, then the look: what was under way is there by now, nothing new comes.
+        kyc.hold(user=user)
+        found = held + obstacles.in_database(user)
+        if found:
+            _wait(lease, user, found, now=now)
+        else:
+            _close_account(lease, user, now=now)
+            failpoint("erasure.before_commit", key=lease.row.pk)
+    failpoint("erasure.after_commit", key=lease.row.pk)
+
+
+def _close_account(lease: Lease[ErasureRequest], user: User, *, now: datetime) -> None:
+    keeps = kyc.has_records(user)
+    kyc.close(user=user, now=now)
+    accounts.close(user=user, now=now)
+    _forget_copies(user.pk)
+    ExchangeAccount.objects.filter(user=user).update(label=accounts.ERASED_NAME, key_hint="")
+    Strategy.objects.filter(master=user).update(description="")
+    State = ErasureRequest.State  # noqa: N806
+    until = now + timedelta(days=retention_days()) if keeps else None
+    lease.release(
+        again_at=until,
+        state=State.CLOSED if keeps else State.ERASED,
+        obstacles=[],
+        closed_at=now,
+        keep_until=until,
+        erased_at=None if keeps else now,
+    )
+    if not keeps:
+        _destroy(user.pk, now=now)
+    _record(lease.row, "closed" if keeps else "erased", actor=_ACTOR, now=now)
+
+
+def _forget(lease: Lease[ErasureRequest], *, now: datetime) -> None:
+    with transaction.atomic():
+        _destroy(lease.row.user_id, now=now)
+        lease.release(again_at=None, state=ErasureRequest.State.ERASED, erased_at=now)
+        _record(lease.row, "erased", actor=_ACTOR, now=now)
+        failpoint("erasure.before_commit", key=lease.row.pk)
+
+
+def _destroy(user_id: uuid.UUID, *, now: datetime) -> None:
+    kyc.forget(user_id=user_id, now=now)
+    LiabilityNonce.objects.filter(user_id=user_id).delete()
+    _forget_copies(user_id)
+
+
+def _forget_copies(user_id: uuid.UUID) -> None:
+    copies = DataExport.objects.filter(user_id=user_id)
+    DataExportPart.objects.filter(export__in=copies).delete()
+    copies.update(
+        state=DataExport.State.EXPIRED, next_attempt_at=None, lease_token=None, lease_until=None
+    )
+
+
+def _wait(
+    lease: Lease[ErasureRequest], user: User, found: list[Obstacle], *, now: datetime
+) -> None:
+    """Look again tomorrow, and tell the person once what stands against it."""
+    codes = [obstacle.code for obstacle in found]
+    lease.release(again_at=now + LOOK_AGAIN, obstacles=codes)
+    notices.notify(
+        user=user,
+        kind="erasure_waits",
+        subject=gettext_noop("Your data cannot be erased yet"),
+        body=gettext_noop(
+            "Something has to be wound up before your account can be closed. The page on your data "
+            "says what. Agora looks again every day."
+        ),
+        params={},
+        url=reverse("erasure"),
+        level=Notice.Level.WARNING,
+        dedupe_key=f"erasure:{lease.row.pk}:{','.join(codes)}",
+        now=now,
+    )
+
+
+def _tell_requested(user: User, asked: ErasureRequest, *, now: datetime) -> None:
+    notices.notify(
+        user=user,
+        kind="erasure_requested",
+        subject=gettext_noop("Your account will be closed and your data erased"),
+        body=gettext_noop(
+            "This was asked for just now. On %(day)s (UTC) your account is closed, and no further "
+            "message follows. Until then you can undo it. If it was not you, undo it and change your "
+            "password at once."
+        ),
+        params={"day": f"{asked.execute_after:%Y-%m-%d %H:%M}"},
+        url=reverse("erasure"),
+        level=Notice.Level.ALERT,
+        now=now,
+    )
+
+
+def _record(asked: ErasureRequest, what: str, *, actor: str, now: datetime) -> None:
+    audit.record(
+        actor=actor,
+        action=f"erasure.{what}",
+        object_type="user",
+        object_id=str(asked.user_id),
+        evidence={
+            "request": str(asked.pk),
+            "execute_after": asked.execute_after.isoformat(),
+            "keep_until": asked.keep_until.isoformat() if asked.keep_until else None,
+        },
+        now=now,
+    )

@@ -1,0 +1,44 @@
+"""Closing and forgetting a person: no more orders, and in the end no name (ADR 0012)."""
+
+import os
+from datetime import date, datetime
+from uuid import UUID
+
+from accounts import keys
+from accounts.models import User
+from kyc import documents, limits
+from kyc.consent import withdraw_all
+from kyc.models import Application, DailyLimit
+
+
+def has_records(user: User) -> bool:
+    """Whether the law has Agora keep who this is: anybody who has applied, accepted or not."""
+    return Application.objects.filter(user=user).exists()
+
+
+def hold(*, user: User) -> None:
+    """Wait for an order that is just being placed and let no other be, until the transaction ends."""
+    limits.hold(user=user)
+
+
+def close(*, user: User, now: datetime) -> None:
+    """Let the user order nothing more, for ever, and withdraw their consents.
+
+    Call it inside the transaction that holds the person's counter (`hold`).
+    """
+    # A counter that stands on a later day takes no reservation any more (kyc.limits.reserve).
+    DailyLimit.objects.filter(application__user=user).update(day=date.max)
+    withdraw_all(user=user, now=now)
+
+
+def forget(*, user_id: UUID, now: datetime) -> None:
+    """Destroy the person's key and all that was sealed under it. Call it inside a transaction.
+
+    The blind index of the tax id gives way to random bytes, so the person may come back as a new one.
+    """
+    for application in Application.objects.select_for_update().filter(user_id=user_id):
+        application.full_name_encrypted = application.tax_id_encrypted = b""
+        application.tax_id_index = os.urandom(32)
+        application.save(update_fields=["full_name_encrypted", "tax_id_encrypted", "tax_id_index"])
+    documents.erase(user_id=user_id, now=now)
+    keys.shred(user_id=user_id, now=now)

@@ -1,0 +1,310 @@
+"""A copy of everything held about a person: whole, private, machine-readable, and gone in time."""
+
+import io
+import json
+import zipfile
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.apps import apps
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.keys import key_for
+from accounts.models import AddressEntry, Notice, User
+from accounts.token_store import issue_token
+from agora.lib.crypto import Undecryptable
+from compliance import audit
+from compliance.models import AuditRow, DataExport, DataExportPart
+from compliance.personal_data import exports
+from compliance.personal_data.topics import LEFT_OUT, TOPICS
+from kyc.models import Document, DocumentView
+from tests.copying import new_account
+from tests.people import new_user, onboarded
+from tests.settling import place
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+pytestmark = pytest.mark.django_db
+
+
+def built(user: User, *, now: datetime = NOW, actor: str = "system:test") -> DataExport:
+    """A copy of the user's data, ready."""
+    export = exports.request(user=user, actor=actor, now=now)
+    exports.step(export_id=export.pk, now=now)
+    export.refresh_from_db()
+    assert export.state == DataExport.State.READY, export.last_error
+    return export
+
+
+def opened(export: DataExport) -> zipfile.ZipFile:
+    data = b"".join(exports.download(export=export, actor="system:test", now=NOW))
+    return zipfile.ZipFile(io.BytesIO(data))
+
+
+def rows(archive: zipfile.ZipFile, topic: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(archive.read(f"data/{topic}.json"))
+    return found
+
+
+@pytest.fixture
+def person() -> User:
+    return onboarded(now=NOW)
+
+
+# --- What is in it
+
+
+def test_every_table_is_exported_or_left_out_with_a_reason() -> None:
+    """A new model fails here until somebody has said which rows of it are a person's."""
+    about_people = {"account", "mfa", "usersessions", "socialaccount", "admin"}
+    ours = {"accounts", "kyc", "custody", "tokens", "trading", "copytrade", "compliance", "lib"}
+    tables = {
+        model._meta.label
+        for model in apps.get_models()
+        if model._meta.app_label in about_people | ours
+    }
+    exported = {topic.model._meta.label for topic in TOPICS}
+
+    assert tables - exported - set(LEFT_OUT) == {"socialaccount.SocialApp"}  # configuration
+    assert exported & set(LEFT_OUT) == set()
+    assert len({topic.name for topic in TOPICS}) == len(TOPICS)
+
+
+def test_somebody_new_has_nothing_but_the_account() -> None:
+    archive = opened(built(new_user()))
+
+    manifest = json.loads(archive.read("manifest.json"))
+    assert {each["file"] for each in manifest["files"] if each["rows"]} == {
+        "data/account.json",
+        "data/data_exports.json",
+        "data/audit_trail.json",
+    }
+
+
+def test_name_and_tax_id_are_in_clear_in_it(person: User) -> None:
+    (application,) = rows(opened(built(person)), "application")
+
+    assert application["full_name"] == "Person of a Test"
+    assert application["tax_id"] == person.kyc_application.tax_id
+    assert "tax_id_index" not in application
+
+
+def test_it_says_what_it_holds_and_what_is_left_out(person: User) -> None:
+    archive = opened(built(person))
+
+    manifest = json.loads(archive.read("manifest.json"))
+    assert {each["file"] for each in manifest["files"]} == {
+        name for name in archive.namelist() if name.startswith("data/")
+    }
+    assert manifest["left_out"] == LEFT_OUT
+    assert "data/application.json" in archive.read("README.txt").decode()
+
+
+def test_consents_come_with_their_text(person: User) -> None:
+    (consent,) = rows(opened(built(person)), "consents")
+
+    assert consent["text"].startswith("I ask Agora")
+    assert consent["accepted_at"] == NOW.isoformat()
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_nothing_of_another_person_is_in_it(person: User) -> None:
+    other = onboarded(now=NOW)
+    for user in (person, other):
+        EmailAddress.objects.create(user=user, email=user.email, verified=True)
+        new_account(user=user, label=f"Account of {user.pk}")
+        place(user, quantity="0.05", nudged=False)
+
+    archive = opened(built(person))
+
+    whole = "".join(archive.read(name).decode() for name in archive.namelist())
+    assert str(person.pk) in whole
+    for foreign in (str(other.pk), other.email, str(other.kyc_application.pk)):
+        assert foreign not in whole
+
+
+def test_no_secret_is_in_it(person: User) -> None:
+    account = new_account(user=person)
+    token, plaintext = issue_token(
+        user=person, name="mine", scopes=("read",), expires_at=None, now=NOW
+    )
+    archive = opened(built(person))
+
+    whole = "".join(archive.read(name).decode() for name in archive.namelist())
+    for secret in (plaintext, bytes(token.digest).hex(), account.key_index, person.password):
+        assert secret not in whole
+    (written,) = rows(archive, "api_tokens")
+    assert written["prefix"] == token.prefix
+
+
+def test_who_looked_is_told_by_role_and_not_by_name(person: User) -> None:
+    officer = new_user(email="officer.canary@example.com", is_staff=True)
+    document = Document.objects.create(
+        application=person.kyc_application,
+        kind="passport",
+        media_type="image/jpeg",
+        sha256="0" * 64,
+        size=1,
+        page_count=1,
+        uploaded_at=NOW,
+    )
+    for viewer, purpose in ((officer, "review"), (person, "own")):
+        DocumentView.objects.create(
+            document=document, page=1, viewer=viewer, purpose=purpose, at=NOW
+        )
+    archive = opened(built(person))
+
+    assert {(row["viewer_id"], row["purpose"]) for row in rows(archive, "document_views")} == {
+        ("another person", "review"),
+        (str(person.pk), "own"),
+    }
+    assert str(officer.pk) not in "".join(
+        archive.read(name).decode() for name in archive.namelist()
+    )
+
+
+# --- Asking for it
+
+
+def test_asking_and_building_are_in_the_trail_without_anything_personal(person: User) -> None:
+    actor = audit.actor_of(person)
+    export = built(person, actor=actor)
+
+    trail = AuditRow.objects.filter(action__startswith="data_export.").order_by("id")
+    assert [(row.action, row.actor) for row in trail] == [
+        ("data_export.requested", actor),
+        ("data_export.built", "system:personal_data"),
+    ]
+    assert trail[1].evidence["sha256"] == export.sha256
+
+
+def test_the_person_is_told_when_it_is_ready(person: User) -> None:
+    built(person)
+
+    notice = Notice.objects.get(user=person, kind="data_export_ready")
+    assert "7 days" in notice.text
+
+
+def test_one_at_a_time(person: User) -> None:
+    exports.request(user=person, actor="system:test", now=NOW)
+
+    with pytest.raises(exports.ExportRefused) as refused:
+        exports.request(user=person, actor="system:test", now=NOW)
+    assert refused.value.code == "asked_before"
+
+
+def test_a_person_asks_once_a_day_and_an_officer_whenever_needed(person: User) -> None:
+    built(person, actor=audit.actor_of(person))
+    later = NOW + timedelta(hours=23)
+
+    with pytest.raises(exports.ExportRefused) as refused:
+        exports.request(user=person, actor=audit.actor_of(person), now=later)
+    assert refused.value.code == "too_often"
+    assert built(person, actor="user:officer", now=later)
+
+
+def test_the_database_allows_one_open_request(person: User) -> None:
+    exports.request(user=person, actor="system:test", now=NOW)
+
+    with pytest.raises(IntegrityError):
+        DataExport.objects.create(user_id=person.pk, requested_by="x", requested_at=NOW)
+
+
+# --- Keeping it
+
+
+def test_it_lies_sealed_under_the_persons_key(person: User) -> None:
+    export = built(person)
+
+    stored = b"".join(bytes(part.sealed) for part in DataExportPart.objects.filter(export=export))
+    assert b"Person of a Test" not in stored
+    assert b"PK\x03\x04" not in stored
+    with pytest.raises(Undecryptable):
+        list(exports.download(export=export, actor="x", now=NOW, key=key_for(new_user().pk)))
+
+
+def test_parts_that_were_moved_or_removed_are_noticed(
+    person: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "PART_BYTES", 2000)
+    export = built(person)
+    assert opened(export).testzip() is None
+    last = DataExportPart.objects.filter(export=export).last()
+    assert last is not None
+    assert last.number >= 2
+
+    last.delete()
+    with pytest.raises(Undecryptable):
+        opened(export)
+    first, second = DataExportPart.objects.filter(export=export)[:2]
+    DataExportPart.objects.filter(pk=first.pk).update(sealed=second.sealed)
+    with pytest.raises(Undecryptable):
+        opened(export)
+
+
+def test_it_is_removed_when_its_days_are_over(person: User, settings: Settings) -> None:
+    settings.DATA_EXPORT_DAYS = 3
+    export = built(person)
+    over = NOW + timedelta(days=3)
+    with pytest.raises(DataExport.DoesNotExist):
+        exports.of_person(user_id=person.pk, export_id=export.pk, now=over)
+
+    exports.step(export_id=export.pk, now=over)
+
+    export.refresh_from_db()
+    assert (export.state, export.next_attempt_at) == (DataExport.State.EXPIRED, None)
+    assert not DataExportPart.objects.exists()
+
+
+# --- Handing it over
+
+
+def test_the_person_downloads_it_and_that_is_written_down(client: Client, person: User) -> None:
+    export = built(person, now=datetime.now(UTC))
+    client.force_login(person)
+
+    answer = client.get(f"/account/privacy/copies/{export.pk}/")
+
+    assert answer["Content-Type"] == "application/zip"
+    assert "no-store" in answer["Cache-Control"]
+    data = b"".join(answer)  # type: ignore[arg-type]
+    assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
+    row = AuditRow.objects.get(action="data_export.downloaded")
+    assert (row.actor, row.object_id) == (audit.actor_of(person), str(person.pk))
+
+
+def test_another_persons_copy_is_not_there(client: Client, person: User) -> None:
+    export = built(person, now=datetime.now(UTC))
+    client.force_login(new_user())
+
+    assert client.get(f"/account/privacy/copies/{export.pk}/").status_code == 404
+    assert not AuditRow.objects.filter(action="data_export.downloaded").exists()
+
+
+def test_an_officer_writes_it_to_a_new_file_that_only_they_can_read(
+    person: User, tmp_path: Any
+) -> None:
+    to = tmp_path / "copy.zip"
+
+    call_command("personal_data", "export", str(person.pk), "--to", str(to))
+
+    assert zipfile.ZipFile(to).testzip() is None
+    assert to.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(CommandError) as refused:
+        call_command("personal_data", "export", str(person.pk), "--to", str(to))
+    assert refused.value.returncode == 1
+
+
+def test_the_address_book_is_in_it(person: User) -> None:
+    AddressEntry.objects.create(
+        user=person, chain="EVM", label="Savings", address="0x" + "1" * 40,
+        created_at=NOW, updated_at=NOW,
+    )  # fmt: skip
+
+    (entry,) = rows(opened(built(person)), "address_book")
+    assert (entry["label"], entry["created_at"]) == ("Savings", NOW.isoformat())
