@@ -53,13 +53,6 @@ version_1: list[URLPattern | URLResolver] = [
     path("orders", trading_api.Orders.as_view(), name="orders"),
     path("orders/<uuid:order_id>", trading_api.OrderById.as_view(), name="order"),
     path("copy/", include("copytrade.api_urls")),
-    path("admin/proposals", compliance_api.Proposals.as_view(), name="proposals"),
-    path(
-        "admin/proposals/<uuid:proposal_id>", compliance_api.ProposalById.as_view(), name="proposal"
-    ),
-    path(
-        "admin/proposals/<uuid:proposal_id>/approve",
-        compliance_api.ApproveProposal.as_view(),
     path("reserves", compliance_api.Reserves.as_view(), name="reserves"),
     path(
         "users/<uuid:user_id>/reserve-proof",
@@ -78,6 +71,13 @@ version_1: list[URLPattern | URLResolver] = [
         name="reserve_snapshot_file",
     ),
     path("admin/audit/export", compliance_api.AuditExport.as_view(), name="audit_export"),
+    path("admin/proposals", compliance_api.Proposals.as_view(), name="proposals"),
+    path(
+        "admin/proposals/<uuid:proposal_id>", compliance_api.ProposalById.as_view(), name="proposal"
+    ),
+    path(
+        "admin/proposals/<uuid:proposal_id>/approve",
+        compliance_api.ApproveProposal.as_view(),
         name="proposal_approve",
     ),
     path(

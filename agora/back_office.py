@@ -82,9 +82,9 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("logo.svg")},
     ],
     "SHOW_HISTORY": False,
+    "DASHBOARD_CALLBACK": "agora.overview.show",
     "COLORS": {
         "primary": {
-    "DASHBOARD_CALLBACK": "agora.overview.show",
             "50": "#eff4ff", "100": "#dbe6fe", "200": "#bfd3fe", "300": "#93b4fd", "400": "#6090fa",
             "500": "#3b6ff6", "600": "#1d4ed8", "700": "#1e40af", "800": "#1e3a8a", "900": "#172b5f",
             "950": "#101c3d",

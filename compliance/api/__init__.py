@@ -1,5 +1,6 @@
 """API of compliance, for officers and auditors."""
 
+from compliance.api.personal_data import DataExports
 from compliance.api.proposals import (
     ApproveProposal,
     ProposalById,
@@ -7,21 +8,21 @@ from compliance.api.proposals import (
     RefuseProposal,
     WithdrawProposal,
 )
-
 from compliance.api.proofs import ReserveProofOfUser
 from compliance.api.reserves import Reserves, SnapshotById, SnapshotFile, Snapshots
 from compliance.api.trail import AuditExport
+
 __all__ = [
     "ApproveProposal",
-    "ProposalById",
     "AuditExport",
     "DataExports",
+    "ProposalById",
     "Proposals",
     "RefuseProposal",
-    "WithdrawProposal",
     "ReserveProofOfUser",
     "Reserves",
     "SnapshotById",
     "SnapshotFile",
     "Snapshots",
+    "WithdrawProposal",
 ]
