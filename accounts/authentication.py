@@ -12,15 +12,18 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from accounts import oidc_tokens, token_store
-from accounts.models import ApiToken, User
+from accounts.middleware import remember_shown
+from accounts.models import ApiToken, TokenUse, User
 from accounts.oidc_tokens import ProviderToken
 from accounts.second_factors import has_second_factor
+from agora.lib.network import client_address
 from agora.lib.problems import Problem
 
 _REASONS = {
     "revoked": _("This API token has been revoked."),
     "expired": _("This API token has expired."),
     "inactive": _("This account is not active."),
+    "network": _("This API token does not work from your network address."),
 }
 
 
@@ -40,10 +43,13 @@ class BearerAuthentication(BaseAuthentication):
         if oidc_tokens.is_one(raw.strip()):
             return _by_provider(raw.strip())
         try:
-            token = _look_up(raw.strip(), related=_related(request))
+            token = _look_up(raw.strip(), request)
         except token_store.InvalidToken as error:
+            if error.token is not None:
+                _shown(request, error.token, error.outcome)
             detail = _REASONS.get(error.reason, _("This API token is not valid."))
             raise AuthenticationFailed(detail) from error
+        _shown(request, token, TokenUse.Outcome.USED)
         structlog.contextvars.bind_contextvars(user_id=str(token.user_id))
         return token.user, token
 
@@ -60,22 +66,32 @@ def _by_provider(raw: str) -> tuple[User, ProviderToken]:
     return token.user, token
 
 
+def _shown(request: Request, token: ApiToken, outcome: str) -> None:
+    structlog.contextvars.bind_contextvars(token_id=str(token.pk))
+    remember_shown(request._request, token, outcome)
+
+
 def _related(request: Request) -> tuple[str, ...]:
     """What the view will ask of the token's user (`Endpoint.related`)."""
     view = (request.parser_context or {}).get("view")
     return tuple(getattr(view, "related", ()))
 
 
-def _look_up(raw: str, *, related: tuple[str, ...]) -> ApiToken:
+def _look_up(raw: str, request: Request) -> ApiToken:
     """The look-up doubles as the connection's health check, which would be a round trip."""
+    related, address = _related(request), client_address(request._request)
+
+    def look() -> ApiToken:
+        return token_store.authenticate(raw, timezone.now(), address=address, related=related)
+
     connection.health_check_done = True  # type: ignore[attr-defined]
     try:
-        return token_store.authenticate(raw, timezone.now(), related=related)
+        return look()
     except (OperationalError, InterfaceError):
         if connection.in_atomic_block:
             raise
         connection.close()
-        return token_store.authenticate(raw, timezone.now(), related=related)
+        return look()
 
 
 def user_of(request: Request) -> User:

@@ -30,6 +30,16 @@ class TokenForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     days = forms.TypedChoiceField(label=_("Expires in"), choices=LIFETIMES, coerce=int, initial=90)
+    networks = forms.CharField(
+        label=_("Only from these network addresses"),
+        help_text=_(
+            "Optional: addresses or networks, such as 203.0.113.7 or 2001:db8::/48, one a line. "
+            "Elsewhere the token does not work."
+        ),
+        required=False,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false"}),
+    )
 
     def __init__(self, *args: object, user: User, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -45,6 +55,10 @@ class TokenForm(forms.Form):
     def expires_at(self, *, now: datetime) -> datetime:
         """The moment the chosen lifetime ends, counted from ``now``."""
         return now + timedelta(days=self.cleaned_data["days"])
+
+    def networks_given(self) -> list[str]:
+        """The networks as they were typed, separated by line breaks, spaces or commas."""
+        return str(self.cleaned_data["networks"]).replace(",", " ").split()
 
 
 # An address is looked at while it is typed; without a script, when the form is sent.

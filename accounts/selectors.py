@@ -1,10 +1,20 @@
 """Reads about people."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from accounts.models import AddressEntry, Notice, User, Wallet, WalletChange, WalletProof
+from accounts.models import (
+    AddressEntry,
+    ApiToken,
+    Notice,
+    TokenUse,
+    User,
+    Wallet,
+    WalletChange,
+    WalletProof,
+)
 
 # Nobody counts further; and counting further would cost a page the more the less is read.
 COUNTED_UNREAD = 100
@@ -49,3 +59,20 @@ def notices_of(user: User, *, unread: bool = False) -> QuerySet[Notice]:
 def unread_count(user: User) -> int:
     """How many notices the user has not read, counted up to COUNTED_UNREAD; one query."""
     return notices_of(user, unread=True)[:COUNTED_UNREAD].count()
+
+
+def token_for(*, user: User, token_id: UUID) -> ApiToken:
+    """One of the user's API tokens, revoked ones too; raises ApiToken.DoesNotExist for another's."""
+    return ApiToken.objects.get(pk=token_id, user=user)
+
+
+def uses_of(token: ApiToken) -> QuerySet[TokenUse]:
+    """A token's uses and refused attempts, newest first."""
+    return TokenUse.objects.filter(token=token)
+
+
+def last_uses(tokens: Iterable[ApiToken]) -> dict[UUID, TokenUse]:
+    """The last use of each token that was let in, by the token's id; one query."""
+    used = TokenUse.objects.filter(token__in=tokens, outcome=TokenUse.Outcome.USED)
+    newest = used.order_by("token", "-last_at", "-id").distinct("token")
+    return {use.token_id: use for use in newest}

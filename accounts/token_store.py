@@ -20,16 +20,17 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, TokenUse, User
 from accounts.second_factors import has_second_factor
 from agora.lib.catalog import Text
+from agora.lib.network import Address, BadNetwork, clean_networks, is_inside
 from agora.lib.prepared import Lookup
 from compliance import audit
 
 SCOPES = ("read", "trade", "copy", "admin")
 LONGEST = timedelta(days=365)
 MOST_ACTIVE = 50
-USE_NOTED_EVERY = timedelta(minutes=1)
+MOST_NETWORKS = 20
 
 _ALPHABET = string.ascii_letters + string.digits
 _PREFIX_LENGTH = 12
@@ -40,15 +41,22 @@ _NOBODY = bytes(32)
 
 
 class InvalidToken(Exception):
-    """Not a token that opens anything now; `reason` is told only to who holds the secret."""
+    """Not a token that opens anything now; `reason` is told only to who holds the secret.
 
-    def __init__(self, reason: str = "unknown") -> None:
+    Reasons: unknown, revoked, expired, inactive, network. `token` is the row that the prefix names,
+    whatever the secret was, and `outcome` how the attempt is noted with it (TokenUse.Outcome).
+    """
+
+    def __init__(self, reason: str = "unknown", *, token: ApiToken | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.token = token
+        wrong = reason == "unknown"
+        self.outcome = str(TokenUse.Outcome.WRONG_SECRET if wrong else TokenUse.Outcome(reason))
 
 
 class TokenRefused(Exception):
-    """A token that may not be issued; `field` is name, scopes, expires_at or empty."""
+    """A token that may not be issued; `field` is name, scopes, expires_at, networks or empty."""
 
     def __init__(self, *, code: str, field: str, message: Text) -> None:
         super().__init__(code)
@@ -58,13 +66,21 @@ class TokenRefused(Exception):
 
 
 def issue_token(
-    *, user: User, name: str, scopes: Sequence[str], expires_at: datetime | None, now: datetime
+    *,
+    user: User,
+    name: str,
+    scopes: Sequence[str],
+    expires_at: datetime | None,
+    networks: Sequence[str] = (),
+    now: datetime,
 ) -> tuple[ApiToken, str]:
     """Issue a token and return it with its raw text, which cannot be read again.
 
-    Without `expires_at` it lives as long as allowed: one year. Raises TokenRefused.
+    Without `expires_at` it lives as long as allowed: one year. With `networks` (addresses, or
+    networks in CIDR form) it works from there only. Raises TokenRefused.
     """
     expires = expires_at or now + LONGEST
+    allowed = _clean_networks(networks)
     _check(user=user, name=name, scopes=scopes, expires=expires, now=now)
     prefix, secret = _random(_PREFIX_LENGTH), _random(_SECRET_LENGTH)
     with transaction.atomic():
@@ -82,6 +98,7 @@ def issue_token(
             prefix=prefix,
             digest=_digest(secret),
             scopes=sorted(set(scopes), key=SCOPES.index),
+            networks=allowed,
             created_at=now,
             expires_at=expires,
         )
@@ -108,10 +125,12 @@ def _tokens_with(related: tuple[str, ...]) -> Lookup[ApiToken]:
     return Lookup(ApiToken.objects.select_related("user", *related), by="prefix")
 
 
-def authenticate(raw: str, now: datetime, *, related: tuple[str, ...] = ()) -> ApiToken:
-    """The token that `raw` is, with its user; raises InvalidToken.
+def authenticate(
+    raw: str, now: datetime, *, address: Address | None = None, related: tuple[str, ...] = ()
+) -> ApiToken:
+    """The token that `raw` is, with its user; raises InvalidToken. One query, and no write.
 
-    One query; the time of last use is written at most once a minute. `related` names what the
+    `address` is where it is shown, for tokens that are bound to networks. `related` names what the
     caller will ask of the user next, as in `select_related`, so that it is joined.
     """
     match = _TOKEN.fullmatch(raw)
@@ -121,15 +140,44 @@ def authenticate(raw: str, now: datetime, *, related: tuple[str, ...] = ()) -> A
     token = _tokens_with(related).get(prefix)
     stored = bytes(token.digest) if token else _NOBODY
     if not hmac.compare_digest(stored, _digest(secret)) or token is None:
-        raise InvalidToken
-    if token.revoked_at is not None:
-        raise InvalidToken("revoked")
-    if token.expires_at is not None and token.expires_at <= now:
-        raise InvalidToken("expired")
-    if not token.user.is_active:
-        raise InvalidToken("inactive")
-    _note_use(token, now=now)
+        raise InvalidToken(token=token)
+    if reason := _why_not(token, now=now, address=address):
+        raise InvalidToken(reason, token=token)
     return token
+
+
+def _why_not(token: ApiToken, *, now: datetime, address: Address | None) -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    if token.expires_at is not None and token.expires_at <= now:
+        return "expired"
+    if not token.user.is_active:
+        return "inactive"
+    if token.networks and not is_inside(address, token.networks):
+        return "network"
+    return ""
+
+
+def _clean_networks(networks: Sequence[str]) -> list[str]:
+    if len(networks) > MOST_NETWORKS:
+        raise TokenRefused(
+            code="invalid",
+            field="networks",
+            message=_("A token takes at most 20 addresses and networks."),
+        )
+    try:
+        return clean_networks(networks)
+    except BadNetwork as error:
+        message = (
+            _("“%(text)s” has digits behind its prefix. Did you mean %(right)s?")
+            if error.right
+            else _("“%(text)s” is no address or network, such as 203.0.113.7 or 2001:db8::/48.")
+        )
+        raise TokenRefused(
+            code="invalid",
+            field="networks",
+            message=str(message) % {"text": error.text[:60], "right": error.right},
+        ) from error
 
 
 def _check(
@@ -167,15 +215,6 @@ def _active(user: User, *, now: datetime) -> QuerySet[ApiToken]:
     )
 
 
-def _note_use(token: ApiToken, *, now: datetime) -> None:
-    last = token.last_used_at
-    if last is not None and now - last < USE_NOTED_EVERY:
-        return
-    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
-    ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
-    token.last_used_at = now
-
-
 def _record(token: ApiToken, *, action: str, now: datetime) -> None:
     audit.record(
         actor=audit.actor_of(token.user),
@@ -185,6 +224,7 @@ def _record(token: ApiToken, *, action: str, now: datetime) -> None:
         evidence={
             "prefix": token.prefix,
             "scopes": token.scopes,
+            "networks": len(token.networks),
             "expires_at": token.expires_at.isoformat() if token.expires_at else None,
         },
         now=now,

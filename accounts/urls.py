@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts.views import account, addresses, notices, security
+from accounts.views import account, addresses, notices, security, tokens
 
 urlpatterns = [
     path("account/settings/", account.preferences, name="preferences"),
@@ -11,9 +11,10 @@ urlpatterns = [
         security.provider_login,
         name="openid_connect_login",
     ),
-    path("account/tokens/", account.api_tokens, name="api_tokens"),
+    path("account/tokens/", tokens.api_tokens, name="api_tokens"),
+    path("account/tokens/<uuid:token_id>/", tokens.api_token, name="api_token"),
     path(
-        "account/tokens/<uuid:token_id>/revoke/", account.api_token_revoke, name="api_token_revoke"
+        "account/tokens/<uuid:token_id>/revoke/", tokens.api_token_revoke, name="api_token_revoke"
     ),
     path("account/addresses/", addresses.addresses, name="addresses"),
     path("account/addresses/check/", addresses.address_check, name="address_check"),

@@ -14,6 +14,8 @@ from trading import api as trading_api
 version_1: list[URLPattern | URLResolver] = [
     path("token/issue", accounts_api.IssueToken.as_view(), name="issue_token"),
     path("token/revoke", accounts_api.RevokeToken.as_view(), name="revoke_token"),
+    path("tokens", accounts_api.Tokens.as_view(), name="tokens"),
+    path("tokens/<uuid:token_id>/uses", accounts_api.TokenUses.as_view(), name="token_uses"),
     path("addresses", accounts_api.Addresses.as_view(), name="addresses"),
     path("addresses/<uuid:entry_id>", accounts_api.AddressById.as_view(), name="address"),
     path("notices", accounts_api.Notices.as_view(), name="notices"),

@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.note_token_uses",
 ]
 
 TEMPLATES = [
@@ -510,6 +511,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "Country": "kyc.models.Application.Country",
         "Scope": "accounts.api.tokens.SCOPE_CHOICES",
+        "TokenUseOutcome": "accounts.api.tokens.OUTCOME_CHOICES",
         "VerificationStatus": "kyc.api.verification.STANDINGS",
         "VerificationNeed": "kyc.cases.needs.Need",
         "AddressChain": "accounts.api.addresses.CHAIN_CHOICES",

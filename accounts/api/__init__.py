@@ -2,7 +2,7 @@
 
 from accounts.api.addresses import AddressById, Addresses
 from accounts.api.notices import AllNoticesRead, NoticeRead, Notices
-from accounts.api.tokens import IssueToken, RevokeToken
+from accounts.api.tokens import IssueToken, RevokeToken, Tokens, TokenUses
 
 __all__ = [
     "AddressById",
@@ -12,4 +12,6 @@ __all__ = [
     "NoticeRead",
     "Notices",
     "RevokeToken",
+    "TokenUses",
+    "Tokens",
 ]

@@ -1,4 +1,4 @@
-"""API of tokens (ID-1): issue one for e-mail and password, revoke it."""
+"""API of tokens (ID-1): issue one for e-mail and password, list them and their uses, revoke."""
 
 from datetime import timedelta
 from http import HTTPStatus
@@ -13,20 +13,27 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import token_store
+from accounts import selectors, token_store
 from accounts.authentication import BearerAuthentication, HasScope, user_of
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, TokenUse, User
 from accounts.second_factors import TooManyCodes, WrongCode, check_code, has_second_factor
 from agora.lib import rest
 from agora.lib.problems import Problem, retry_after, wrong
 
 DEFAULT_DAYS = 90
 SCOPE_CHOICES = [(scope, scope) for scope in token_store.SCOPES]
+OUTCOME_CHOICES = [(value, value) for value in TokenUse.Outcome.values]
+_PAGES = [
+    OpenApiParameter("cursor", description="From the links `next` and `previous`."),
+    OpenApiParameter(
+        "page_size", type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
+    ),
+]
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -67,6 +74,12 @@ class TokenRequest(rest.StrictSerializer):
     expires_in_days = serializers.IntegerField(
         min_value=1, max_value=token_store.LONGEST.days, default=DEFAULT_DAYS
     )
+    networks = serializers.ListField(
+        child=rest.Text(max_length=60),
+        max_length=token_store.MOST_NETWORKS,
+        default=list,
+        help_text="Addresses, or networks in CIDR form, from which it works; empty: from anywhere.",
+    )
 
 
 class TokenIssued(serializers.Serializer[Any]):
@@ -78,8 +91,52 @@ class TokenIssued(serializers.Serializer[Any]):
     name = serializers.CharField()
     prefix = serializers.CharField()
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPE_CHOICES))
+    networks = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
+
+
+class TokenView(serializers.Serializer[Any]):
+    """A token without its secret, which is not kept."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    prefix = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPE_CHOICES))
+    networks = serializers.ListField(child=serializers.CharField())
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True, help_text="To the minute or so.")
+
+
+class TokenPage(serializers.Serializer[Any]):
+    """A page of tokens."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = TokenView(many=True)
+
+
+class TokenUseView(serializers.Serializer[Any]):
+    """A token's uses within one minute from one address with one outcome; the last of them."""
+
+    minute = serializers.DateTimeField()
+    outcome = serializers.ChoiceField(choices=OUTCOME_CHOICES)
+    count = serializers.IntegerField(min_value=1)
+    address = serializers.CharField(allow_null=True)
+    method = serializers.CharField()
+    endpoint = serializers.CharField(help_text="Name of the endpoint, never the path.")
+    status = serializers.IntegerField()
+    last_at = serializers.DateTimeField()
+
+
+class TokenUsePage(serializers.Serializer[Any]):
+    """A page of uses."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = TokenUseView(many=True)
 
 
 class RevokeRequest(rest.StrictSerializer):
@@ -138,6 +195,7 @@ class IssueToken(rest.Endpoint):
                 name=asked["name"],
                 scopes=asked["scopes"],
                 expires_at=now + timedelta(days=asked["expires_in_days"]),
+                networks=asked["networks"],
                 now=now,
             )
         except token_store.TokenRefused as error:
@@ -184,6 +242,91 @@ class RevokeToken(rest.Endpoint):
         )
 
 
+class Tokens(rest.Endpoint):
+    """The tokens of the token's owner."""
+
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (HasScope,)
+    http_method_names = ("get", "head")
+    scopes: ClassVar = {"GET": "read"}
+    query_parameters = frozenset({"cursor", "page_size"})
+
+    @extend_schema(
+        operation_id="list_tokens",
+        tags=["tokens"],
+        parameters=_PAGES,
+        responses={200: TokenPage},
+        summary="List your API tokens, newest first",
+        description="Revoked and expired ones too. The secret is not kept, so it is not shown.",
+    )
+    def get(self, request: Request) -> Response:
+        pages = rest.NewestFirst()
+        found = ApiToken.objects.filter(user=user_of(request))
+        page = pages.paginate_queryset(found, request, view=self)
+        return pages.get_paginated_response([_token_json(token) for token in page or []])
+
+
+class _LatestFirst(rest.NewestFirst):
+    ordering = ("-last_at", "-id")
+
+
+class TokenUses(rest.Endpoint):
+    """The uses of one token."""
+
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (HasScope,)
+    http_method_names = ("get", "head")
+    scopes: ClassVar = {"GET": "read"}
+    query_parameters = frozenset({"cursor", "page_size"})
+
+    @extend_schema(
+        operation_id="list_token_uses",
+        tags=["tokens"],
+        parameters=_PAGES,
+        responses={200: TokenUsePage},
+        summary="List the uses of one of your API tokens, newest first",
+        description=(
+            "A row for each minute and network address, and for each way in which an attempt with "
+            "the token's prefix was refused. Rows are written within a minute or so."
+        ),
+    )
+    def get(self, request: Request, token_id: UUID) -> Response:
+        try:
+            token = selectors.token_for(user=user_of(request), token_id=token_id)
+        except ApiToken.DoesNotExist as error:
+            raise Problem("not_found") from error
+        pages = _LatestFirst()
+        page = pages.paginate_queryset(selectors.uses_of(token), request, view=self)
+        return pages.get_paginated_response([_use_json(use) for use in page or []])
+
+
+def _token_json(token: ApiToken) -> dict[str, object]:
+    return {
+        "id": str(token.pk),
+        "name": token.name,
+        "prefix": token.prefix,
+        "scopes": token.scopes,
+        "networks": token.networks,
+        "created_at": rest.moment(token.created_at),
+        "expires_at": rest.moment(token.expires_at),
+        "revoked_at": rest.moment(token.revoked_at),
+        "last_used_at": rest.moment(token.last_used_at),
+    }
+
+
+def _use_json(use: TokenUse) -> dict[str, object]:
+    return {
+        "minute": rest.moment(use.minute),
+        "outcome": use.outcome,
+        "count": use.count,
+        "address": use.address,
+        "method": use.method,
+        "endpoint": use.route.removeprefix("api:"),
+        "status": use.status,
+        "last_at": rest.moment(use.last_at),
+    }
+
+
 def _signed_in(request: HttpRequest, *, email: str, password: str) -> User:
     """The active user of these credentials; raises Problem 401, 403 or 429.
 
@@ -223,6 +366,7 @@ def _issued(token: ApiToken, raw: str) -> dict[str, object]:
         "name": token.name,
         "prefix": token.prefix,
         "scopes": token.scopes,
+        "networks": token.networks,
         "created_at": rest.moment(token.created_at),
         "expires_at": rest.moment(token.expires_at),
     }

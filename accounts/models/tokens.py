@@ -79,3 +79,8 @@ class TokenUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.route} {self.last_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def endpoint(self) -> str:
+        """Method and name of the endpoint, such as "GET orders"."""
+        return f"{self.method} {self.route.removeprefix('api:')}"

@@ -1,6 +1,7 @@
 """API tokens: issued once, stored as a digest, scoped, expiring, revocable (ID-1)."""
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 from uuid import uuid4
 
@@ -163,23 +164,78 @@ def test_strangers_cannot_revoke(user: User) -> None:
     assert token_store.authenticate(raw, NOW).pk == token.pk
 
 
-def test_use_is_noted_once_a_minute(user: User) -> None:
+def test_looking_a_token_up_writes_nothing(user: User) -> None:
     token, raw = issue(user)
-    token_store.authenticate(raw, NOW)
     with CaptureQueriesContext(connection) as queries:
-        token_store.authenticate(raw, NOW + timedelta(seconds=59))
+        token_store.authenticate(raw, NOW)
     assert len(queries) == 1
-    token_store.authenticate(raw, NOW + timedelta(seconds=60))
     token.refresh_from_db()
-    assert token.last_used_at == NOW + timedelta(seconds=60)
+    assert token.last_used_at is None
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (["203.0.113.7"], ["203.0.113.7/32"]),
+        ([" 2001:DB8:0::/48 ", "2001:db8::/48"], ["2001:db8::/48"]),
+        (["10.0.0.0/8", "203.0.113.0/24"], ["10.0.0.0/8", "203.0.113.0/24"]),
+        ([], []),
+    ],
+)
+def test_networks_have_one_form(user: User, given: list[str], stored: list[str]) -> None:
+    token, _raw = issue(user, networks=given)
+    token.refresh_from_db()
+    assert token.networks == stored
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        (["203.0.113.7/24"], "203.0.113.0/24"),
+        (["0.0.0.0/0"], "0.0.0.0/0"),
+        (["::/0"], "::/0"),
+        (["example.com"], "example.com"),
+        ([""], "no address"),
+        (["203.0.113.7", "203.0.113.300"], "203.0.113.300"),
+        ([f"10.0.0.{n}" for n in range(21)], "at most 20"),
+    ],
+)
+def test_wrong_networks_issue_nothing(user: User, networks: list[str], words: str) -> None:
+    with pytest.raises(TokenRefused) as refusal:
+        issue(user, networks=networks)
+    assert refusal.value.field == "networks"
+    assert words in str(refusal.value.message)
+    assert not ApiToken.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "opens"),
+    [
+        ("203.0.113.9", True),
+        ("203.0.114.9", False),
+        ("2001:db8::1", True),
+        ("2001:db9::1", False),
+        (None, False),
+    ],
+)
+def test_a_bound_token_works_from_its_networks_only(
+    user: User, address: str | None, opens: bool
+) -> None:
+    _token, raw = issue(user, networks=["203.0.113.0/24", "2001:db8::/48"])
+    where = ip_address(address) if address else None
+    if opens:
+        assert token_store.authenticate(raw, NOW, address=where).user == user
+        return
+    with pytest.raises(InvalidToken, match="network"):
+        token_store.authenticate(raw, NOW, address=where)
 
 
 # --- over HTTP
 
 
-def ask(api: Api, user: User, **changes: object) -> Answer:
+def ask(api: Api, user: User, *, path: str = "/api/v1/token/issue", **changes: object) -> Answer:
     body = {"email": user.email, "password": PASSWORD, "name": "laptop", "scopes": ["read"]}
-    return api.post("/api/v1/token/issue", {**body, **changes}, key=None)
+    return api.post(path, {**body, **changes}, key=None)
 
 
 @pytest.fixture
@@ -195,6 +251,40 @@ def test_issue_by_password(anybody: Api, member: User) -> None:
     assert answer.body["user_id"] == str(member.pk)
     anybody.headers["Authorization"] = f"Bearer {answer.body['token']}"
     assert anybody.get("/api/v1/orders").status == 200
+
+
+def test_the_same_is_at_the_sites_root(anybody: Api, member: User) -> None:
+    answer = ask(anybody, member, path="/token/issue")
+    assert answer.status == 201
+    anybody.headers["Authorization"] = f"Bearer {answer.body['token']}"
+    assert anybody.post("/token/revoke", {}, key=None).status == 200
+    assert anybody.get("/api/v1/orders").status == 401
+    assert_problem(anybody.post("/token/revoke", {}, key=None), 401, "unauthenticated")
+    assert_problem(
+        ask(anybody, member, path="/token/issue", password="wrong"), 401, "bad_credentials"
+    )
+
+
+def test_networks_over_http(anybody: Api, member: User) -> None:
+    answer = ask(anybody, member, networks=["203.0.113.7/24"])
+    assert_problem(answer, 422, "invalid")
+    assert pointers(answer) == ["#/networks"]
+    answer = ask(anybody, member, networks=["203.0.113.7"])
+    assert answer.body["networks"] == ["203.0.113.7/32"]
+    anybody.headers["Authorization"] = f"Bearer {answer.body['token']}"
+    refusal = assert_problem(anybody.get("/api/v1/orders"), 401, "unauthenticated")
+    assert "network address" in refusal["detail"]
+    anybody.client.defaults["REMOTE_ADDR"] = "203.0.113.7"
+    assert anybody.get("/api/v1/orders").status == 200
+
+
+def test_tokens_are_listed_without_their_secrets(api: Api, stranger: Api) -> None:
+    answer = api.get("/api/v1/tokens")
+    assert answer.status == 200
+    (token,) = answer.body["results"]
+    assert token["prefix"] == api.token.split("_")[1]
+    assert (token["scopes"], token["networks"]) == (["read", "trade", "copy"], [])
+    assert api.token.split("_")[2].encode() not in answer.raw
 
 
 def test_wrong_password_and_unknown_address_look_the_same(anybody: Api, member: User) -> None:

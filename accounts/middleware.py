@@ -1,0 +1,45 @@
+"""After a request of the API: its token's use is noted, once it is known what became of it."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from accounts import token_uses
+from accounts.models import ApiToken
+from agora.lib.network import client_address
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+_SHOWN = "_token_shown"
+
+
+def remember_shown(request: HttpRequest, token: ApiToken, outcome: str) -> None:
+    """Have the use of a token noted when the request is answered."""
+    setattr(request, _SHOWN, (token, outcome))
+
+
+def note_token_uses(get_response: Handler) -> Handler:
+    """Notes the use of the token that the request has shown, if any (AUD-1)."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        shown: tuple[ApiToken, str] | None = getattr(request, _SHOWN, None)
+        if shown is not None:
+            token, outcome = shown
+            token_uses.note(token, _use(request, response, outcome=outcome))
+        return response
+
+    return middleware
+
+
+def _use(request: HttpRequest, response: HttpResponseBase, *, outcome: str) -> token_uses.Use:
+    address, match = client_address(request), request.resolver_match
+    return token_uses.Use(
+        outcome=outcome,
+        method=str(request.method)[:10],
+        route=match.view_name or match.route if match else "",
+        status=response.status_code,
+        address=str(address) if address else None,
+        at=timezone.now(),
+    )
