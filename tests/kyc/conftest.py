@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -12,7 +11,7 @@ from accounts.models import User
 from kyc import documents
 from kyc.models import Document
 from tests.document_files import picture, sent
-from tests.people import new_user, onboarded
+from tests.people import new_officer, onboarded
 
 Show = Callable[..., Document]
 
@@ -49,10 +48,7 @@ def show(person: User) -> Show:
 @pytest.fixture
 def officer(db: None) -> User:
     """Somebody who may look at documents and decide about them."""
-    user = new_user(is_staff=True)
-    codes = ["view_document", "review_document"]
-    user.user_permissions.set(Permission.objects.filter(codename__in=codes))
-    return User.objects.get(pk=user.pk)
+    return new_officer("view_document", "review_document")
 
 
 def files_in(folder: Path) -> list[Path]:
