@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.utils import timezone
@@ -52,6 +52,17 @@ class Look:
         return self.books.matched + sum(self.in_custody.values(), ZERO)
 
 
+class Bounds(NamedTuple):
+    """A quantity that is known from two sides only, both included."""
+
+    least: Decimal
+    most: Decimal
+
+    def hold(self, quantity: Decimal) -> bool:
+        """Whether the quantity may be it."""
+        return self.least <= quantity <= self.most
+
+
 @dataclass(frozen=True)
 class Readings:
     """Totals between two looks; `steady` when nothing moved from the first to the second."""
@@ -65,6 +76,21 @@ class Readings:
     @property
     def steady(self) -> bool:
         return _totals(self.before) == _totals(self.after)
+
+    @property
+    def broker_rest(self) -> "Bounds":
+        """Shares at the broker beyond those of known orders: at least and at most."""
+        return Bounds(
+            self.position - self.after.broker_total, self.position - self.before.broker_total
+        )
+
+    @property
+    def custody_rest(self) -> "Bounds":
+        """Receipts at the custodian beyond those of known records: at least and at most."""
+        return Bounds(
+            self.vault_balance - self.after.custody_total,
+            self.vault_balance - self.before.custody_total,
+        )
 
 
 def gather(*, symbol: str, token: Token, block: int, pulse: Pulse) -> Readings:

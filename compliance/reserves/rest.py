@@ -11,7 +11,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from compliance.reserves.books import ZERO
-from compliance.reserves.readings import Pulse
+from compliance.reserves.readings import Bounds, Pulse
 from compliance.reserves.rows import Kind, Row
 from custody import vault
 from custody.models import CustodyRecord
@@ -24,13 +24,14 @@ _MOST_PAGES = 20
 _PAGE = 500
 
 
-def at_broker(rest: Decimal, *, symbol: str, pulse: Pulse) -> list[Row]:
-    """Rows that add up to `rest`, the shares at the broker beyond those of known orders.
+def at_broker(rest: Bounds, *, symbol: str, pulse: Pulse) -> list[Row]:
+    """Rows for shares at the broker beyond those of known orders, as far as its list tells.
 
-    The last of them is a rest without a name when the broker's list does not explain it all.
-    Raises OutsideError.
+    Nothing is asked when there need be none. Raises OutsideError.
     """
     rows: list[Row] = []
+    if rest.hold(ZERO):
+        return rows
     seen: set[str] = set()
     for page in _broker_pages(symbol, pulse):
         ours = {
@@ -40,12 +41,11 @@ def at_broker(rest: Decimal, *, symbol: str, pulse: Pulse) -> list[Row]:
         for each in page:
             seen.add(each.id)
             rows.extend(_of_broker_order(each, ours.get(each.id)))
-        if rest == _sum(rows, "broker"):
+        if rest.hold(_sum(rows, "broker")):
             return rows
         if len(page) < _PAGE:
             rows.extend(_not_at_broker(symbol, seen))
-    left = rest - _sum(rows, "broker")
-    return [*rows, Row(Kind.UNEXPLAINED_BROKER, broker=left)] if left else rows
+    return rows
 
 
 def _broker_pages(symbol: str, pulse: Pulse) -> Iterator[list[BrokerOrder]]:
@@ -77,13 +77,12 @@ def _not_at_broker(symbol: str, seen: set[str]) -> Iterator[Row]:
             yield replace(row, reference=order.broker_order_id or "", broker=-order.filled_quantity)
 
 
-def in_custody(rest: Decimal, *, pulse: Pulse) -> list[Row]:
-    """Rows that add up to `rest`, the custodian's balance beyond that of known transfers.
-
-    As `at_broker`; raises OutsideError.
-    """
+def in_custody(rest: Bounds, *, pulse: Pulse) -> list[Row]:
+    """Rows for receipts at the custodian beyond those of known transfers; as `at_broker`."""
     custody = settings.FIREBLOCKS_CUSTODY_VAULT
     rows: list[Row] = []
+    if rest.hold(ZERO):
+        return rows
     seen: set[str] = set()
     complete = True
     for where in ({"destination": custody}, {"source": custody}):
@@ -92,10 +91,9 @@ def in_custody(rest: Decimal, *, pulse: Pulse) -> list[Row]:
             rows.extend(_of_transfers(page, custody, seen))
             ended = len(page) < _PAGE
         complete = complete and ended
-    if complete and rest != _sum(rows, "custody"):
+    if complete and not rest.hold(_sum(rows, "custody")):
         rows.extend(_not_in_custody(seen))
-    left = rest - _sum(rows, "custody")
-    return [*rows, Row(Kind.UNEXPLAINED_CUSTODY, custody=left)] if left else rows
+    return rows
 
 
 def _transfer_pages(

@@ -45,14 +45,23 @@ class Row:
         return self.kind not in EXPLAINED
 
 
-def of(readings: Readings, *, block: int) -> list[Row]:
-    """A row for each item of the second look, as it stood when the totals were told."""
+def of(
+    readings: Readings, *, block: int, stray_at_broker: Decimal, stray_in_custody: Decimal
+) -> list[Row]:
+    """A row for each item of the second look, as it stood when the totals were told.
+
+    The strays are what the totals hold of things that are no item: shares or receipts of others.
+    """
     look, first = readings.after, readings.before
     at_broker, broker_moved = _as_told(
-        look.at_broker, first.at_broker, excess=look.broker_total - readings.position
+        look.at_broker,
+        first.at_broker,
+        excess=look.broker_total + stray_at_broker - readings.position,
     )
     in_custody, custody_moved = _as_told(
-        look.in_custody, first.in_custody, excess=look.custody_total - readings.vault_balance
+        look.in_custody,
+        first.in_custody,
+        excess=look.custody_total + stray_in_custody - readings.vault_balance,
     )
     moved = broker_moved | custody_moved
     return list(_rows(look, at_broker, in_custody, moved, block))

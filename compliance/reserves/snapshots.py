@@ -7,7 +7,7 @@ proof-of-reserve.md says what each kind means).
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -126,23 +126,26 @@ def _find(lease: SnapshotLease) -> Found:
 def _rows(
     told: Readings, *, supply: int, holders: Sequence[Holder], block: int, lease: SnapshotLease
 ) -> list[Row]:
-    """Every difference, and rows for what the totals hold beyond them."""
-    rows = differences.of(told, block=block)
-    matched = told.after.books.matched
-    over = {
-        name: total - matched - differences.total(rows, name)
-        for name, total in (
-            ("broker", told.position),
-            ("custody", told.vault_balance),
-            ("chain", shares_of(supply)),
-        )
-    }
-    if over["broker"]:
-        rows += rest.at_broker(over["broker"], symbol=lease.row.symbol, pulse=lease.extend)
-    if over["custody"]:
-        rows += rest.in_custody(over["custody"], pulse=lease.extend)
-    if over["chain"]:
-        rows.append(Row(Kind.UNEXPLAINED_CHAIN, chain=over["chain"]))
+    """Every difference; what no row explains is the last row of its source."""
+    strays = [
+        *rest.at_broker(told.broker_rest, symbol=lease.row.symbol, pulse=lease.extend),
+        *rest.in_custody(told.custody_rest, pulse=lease.extend),
+    ]
+    rows = differences.of(
+        told,
+        block=block,
+        stray_at_broker=differences.total(strays, "broker"),
+        stray_in_custody=differences.total(strays, "custody"),
+    )
+    rows += strays
+    for kind, figure, total in (
+        (Kind.UNEXPLAINED_BROKER, "broker", told.position),
+        (Kind.UNEXPLAINED_CUSTODY, "custody", told.vault_balance),
+        (Kind.UNEXPLAINED_CHAIN, "chain", shares_of(supply)),
+    ):
+        left = total - told.after.books.matched - differences.total(rows, figure)
+        if left:
+            rows.append(replace(Row(kind), **{figure: left}))
     if _sum(holders) != supply or any(holder.units < 0 for holder in holders):
         rows.append(Row(Kind.HOLDERS, reference=f"{_sum(holders)} of {supply} units"))
     return rows
