@@ -1,0 +1,179 @@
+"""Officers and auditors look at the trail, export it and read the clauses; nobody changes anything."""
+
+import io
+import json
+import zipfile
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.contrib import admin
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import token_store
+from accounts.models import User
+from compliance import audit
+from compliance.models import AuditRow, Proposal, RetentionRule
+from tests.people import new_officer, new_user
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+EXPORT = "admin:compliance_auditrow_export_trail"
+API = "/api/v1/admin/audit/export"
+
+
+def browser_of(user: User) -> Client:
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+@pytest.fixture
+def auditor() -> User:
+    return new_officer("view_auditrow", "export_auditrow", "view_retentionrule", "view_auditanchor")
+
+
+@pytest.fixture
+def rows() -> None:
+    for number in range(4):
+        audit.record(
+            actor=f"user:{number % 2}",
+            action="thing.done",
+            object_type="thing",
+            object_id=str(number),
+            evidence={},
+            now=NOW + timedelta(hours=number),
+        )
+    audit.seal_all(now=NOW)
+
+
+def unpacked(answer: Any) -> tuple[list[str], dict[str, Any]]:
+    """Ids of the exported things, and the manifest."""
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as archive:
+        lines = [json.loads(line) for line in archive.read("rows.jsonl").splitlines()]
+        manifest = json.loads(archive.read("manifest.json"))
+    return [line["object_id"] for line in lines if line["object_type"] == "thing"], manifest
+
+
+@pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda model: model._meta.label)
+def test_nothing_is_added_changed_or_deleted_by_hand_in_the_back_office(model: Any) -> None:
+    """Whatever happens there is an action that calls a service, which leaves its row."""
+    request = RequestFactory().get("/admin/")
+    request.user = User(is_staff=True, is_superuser=True, is_active=True)
+    page = admin.site._registry[model]
+
+    assert not page.has_add_permission(request)
+    assert not page.has_change_permission(request)
+    assert not page.has_delete_permission(request)
+
+
+def test_the_form_of_an_export_says_what_it_is(auditor: User) -> None:
+    answer = browser_of(auditor).get(reverse(EXPORT))
+
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "verify_audit_export.py" in page
+    for name in ("form", "since", "until", "actor", "action", "object_type", "object_id"):
+        assert f'name="{name}"' in page
+
+
+def test_an_auditor_exports_what_the_form_asks_for(auditor: User, rows: None) -> None:
+    answer = browser_of(auditor).get(
+        reverse(EXPORT),
+        {"form": "jsonl", "since": "2026-11-20 13:00", "until": "2026-11-20 15:00"},
+    )
+
+    ids, manifest = unpacked(answer)
+    assert ids == ["1", "2"]
+    assert manifest["exported_by"] == f"user:{auditor.pk}"
+    assert 'filename="audit-' in answer["Content-Disposition"]
+    assert AuditRow.objects.filter(action="audit.exported", actor=f"user:{auditor.pk}").exists()
+
+
+@pytest.mark.parametrize(
+    "asked", [{"form": "xlsx"}, {"form": "csv", "since": "yesterday"}, {"since": "2026-11-20"}]
+)
+def test_a_form_that_cannot_be_is_shown_again(auditor: User, asked: dict[str, str]) -> None:
+    answer = browser_of(auditor).get(reverse(EXPORT), asked)
+
+    assert answer["Content-Type"].startswith("text/html")
+    assert not AuditRow.objects.filter(action__startswith="audit.export").exists()
+
+
+def test_who_may_only_look_does_not_export(rows: None) -> None:
+    answer = browser_of(new_officer("view_auditrow")).get(reverse(EXPORT), {"form": "jsonl"})
+
+    assert answer.status_code == 403
+    assert not AuditRow.objects.filter(action__startswith="audit.export").exists()
+
+
+def test_the_clauses_are_read_with_their_evidence(auditor: User) -> None:
+    answer = browser_of(auditor).get(reverse("admin:compliance_auditrow_show_clauses"))
+
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "placeholder" in page
+    assert reverse("admin:compliance_reservesnapshot_changelist") in page
+
+
+def test_an_anchor_and_a_rule_are_shown(auditor: User) -> None:
+    browser = browser_of(auditor)
+
+    for name in ("auditanchor", "retentionrule"):
+        assert browser.get(reverse(f"admin:compliance_{name}_changelist")).status_code == 200
+
+
+def test_an_officer_proposes_how_long_records_are_kept() -> None:
+    RetentionRule.objects.update_or_create(
+        kind="session", defaults={"days": 1, "legal_basis": "test"}
+    )
+    maker = new_officer("view_retentionrule", "propose_retention")
+
+    answer = browser_of(maker).post(
+        reverse("admin:compliance_retentionrule_propose_change", args=["session"]),
+        {"_form_submitted": "True", "days": "9", "legal_basis": "Law 1", "reason": "Counsel."},
+    )
+
+    assert answer.headers["HX-Redirect"] == reverse("admin:compliance_retentionrule_changelist")
+    assert Proposal.objects.get().payload == {"days": 9, "legal_basis": "Law 1", "before": 1}
+    assert RetentionRule.objects.get(pk="session").days == 1
+
+
+def asked(user: User, query: str = "", scope: str = "admin") -> Any:
+    _token, secret = token_store.issue_token(
+        user=user, name="t", scopes=[scope], expires_at=None, now=timezone.now()
+    )
+    return Client().get(f"{API}{query}", headers={"Authorization": f"Bearer {secret}"})
+
+
+def test_a_token_of_an_auditor_exports(auditor: User, rows: None) -> None:
+    ids, manifest = unpacked(
+        asked(auditor, f"?actor={quote('user:1')}&since={quote('2026-11-20T10:00:00-03:00')}")
+    )
+
+    assert ids == ["1", "3"]
+    assert manifest["filter"] == {"actor": "user:1", "since": "2026-11-20T13:00:00+00:00"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?form=xlsx", "?since=yesterday", "?since=2026-11-20T10:00:00", "?actor=%00", "?what=1"],
+)
+def test_a_query_that_cannot_be_is_refused(auditor: User, query: str) -> None:
+    answer = asked(auditor, query)
+
+    assert answer.status_code == 400
+    assert answer["Content-Type"] == "application/problem+json"
+    assert not AuditRow.objects.filter(action__startswith="audit.export").exists()
+
+
+def test_tokens_of_others_do_not_export(rows: None) -> None:
+    assert asked(new_officer("view_auditrow")).status_code == 403
+    assert asked(new_officer("export_auditrow"), scope="read").status_code == 403
+    assert Client().get(API).status_code == 401
+    assert asked(new_user(), scope="read").status_code == 403
