@@ -36,6 +36,7 @@ from agora.audit_metrics import AuditCollector
 from agora.case_metrics import CasesCollector
 from agora.copy_metrics import CopiesCollector
 from agora.lib.problems import Problem, respond
+from agora.reserve_metrics import ReservesCollector
 from trading.models import Order
 from trading.states import State
 
@@ -156,6 +157,7 @@ def exposition() -> bytes:
     own = CollectorRegistry()
     own.register(OrdersCollector())
     own.register(CopiesCollector())
+    own.register(ReservesCollector())
     own.register(AuditCollector())
     own.register(CasesCollector())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

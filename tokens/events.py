@@ -118,7 +118,7 @@ def _events(first: int, last: int) -> Events:
         "fromBlock": first,
         "toBlock": last,
         "topics": [[HexBytes(moved.topic).to_0x_hex(), HexBytes(minted.topic).to_0x_hex()]],
-    }  # type: ignore[typeddict-item]
+    }
     transfers: list[Transfer] = []
     mints: list[MintEvent] = []
     for log in _read(lambda: _web3().eth.get_logs(asked)):

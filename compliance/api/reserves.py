@@ -48,7 +48,7 @@ class SnapshotBlock(serializers.Serializer[Any]):
 class SnapshotTree(serializers.Serializer[Any]):
     """The tree over all holders; the sum is in base units of 10^-18."""
 
-    root = serializers.CharField()
+    root = serializers.CharField()  # type: ignore[assignment]
     sum = serializers.CharField(allow_null=True)
 
 

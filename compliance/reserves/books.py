@@ -97,7 +97,12 @@ FROM told WHERE NOT alike
 
 def read(*, symbol: str, token: Token, block: int) -> Books:
     """Our records as they stand now, with what the chain has minted up to `block`."""
-    given = {"symbol": symbol, "chain": token.chain_id, "contract": token.contract, "block": block}
+    given: dict[str, int | str] = {
+        "symbol": symbol,
+        "chain": token.chain_id,
+        "contract": token.contract,
+        "block": block,
+    }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '120s'")
         cursor.execute(_JOINED, given)

@@ -102,10 +102,15 @@ ORDER BY b.address
 
 def holders(*, token: Token, block: int) -> list[Holder]:
     """Everybody who holds tokens at this block, by address; read what `read_up_to` has kept."""
-    given = {"chain": token.chain_id, "contract": token.contract, "block": block}
+    given: dict[str, int | str] = {
+        "chain": token.chain_id,
+        "contract": token.contract,
+        "block": block,
+        "nobody": _NOBODY,
+    }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '120s'")
-        cursor.execute(_HOLDERS, {**given, "nobody": _NOBODY})
+        cursor.execute(_HOLDERS, given)
         return [Holder(address, user, int(units)) for address, user, units in cursor.fetchall()]
 
 

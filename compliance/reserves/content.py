@@ -16,7 +16,9 @@ QUANTITIES = ("ordered", "broker", "recorded", "custody", "minted", "chain")
 
 def moment(at: datetime | None) -> str | None:
     """A time in ISO 8601, UTC, to the microsecond."""
-    return at and at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def textual(value: Any) -> Any:

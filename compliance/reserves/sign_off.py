@@ -72,7 +72,7 @@ def statement_of(snapshot: ReserveSnapshot) -> str:
         block_hash=snapshot.block_hash,
         block_time=content.moment(snapshot.block_time),
         built_at=content.moment(snapshot.built_at),
-        finality=_FINALITY[snapshot.finality],
+        finality=_FINALITY[ReserveSnapshot.Finality(snapshot.finality)],
         difference=f"{(snapshot.difference or Decimal(0)).normalize():f}",
         breaks=snapshot.breaks,
         tree_root=snapshot.tree_root or "none: the balances do not add up",

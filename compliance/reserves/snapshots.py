@@ -7,7 +7,7 @@ proof-of-reserve.md says what each kind means).
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -138,14 +138,16 @@ def _rows(
         stray_in_custody=differences.total(strays, "custody"),
     )
     rows += strays
-    for kind, figure, total in (
-        (Kind.UNEXPLAINED_BROKER, "broker", told.position),
-        (Kind.UNEXPLAINED_CUSTODY, "custody", told.vault_balance),
-        (Kind.UNEXPLAINED_CHAIN, "chain", shares_of(supply)),
-    ):
-        left = total - told.after.books.matched - differences.total(rows, figure)
-        if left:
-            rows.append(replace(Row(kind), **{figure: left}))
+    matched = told.after.books.matched
+    left = told.position - matched - differences.total(rows, "broker")
+    if left:
+        rows.append(Row(Kind.UNEXPLAINED_BROKER, broker=left))
+    left = told.vault_balance - matched - differences.total(rows, "custody")
+    if left:
+        rows.append(Row(Kind.UNEXPLAINED_CUSTODY, custody=left))
+    left = shares_of(supply) - matched - differences.total(rows, "chain")
+    if left:
+        rows.append(Row(Kind.UNEXPLAINED_CHAIN, chain=left))
     if _sum(holders) != supply or any(holder.units < 0 for holder in holders):
         rows.append(Row(Kind.HOLDERS, reference=f"{_sum(holders)} of {supply} units"))
     return rows

@@ -98,11 +98,11 @@ def test_legs_take_their_time(buyer: Api, anybody: Api) -> None:
     assert sample(text, "agora_leg_seconds", leg="mint", quantile="0.5") is None
 
 
-def test_scrape_costs_six_queries(buyer: Api) -> None:
+def test_scrape_costs_twelve_queries(buyer: Api) -> None:
     buyer.order("0.02")
     with CaptureQueriesContext(connection) as queries:
         metrics.exposition()
-    assert len(queries) == 6
+    assert len(queries) == 12
 
 
 def test_only_this_machine_may_scrape(anybody: Api) -> None:

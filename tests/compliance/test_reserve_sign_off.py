@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -36,7 +37,7 @@ def snapshot(sandbox: SandboxControl, chain: Chain) -> ReserveSnapshot:
     return a_snapshot()
 
 
-def refused(statement: str, *params: object) -> str:
+def refused(statement: str, *params: str | UUID) -> str:
     """Run SQL that the database must refuse; its words."""
     with pytest.raises(DatabaseError) as error, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, params)
@@ -82,7 +83,7 @@ def test_a_whole_snapshot_verifies_with_the_chain_and_without(snapshot: ReserveS
 def superuser() -> Callable[..., None]:
     """Runs SQL with every trigger off, as the database's owner can."""
 
-    def run(statement: str, *params: object) -> None:
+    def run(statement: str, *params: str | UUID) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL session_replication_role = replica")
             cursor.execute(statement, params)

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import Notice
+from agora.reserve_metrics import ReservesCollector
 from agora.sandbox.client import SandboxControl
 from compliance.models import AuditRow, ChainMint, ReserveRow, ReserveSnapshot
 from compliance.reserves import snapshots
@@ -24,6 +25,7 @@ from tests.people import new_officer, onboarded
 from tests.reserving import SUMS, a_signer, a_snapshot, change, quantities, reorganise, row_of
 from tests.settling import place, settle
 from tokens import chain as evm
+from tokens import events
 from trading.models import Order
 from trading.states import State
 
@@ -94,9 +96,9 @@ def test_an_order_minted_after_the_block_of_the_snapshot_is_in_flight_there(
     before: ReserveSnapshot, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert before.block_number is not None
-    block = snapshots.events.block_at(before.block_number)
+    block = events.block_at(before.block_number)
     order = settle(place(onboarded(), quantity="0.25"), chain=chain)
-    monkeypatch.setattr(snapshots.events, "final_block", lambda: (block, "finalized"))
+    monkeypatch.setattr(events, "final_block", lambda: (block, "finalized"))
 
     after = a_snapshot()
 
@@ -372,3 +374,18 @@ def test_a_difference_alerts_whoever_may_sign(
     assert (notice.kind, notice.params["breaks"]) == ("reserve.difference", after.breaks)
     assert str(after.pk) in notice.url
     assert not Notice.objects.filter(user=looker).exists()
+
+
+def test_the_newest_snapshot_is_measured(before: ReserveSnapshot, sandbox: SandboxControl) -> None:
+    bought_elsewhere(sandbox, "1.5")
+    after = a_snapshot()
+
+    told = {
+        metric.name: [sample.value for sample in metric.samples]
+        for metric in ReservesCollector().collect()
+    }
+
+    assert after.difference is not None
+    assert told["agora_reserve_difference_shares"] == [float(after.difference)]
+    assert told["agora_reserve_breaks"] == [after.breaks]
+    assert 0 <= told["agora_reserve_snapshot_age_seconds"][0] < 60
