@@ -47,7 +47,10 @@ _OFFICE_PAGES: list[tuple[Promise, list[tuple[Any, ...]]]] = [
     (_("People"), [
         (_("Users"), "group", "admin:accounts_user_changelist"),
         (_("Wallets"), "account_balance_wallet", "admin:accounts_wallet_changelist"),
+        (_("Wallet changes"), "swap_horiz", "admin:accounts_walletchange_changelist"),
+        (_("Wallet proofs"), "signature", "admin:accounts_walletproof_changelist"),
         (_("API tokens"), "key", "admin:accounts_apitoken_changelist"),
+        (_("Uses of API tokens"), "history", "admin:accounts_tokenuse_changelist"),
         (_("Address book"), "contacts", "admin:accounts_addressentry_changelist"),
         (_("Notices"), "notifications", "admin:accounts_notice_changelist"),
     ]),

@@ -18,7 +18,11 @@ OPERATOR = "Operator"
 _OURS = ("accounts", "kyc", "custody", "tokens", "trading", "copytrade", "compliance")
 # Operators keep the machines running: what people have shown of themselves is none of it.
 _OPERATED = tuple(label for label in _OURS if label != "kyc")
-_DECIDES = ["compliance.decide_proposal", "compliance.add_reservesnapshot"]
+_DECIDES = [
+    "compliance.decide_proposal",
+    "compliance.add_reservesnapshot",
+    "accounts.cancel_walletchange",
+]
 # What a role may do besides looking at everything.
 _DOES: dict[str, list[str]] = {
     OFFICER: [*_DECIDES],

@@ -1,4 +1,4 @@
-"""People in the admin: read-only; tokens show their prefix, never a digest."""
+"""People, their address books and notices in the admin: read-only."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts import notices
 from accounts.decisions import propose_role
-from accounts.models import AddressEntry, ApiToken, Notice, User, Wallet
+from accounts.models import AddressEntry, Notice, User
 from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
 from compliance import audit
 from compliance.four_eyes import Refused
@@ -106,28 +106,6 @@ class UserAdmin(ReadOnlyAdmin):
     def lookup_allowed(self, lookup: str, value: object, request: HttpRequest) -> bool:
         """No search by password: its hash could be guessed letter by letter."""
         return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
-
-
-@admin.register(Wallet)
-class WalletAdmin(ReadOnlyAdmin):
-    list_display = ["address", "user", "created_at", "verified_at"]
-    list_select_related = ["user"]
-    search_fields = ["address", "user__email"]
-
-
-@admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnlyAdmin):
-    list_display = [
-        "prefix",
-        "name",
-        "user",
-        "created_at",
-        "expires_at",
-        "revoked_at",
-        "last_used_at",
-    ]
-    list_select_related = ["user"]
-    search_fields = ["prefix", "name", "user__email"]
 
 
 @admin.register(AddressEntry)
