@@ -245,6 +245,7 @@ class Demo:
                 site=f"http://localhost:{port}",
                 password=self.password,
                 accounts=prepared["accounts"],
+                second_factor=prepared["second_factor"],
                 copying=prepared["copying"],
                 data=self.data,
             )

@@ -1,4 +1,4 @@
-"""The demo's people, marked as such: an officer for the admin, a buyer, and one for each --once."""
+"""The demo's people, marked as such: a buyer, and one for each --once; and how anybody is added."""
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
@@ -9,14 +9,11 @@ from agora.runtime.invented import any_address, any_cpf
 from kyc import selectors, services
 
 DOMAIN = "demo.example"
-OFFICER = f"officer@{DOMAIN}"
 BUYER = f"ana@{DOMAIN}"
 
 
 def ensure(*, password: str) -> dict[str, str]:
-    """Create the officer and an onboarded buyer where they are missing; role → e-mail."""
-    if not User.objects.filter(email=OFFICER).exists():
-        add_person(email=OFFICER, password=password, officer=True)
+    """Create an onboarded buyer where there is none; role → e-mail."""
     if not User.objects.filter(email=BUYER).exists():
         add_person(email=BUYER, password=password)
     buyer = User.objects.get(email=BUYER)
@@ -30,7 +27,7 @@ def ensure(*, password: str) -> dict[str, str]:
             consent=True,
             now=timezone.now(),
         )
-    return {"officer": OFFICER, "buyer": BUYER}
+    return {"buyer": BUYER}
 
 
 @transaction.atomic

@@ -22,7 +22,7 @@ def main() -> int:
     # Imported here, because models exist only after the set-up.
     from django.core.management.base import CommandError
 
-    from agora.runtime import demo_accounts, demo_copying
+    from agora.runtime import demo_accounts, demo_copying, demo_officers
 
     password = os.environ["AGORA_DEMO_PASSWORD"]
     once = "--once" in sys.argv[1:]
@@ -32,7 +32,8 @@ def main() -> int:
     except CommandError as error:
         print(error, file=sys.stderr)
         return 1
-    accounts = demo_accounts.ensure(password=password)
+    officers, second_factor = demo_officers.ensure(password=password)
+    accounts = demo_accounts.ensure(password=password) | officers
     if once:
         accounts["once"] = demo_accounts.add_person(
             email=f"once-{secrets.token_hex(4)}@{demo_accounts.DOMAIN}", password=password
@@ -42,7 +43,8 @@ def main() -> int:
         copying = demo_copying.ensure(
             control=SandboxControl(sandbox), password=password, begin=not once
         )
-    print(json.dumps({"contract": contract, "accounts": accounts, "copying": copying}))
+    done = {"contract": contract, "accounts": accounts, "copying": copying}
+    print(json.dumps({**done, "second_factor": second_factor}))
     return 0
 
 

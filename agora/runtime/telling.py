@@ -10,19 +10,27 @@ def greeting(
     site: str,
     password: str,
     accounts: Mapping[str, str],
+    second_factor: Mapping[str, Any],
     copying: Mapping[str, Any] | None,
     data: Path,
 ) -> str:
     """Where everything is and what can be tried."""
-    people = {"Buyer": accounts["buyer"], "Officer": accounts["officer"]}
+    people = {"Buyer": accounts["buyer"]}
     if copying is not None:
         people |= {"Master": copying["master"], "Follower": copying["follower"]}
+    people |= {
+        "Officer": accounts["officer"],
+        "Officer 2": accounts["second_officer"],
+        "Auditor": accounts["auditor"],
+    }
     lines = [
         "",
         f"  Agora runs.   {site}",
         "",
         *(f"  {role:<10} {email}" for role, email in people.items()),
         f"  Password   {password}   (the same for all of them)",
+        "",
+        *_second_factor(second_factor),
         "",
         "  Buy a share",
         f"    {site}/account/signup/       sign up, onboard, buy 0.5 AAPL and watch it minted",
@@ -38,6 +46,16 @@ def greeting(
         "",
     ]
     return "\n".join(lines)
+
+
+def _second_factor(told: Mapping[str, Any]) -> Iterator[str]:
+    """Officers and auditors sign in with a code as well."""
+    key, codes = told["key"], told["codes"]
+    yield "  Officers and auditor enter a code after the password. Demo data, the same for all three:"
+    yield f"    for an authenticator app   key {key}"
+    for line in range(0, len(codes), 5):
+        lead = "or one of these, once each" if line == 0 else ""
+        yield f"    {lead:<26} {'  '.join(codes[line : line + 5])}"
 
 
 def _copying(site: str, copying: Mapping[str, Any]) -> Iterator[str]:

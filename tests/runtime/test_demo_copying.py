@@ -99,10 +99,13 @@ def test_the_master_buys_where_nothing_is_held_and_else_sells_it(sandbox: Sandbo
 
 def test_the_greeting_tells_where_to_trade_and_by_which_keys(sandbox: SandboxControl) -> None:
     told = demo_copying.ensure(control=sandbox, password="long enough", begin=False)
-    people = {"buyer": "ana@demo.example", "officer": "officer@demo.example"}
-
     greeting = telling.greeting(
-        site="http://localhost:8000", password="pw", accounts=people, copying=told, data=Path("/d")
+        site="http://localhost:8000",
+        password="pw",
+        accounts=dict.fromkeys(("buyer", "officer", "second_officer", "auditor"), "x@demo.example"),
+        second_factor={"key": "KEY", "codes": []},
+        copying=told,
+        data=Path("/d"),
     )
 
     assert f"http://localhost:8000/copy/strategies/{told['strategy']}/desk/" in greeting
