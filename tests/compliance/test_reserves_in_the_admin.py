@@ -1,0 +1,147 @@
+"""Proof of reserve in the back office: readable by officers, built, signed and exported by actions."""
+
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import User
+from compliance.models import Proposal, ReserveRow, ReserveSnapshot
+from compliance.reserves import content
+from tests.people import new_officer, new_user
+from tests.reserving import a_stored_snapshot, with_signature
+
+pytestmark = pytest.mark.django_db
+
+DIALOG = {"_form_submitted": "True"}
+LIST = "admin:compliance_reservesnapshot_changelist"
+PAGE = "admin:compliance_reservesnapshot_change"
+FILE = "admin:compliance_reservesnapshot_file"
+
+
+def browser_of(user: User) -> Client:
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+@pytest.fixture
+def looker() -> Client:
+    return browser_of(new_officer("view_reservesnapshot"))
+
+
+@pytest.fixture
+def signer() -> Client:
+    return browser_of(
+        new_officer("view_reservesnapshot", "add_reservesnapshot", "sign_reservesnapshot")
+    )
+
+
+def with_rows(*kinds: str) -> ReserveSnapshot:
+    """A ready snapshot with a row of each kind."""
+    snapshot = a_stored_snapshot(state="REQUESTED", content_hash="")
+    for number, kind in enumerate(kinds, start=1):
+        snapshot.rows.create(
+            number=number,
+            kind=kind,
+            is_break=not kind.startswith("to_"),
+            reference=f"reference-{number}",
+            leg="FILLED",
+            **dict.fromkeys(("ordered", "recorded", "custody", "minted", "chain"), Decimal(0)),
+            broker=Decimal("1.5"),
+        )
+    breaks = snapshot.rows.filter(is_break=True).count()
+    changes = {"state": "READY", "content_hash": "5" * 64, "breaks": breaks}
+    ReserveSnapshot.objects.filter(pk=snapshot.pk).update(**changes)
+    return ReserveSnapshot.objects.get(pk=snapshot.pk)
+
+
+def test_the_list_shows_totals_and_outcome(looker: Client) -> None:
+    with_signature(a_stored_snapshot())
+    with_rows("unknown_broker")
+
+    text = looker.get(reverse(LIST)).text
+
+    assert "agrees" in text
+    assert "1 differences" in text
+
+
+def test_the_page_shows_differences_and_what_is_in_flight(looker: Client) -> None:
+    snapshot = with_rows("unknown_broker", "to_mint")
+
+    text = looker.get(reverse(PAGE, args=[snapshot.pk])).text
+
+    assert str(ReserveRow.Kind.UNKNOWN_AT_BROKER.label) in text
+    assert str(ReserveRow.Kind.TO_MINT.label) in text
+    assert "reference-1" in text
+    assert "Tokens in existence (chain)" in text
+
+
+def test_an_officer_asks_for_a_snapshot(signer: Client) -> None:
+    signer.post(reverse("admin:compliance_reservesnapshot_build_snapshot"), DIALOG)
+
+    assert ReserveSnapshot.objects.get().state == "REQUESTED"
+
+
+def test_who_may_only_look_builds_and_signs_nothing(looker: Client) -> None:
+    snapshot = a_stored_snapshot()
+
+    looker.post(reverse("admin:compliance_reservesnapshot_build_snapshot"), DIALOG)
+    looker.post(
+        reverse("admin:compliance_reservesnapshot_propose_sign_off", args=[snapshot.pk]),
+        {**DIALOG, "reason": "-"},
+    )
+
+    assert ReserveSnapshot.objects.get() == snapshot
+    assert not Proposal.objects.exists()
+
+
+def propose(signer: Client, snapshot: ReserveSnapshot) -> None:
+    signer.post(
+        reverse("admin:compliance_reservesnapshot_propose_sign_off", args=[snapshot.pk]),
+        {**DIALOG, "reason": "Compared."},
+    )
+
+
+def test_a_signer_proposes_the_sign_off(signer: Client) -> None:
+    snapshot = a_stored_snapshot(state="REQUESTED", content_hash="")
+    snapshot.state = "READY"
+    fits = content.digest(content.stored(snapshot))
+    ReserveSnapshot.objects.filter(pk=snapshot.pk).update(state="READY", content_hash=fits)
+
+    propose(signer, snapshot)
+
+    proposal = Proposal.objects.get()
+    assert (proposal.kind, proposal.object_id) == ("reserves.sign_off", str(snapshot.pk))
+    assert fits in proposal.payload["statement"]
+
+
+def test_what_does_not_match_its_hash_is_not_proposed(signer: Client) -> None:
+    propose(signer, a_stored_snapshot())
+
+    assert not Proposal.objects.exists()
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx", "json", "pdf"])
+def test_files_are_for_officers_who_may_look(looker: Client, form: str) -> None:
+    path = reverse(FILE, args=[a_stored_snapshot().pk, form])
+
+    answer = looker.get(path)
+
+    assert answer.status_code == 200
+    assert f".{form}" in answer.headers["Content-Disposition"]
+    assert b"".join(answer.streaming_content)  # type: ignore[arg-type]
+    assert browser_of(new_officer()).get(path).status_code == 404
+    assert browser_of(new_user()).get(path).status_code in (302, 403, 404)
+
+
+def test_what_is_not_ready_has_no_file(looker: Client) -> None:
+    waiting = ReserveSnapshot.objects.create(
+        requested_by="user:officer", requested_at=timezone.now()
+    )
+
+    assert looker.get(reverse(FILE, args=[waiting.pk, "csv"])).status_code == 404
+    assert looker.get(reverse(FILE, args=[a_stored_snapshot().pk, "doc"])).status_code == 404
+    assert looker.get(reverse(PAGE, args=[waiting.pk])).status_code == 200
