@@ -18,31 +18,42 @@ OPERATOR = "Operator"
 _OURS = ("accounts", "kyc", "custody", "tokens", "trading", "copytrade", "compliance")
 # Operators keep the machines running: what people have shown of themselves is none of it.
 _OPERATED = tuple(label for label in _OURS if label != "kyc")
-_DECIDES = [
-    "compliance.decide_proposal",
-    "compliance.add_reservesnapshot",
+_WORKS = [
     "accounts.cancel_walletchange",
+    "compliance.add_reservesnapshot",
+    "compliance.decide_proposal",
+    "compliance.request_dataexport",
+    "compliance.request_erasure",
+    "compliance.sign_reservesnapshot",
+    "kyc.review_document",
+    "kyc.review_match",
+    "kyc.work_case",
 ]
-# What a role may do besides looking at everything.
+# What a role may do besides looking.
 _DOES: dict[str, list[str]] = {
-    OFFICER: [*_DECIDES],
+    OFFICER: _WORKS,
     SENIOR: [
-        *_DECIDES,
-        "kyc.change_tier",
-        "kyc.change_dailylimit",
+        *_WORKS,
         "accounts.assign_role",
-        "trading.resolve_order",
+        "compliance.export_auditrow",
+        "compliance.propose_retention",
+        "kyc.assign_case",
+        "kyc.change_dailylimit",
+        "kyc.change_tier",
+        "kyc.load_list",
+        "kyc.suspend_application",
         "tokens.add_attestation",
+        "trading.resolve_order",
     ],
     OPERATOR: [
-        "trading.change_order",
-        "trading.resolve_order",
         "accounts.change_notice",
         "copytrade.change_killswitch",
         "copytrade.change_risklimits",
         "tokens.add_attestation",
+        "trading.change_order",
+        "trading.resolve_order",
     ],
-    AUDITOR: [],
+    AUDITOR: ["compliance.export_auditrow"],
 }
 
 
