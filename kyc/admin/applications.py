@@ -1,28 +1,59 @@
-"""Applications in the admin: read-only."""
+"""Applications in the admin: read-only; a suspension, or its end, is proposed here."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
 
-from agora.lib.admin import ReadOnlyAdmin
+from accounts.access import signed_in
+from agora.lib import crypto
+from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
 from compliance import audit
+from compliance.four_eyes import Refused
+from kyc import cases
 from kyc.models import Application
+
+_PROPOSED = _("Proposed. It takes effect once a second person approves it.")
+_COLOURS = {
+    Application.Status.PENDING: "info",
+    Application.Status.APPROVED: "success",
+    Application.Status.REJECTED: "danger",
+    Application.Status.SUSPENDED: "danger",
+}
 
 
 @admin.register(Application)
 class ApplicationAdmin(ReadOnlyAdmin):
-    list_display = ["id", "user", "country", "status", "tier", "submitted_at", "decided_by"]
+    list_display = ["id", "user", "country", "state", "tier", "submitted_at", "decided_by"]
     list_filter = ["status", "country", "tier", "submitted_at"]
     list_select_related = ["user", "tier"]
     search_fields = ["=id", "user__email"]
     date_hierarchy = "submitted_at"
     fields = [
-        "id", "user", "country", "name_for_officers", "tax_id_for_officers", "status", "tier",
-        "consent_version", "consent_hash", "consented_at", "submitted_at", "decided_at", "decided_by",
+        "id", "user", "country", "name_for_officers", "tax_id_for_officers", "state", "tier",
+        "consent_version", "consent_hash", "consented_at", "submitted_at", "decided_at",
+        "decided_by", "trail",
     ]  # fmt: skip
+    readonly_fields = fields
+    actions_detail = ["suspend", "reinstate"]
+
+    trail = trail_link("kyc_application")
+
+    @display(description=_("status"), ordering="status", label=_COLOURS)
+    def state(self, application: Application) -> tuple[str, str]:
+        return application.status, application.get_status_display()
+
+    @admin.display(description=_("full name"))
+    def name_for_officers(self, application: Application) -> str:
+        return _or_erased(lambda: application.full_name)
+
+    @admin.display(description=_("tax id"))
+    def tax_id_for_officers(self, application: Application) -> str:
+        return _or_erased(lambda: application.tax_id)
 
     def changeform_view(
         self,
@@ -31,25 +62,79 @@ class ApplicationAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Who is shown name and tax id leaves a row."""
-        application = self.get_object(request, object_id or "")
-        if application is not None and self.has_view_permission(request, application):
+        found = self.get_object(request, object_id or "")
+        if found is not None and self.has_view_permission(request, found):
             audit.viewed(
-                viewer=request.user,
+                viewer=signed_in(request),
                 object_type="kyc_application",
-                object_id=str(application.pk),
+                object_id=str(found.pk),
                 fields=["full_name", "tax_id"],
                 now=timezone.now(),
             )
         return super().changeform_view(request, object_id, form_url, extra_context)
 
-    @admin.display(description=_("full name"))
-    def name_for_officers(self, application: Application) -> str:
-        return application.full_name
+    def has_suspend_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self._may(request, object_id, Application.Status.APPROVED)
 
-    @admin.display(description=_("tax id"))
-    def tax_id_for_officers(self, application: Application) -> str:
-        return application.tax_id
+    def has_reinstate_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self._may(request, object_id, Application.Status.SUSPENDED)
 
-    def get_readonly_fields(self, request: object, obj: object = None) -> list[str]:
-        return self.fields
+    def _may(self, request: HttpRequest, object_id: object, status: str) -> bool:
+        """Only what makes sense for the person now; the service asks again."""
+        allowed = request.user.has_perm("kyc.suspend_application")
+        return allowed and Application.objects.filter(pk=str(object_id), status=status).exists()
+
+    @action(
+        description=_("Propose to suspend"),
+        url_path="suspend",
+        permissions=["suspend"],
+        dialog={
+            "title": _("Propose to suspend this person"),
+            "description": _(
+                "They cannot buy any more once a second person approves it. Orders under way are "
+                "settled."
+            ),
+            "form_class": ReasonForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def suspend(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._propose(cases.propose_suspension, request, form, object_id)
+
+    @action(
+        description=_("Propose to end the suspension"),
+        url_path="reinstate",
+        permissions=["reinstate"],
+        dialog={
+            "title": _("Propose to end the suspension"),
+            "description": _("They can buy again once a second person approves it."),
+            "form_class": ReasonForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def reinstate(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._propose(cases.propose_reinstatement, request, form, object_id)
+
+    def _propose(
+        self, service: Any, request: HttpRequest, form: Any, object_id: str
+    ) -> HttpResponse:
+        application = Application.objects.get(pk=object_id)
+        return answer_dialog(
+            request,
+            lambda: service(
+                application=application,
+                officer=signed_in(request),
+                reason=form.cleaned_data["reason"],
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_PROPOSED),
+            back=reverse("admin:kyc_application_change", args=[object_id]),
+        )
+
+
+def _or_erased(read: Any) -> str:
+    try:
+        return str(read())
+    except crypto.Shredded:
+        return str(_("erased"))

@@ -57,7 +57,7 @@ def _text(label: Any, *, help_text: Any = "", required: bool = True) -> forms.Ch
         help_text=help_text,
         required=required,
         max_length=LONGEST_TEXT,
-        widget=UnfoldAdminTextareaWidget,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
     )
 
 

@@ -41,13 +41,12 @@ def due(case: Case, now: datetime) -> tuple[str, str]:
 
 
 def span(length: timedelta) -> str:
-    """A length of time in its two largest units."""
+    """A length of time in whole days, hours or minutes, whichever tells enough."""
     minutes = int(length.total_seconds() // 60)
-    days, hours = minutes // 1440, minutes // 60 % 24
-    if days:
-        return str(_("%(d)d d %(h)d h") % {"d": days, "h": hours})
-    if hours:
-        return str(_("%(h)d h %(m)d min") % {"h": hours, "m": minutes % 60})
+    if minutes >= 48 * 60:
+        return str(_("%(d)d d") % {"d": minutes // 1440})
+    if minutes >= 60:
+        return str(_("%(h)d h") % {"h": minutes // 60})
     return str(_("%(m)d min") % {"m": minutes})
 
 

@@ -22,6 +22,7 @@ from kyc.cases.needs import Need
 from kyc.cases.record import ASSIGN, WORK
 from kyc.cases.requirements import Check
 from kyc.models import Case, CaseEvent, Document
+from kyc.selectors import documents_of
 from kyc.states import CLOSED, Outcome, State
 
 ERASED = _("erased")
@@ -96,7 +97,9 @@ class Pane:
 
 def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> dict[str, Any]:
     """Everything the template needs."""
-    shown = list(case.application.documents.exclude(state=Document.State.WITHDRAWN))
+    shown = sorted(
+        documents_of(case.application), key=lambda one: Document.Kind.values.index(one.kind)
+    )
     reviewing = case.state == State.UNDER_REVIEW and case.lock_holder(now) == officer.pk
     moments = [_moment(event, case) for event in case.events.select_related("by").order_by("-id")]
     urgency, words = due(case, now)

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import action, display
@@ -75,8 +76,7 @@ _REJECT_DOCUMENT = Dialog(
 @admin.register(Case)
 class CaseAdmin(ReadOnlyAdmin):
     list_display = [
-        "case", "state_label", "due_label", "age", "person", "country", "tier", "assigned_to",
-        "reviewed_by",
+        "case", "state_label", "due_label", "age", "country", "assigned_to", "reviewed_by",
     ]  # fmt: skip
     list_filter = [QueueFilter, "state", "application__country", "cause"]
     list_select_related = ["application__user", "tier", "assigned_to", "locked_by", "group"]
@@ -110,9 +110,11 @@ class CaseAdmin(ReadOnlyAdmin):
 
     # --- the queue
 
-    @admin.display(description=_("case"), ordering="opened_at")
+    @admin.display(description=_("case"), ordering="application__user__email")
     def case(self, case: Case) -> str:
-        return f"{case.get_cause_display()} · {case.opened_at:%Y-%m-%d}"
+        about = f"{case.get_cause_display()}: {case.tier_id}"
+        person = case.application.user.email
+        return format_html('<span class="whitespace-nowrap">{}</span><br>{}', person, about)
 
     @display(description=_("state"), ordering="state", label=STATE_COLOURS)
     def state_label(self, case: Case) -> tuple[str, str]:
@@ -124,11 +126,8 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("age"), ordering="opened_at")
     def age(self, case: Case) -> str:
-        return span((case.closed_at or timezone.now()) - case.opened_at)
-
-    @admin.display(description=_("person"), ordering="application__user__email")
-    def person(self, case: Case) -> str:
-        return case.application.user.email
+        age = span((case.closed_at or timezone.now()) - case.opened_at)
+        return format_html('<span class="whitespace-nowrap">{}</span>', age)
 
     @admin.display(description=_("country"), ordering="application__country")
     def country(self, case: Case) -> str:

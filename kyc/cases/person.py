@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -13,7 +14,7 @@ from compliance import audit
 from kyc.cases.needs import DOCUMENTS, Need
 from kyc.cases.opening import hold_application, open_case
 from kyc.cases.record import CaseError, due, hold, move, store, text_of, words, write
-from kyc.cases.requirements import met
+from kyc.cases.requirements import WAYS, met
 from kyc.models import Application, Case, CaseEvent, Document, Tier
 from kyc.states import Outcome, State
 
@@ -70,13 +71,15 @@ def standing(*, user: User, now: datetime) -> Standing | None:
 
 
 def _standing(application: Application, now: datetime) -> Standing:
-    case = application.cases.select_related("tier", "application").order_by("-opened_at").first()
+    newest = F("closed_at").desc(nulls_first=True)  # the open one, if there is one
+    case = application.cases.select_related("tier", "application").order_by(newest).first()
     is_open = case is not None and case.is_open
     target = case.tier if case is not None and is_open else _next_tier(application)
     needs = _needs(case if is_open else None, target)
-    documents = list(application.documents.all())
+    asked = _last(case, CaseEvent.Kind.ASKED) if is_open and needs else None
+    documents = list(application.documents.filter(state__in=_USABLE))
     missing = [
-        need for need in needs if need in DOCUMENTS and not met(need, documents, states=_USABLE)
+        need for need in needs if need in DOCUMENTS and not _is_there(need, documents, asked)
     ]
     apply_from = _apply_from(case, now)
     return Standing(
@@ -85,9 +88,9 @@ def _standing(application: Application, now: datetime) -> Standing:
         target=target,
         needs=needs,
         missing=missing,
-        question=_said(case, CaseEvent.Kind.ASKED) if needs and is_open else "",
+        question=_said(case, asked),
         result=RESULTS.get(case.outcome, "") if case else "",
-        explanation=_said(case, CaseEvent.Kind.REJECTED) if case and not is_open else "",
+        explanation=_said(case, None if is_open else _last(case, CaseEvent.Kind.REJECTED)),
         apply_from=apply_from,
         may_hand_in=bool(needs)
         and apply_from is None
@@ -116,11 +119,24 @@ def _apply_from(case: Case | None, now: datetime) -> datetime | None:
     return again if again > now else None
 
 
-def _said(case: Case | None, kind: CaseEvent.Kind) -> str:
+def _is_there(need: Need, documents: list[Document], asked: CaseEvent | None) -> bool:
+    """Whether the need is met; what was asked for again has to be newer than the question."""
+    kinds = frozenset().union(*WAYS[need])
+    newer = asked is None or any(
+        one.kind in kinds and one.uploaded_at > asked.at for one in documents
+    )
+    return newer and met(need, documents, states=_USABLE)
+
+
+def _last(case: Case | None, kind: CaseEvent.Kind) -> CaseEvent | None:
+    """The last event of a kind that has a text for the person."""
     if case is None:
-        return ""
-    event = case.events.filter(kind=kind, for_person=True).order_by("-id").first()
-    if event is None:
+        return None
+    return case.events.filter(kind=kind, for_person=True).order_by("-id").first()
+
+
+def _said(case: Case | None, event: CaseEvent | None) -> str:
+    if case is None or event is None:
         return ""
     event.case = case
     return text_of(event)

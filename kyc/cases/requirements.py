@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agora.lib.catalog import Text
 from kyc.cases.needs import Need
-from kyc.models import Case, Document
+from kyc.models import Case, Document, ScreeningMatch
 
 Kind, Shown = Document.Kind, Document.State
 # Each line is one way to meet the need: all its kinds together.
@@ -53,14 +53,34 @@ class Requirement:
 
 
 def requirements(case: Case) -> list[Requirement]:
-    """Every required action of the case, in the order to do them. Three queries."""
+    """Every required action of the case, in the order to do them. Four queries."""
     documents = list(case.application.documents.exclude(state=Shown.WITHDRAWN))
     checked = set(case.checks.values_list("code", flat=True))
     wanted = _FOR_TIER if case.cause in (Case.Cause.TIER, Case.Cause.AGAIN) else _FOR_MATCH
-    return [
+    found = [
         _document(item, documents) if isinstance(item, Need) else _check(item, checked, documents)
         for item in wanted
     ]
+    matches = _matches(case)
+    return [matches, *found] if matches else found
+
+
+def _matches(case: Case) -> Requirement | None:
+    """Whoever may be on a list is not approved before that is settled; None without any match."""
+    states = list(case.application.matches.values_list("state", "is_sanctioned"))
+    if not states:
+        return None
+    undecided = sum(1 for state, _sanctioned in states if state == ScreeningMatch.State.OPEN)
+    forbidden = any(state == ScreeningMatch.State.CONFIRMED and under for state, under in states)
+    detail: Text = _("%(n)d to look at") % {"n": undecided} if undecided else ""
+    return Requirement(
+        code="MATCHES",
+        label=_("Matches on lists settled"),
+        done=not undecided and not forbidden,
+        possible=True,
+        detail=_("the person is under sanctions") if forbidden else detail,
+        by_hand=False,
+    )
 
 
 def met(need: Need, documents: Iterable[Document], *, states: Iterable[str]) -> bool:
@@ -77,7 +97,8 @@ def _document(need: Need, documents: list[Document]) -> Requirement:
     return Requirement(
         code=need,
         label=_ACCEPTED[need],
-        done=met(need, documents, states=[Shown.ACCEPTED]),
+        # A newer one that waits has to be looked at too.
+        done=not waiting and met(need, documents, states=[Shown.ACCEPTED]),
         possible=handed_in,
         detail=(_("%(n)d to look at") % {"n": waiting} if handed_in else _("none handed in")),
         by_hand=False,

@@ -32,7 +32,7 @@ def onboarding(request: HttpRequest) -> HttpResponse:
     form = OnboardingForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            onboard(
+            application = onboard(
                 user=user,
                 **form.cleaned_data,
                 now=timezone.now(),
@@ -41,6 +41,8 @@ def onboarding(request: HttpRequest) -> HttpResponse:
         except OnboardingError as error:
             form.take_errors(error)
         else:
+            if not application.is_approved:
+                return redirect("verification")
             messages.success(request, _("You are approved for tier 1. You can buy now."))
             return HttpResponseRedirect(next_or(request, reverse("buy")))
     context = {

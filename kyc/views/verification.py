@@ -27,8 +27,9 @@ def verification(request: HttpRequest) -> HttpResponse:
     stands = cases.standing(user=user, now=now)
     if stands is None:
         return redirect("onboarding")
-    form = HandInForm(request.POST or None, asks_for_words=Need.ANSWER in stands.needs)
-    if request.method == "POST" and form.is_valid():
+    posted = request.POST if request.method == "POST" else None
+    form = HandInForm(posted, asks_for_words=Need.ANSWER in stands.needs)
+    if form.is_valid():
         try:
             cases.hand_in(user=user, answer=form.cleaned_data.get("answer", ""), now=now)
         except cases.CaseError as error:

@@ -259,7 +259,8 @@ def test_a_proposal_is_taken_back_from_the_page() -> None:
 
 def test_documents_stand_side_by_side_and_each_side_can_be_changed() -> None:
     case = applied()
-    first, second, third = case.application.documents.order_by("-uploaded_at", "-id")
+    order = (Document.Kind.PASSPORT, Document.Kind.PROOF_OF_ADDRESS, Document.Kind.SELFIE)
+    first, second, third = (case.application.documents.get(kind=kind) for kind in order)
     browser = seen_by(officer())
 
     shown = text(browser.get(page(case)))
@@ -361,3 +362,28 @@ def test_unknown_cases_are_not_found() -> None:
         assert browser.post(address).status_code == 404
     address = reverse("admin:kyc_case_take", args=[unknown])
     assert browser.post(address, {"_form_submitted": "on"}).status_code == 404
+
+
+def test_a_suspension_and_its_end_are_proposed_on_the_application() -> None:
+    case = applied()
+    browser = seen_by(officer(*casework.LEADS))
+    shown = reverse("admin:kyc_application_change", args=[case.application_id])
+    suspend = reverse("admin:kyc_application_suspend", args=[case.application_id])
+    assert "Propose to suspend" in text(browser.get(shown))
+
+    browser.post(suspend, {"_form_submitted": "on", "reason": "Reported."})
+
+    proposal = Proposal.objects.get()
+    assert (proposal.kind, proposal.object_id) == ("kyc.suspend", str(case.application_id))
+    casework.approve(proposal, officer())
+    assert "Propose to end the suspension" in text(browser.get(shown))
+
+
+def test_who_works_on_cases_may_not_suspend_by_that_alone() -> None:
+    case = applied()
+    suspend = reverse("admin:kyc_application_suspend", args=[case.application_id])
+
+    answer = seen_by(officer()).post(suspend, {"_form_submitted": "on", "reason": "Odd."})
+
+    assert answer.status_code == 403
+    assert not Proposal.objects.exists()

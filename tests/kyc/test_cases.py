@@ -388,3 +388,36 @@ def test_there_is_nothing_to_apply_for_above_the_highest_tier() -> None:
 
     with refused("nothing_higher"):
         cases.hand_in(user=person, now=timezone.now())
+
+
+def test_what_is_asked_for_again_has_to_be_newer_than_the_question() -> None:
+    mine = officer()
+    case = taken(mine)
+    person, now = case.application.user, timezone.now()
+    cases.ask(
+        case_id=case.pk,
+        officer=mine,
+        needs=["ADDRESS"],
+        text="Newer, please.",
+        version=case.version,
+        now=now,
+    )
+
+    with refused("documents_missing"):
+        cases.hand_in(user=person, now=now)
+    person.kyc_application.documents.filter(kind="proof_of_address").update(
+        state="WITHDRAWN", decided_at=now
+    )
+    casework.document(person, "proof_of_address", now=now + timedelta(minutes=1))
+
+    assert cases.hand_in(user=person, now=now + timedelta(minutes=2)).state == State.PENDING
+
+
+def test_a_newer_document_that_waits_has_to_be_looked_at_too() -> None:
+    mine = officer()
+    case = casework.all_done(taken(mine), mine)
+
+    casework.document(case.application.user, Document.Kind.PASSPORT)
+
+    left = [item.code for item in cases.requirements(case) if not item.done]
+    assert left == ["IDENTITY"]

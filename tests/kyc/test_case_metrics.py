@@ -1,0 +1,60 @@
+"""Metrics of the case queue."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from agora import metrics
+from kyc import cases
+from kyc.models import Case
+from tests.kyc import casework
+from tests.kyc.casework import officer
+
+pytestmark = pytest.mark.django_db
+
+
+def value(name: str) -> float | None:
+    for line in metrics.exposition().decode().splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.rpartition(" ")[2])
+    return None
+
+
+def test_an_empty_queue_counts_nothing() -> None:
+    assert value('agora_cases{state="PENDING"}') == 0
+    assert value("agora_case_first_looks") == 0
+    assert value('agora_case_first_look_seconds{quantile="0.5"}') is None
+
+
+def test_cases_are_counted_by_state_with_the_oldest_and_the_late() -> None:
+    now = timezone.now()
+    casework.applied(now=now - timedelta(hours=30))
+    casework.applied(now=now)
+
+    assert value('agora_cases{state="PENDING"}') == 2
+    assert value('agora_cases_overdue{state="PENDING"}') == 1
+    oldest = value('agora_cases_oldest_seconds{state="PENDING"}')
+    assert oldest is not None
+    assert 30 * 3600 <= oldest < 30 * 3600 + 60
+
+
+def test_what_waits_for_the_person_is_never_late() -> None:
+    now = timezone.now()
+    mine = officer()
+    case = casework.taken(mine, now=now)
+    cases.ask(
+        case_id=case.pk, officer=mine, needs=["ANSWER"], text="Why?", version=case.version, now=now
+    )
+    Case.objects.filter(pk=case.pk).update(due_at=now - timedelta(days=9))
+
+    assert value('agora_cases_overdue{state="INFO_REQUESTED"}') == 0
+
+
+def test_the_time_to_the_first_look_counts_from_the_opening() -> None:
+    now = timezone.now()
+    casework.applied(now=now - timedelta(hours=2))
+    cases.take_next(officer=officer(), now=now)
+
+    assert value("agora_case_first_looks") == 1
+    assert value('agora_case_first_look_seconds{quantile="0.5"}') == 7200
