@@ -74,5 +74,5 @@ def uses_of(token: ApiToken) -> QuerySet[TokenUse]:
 def last_uses(tokens: Iterable[ApiToken]) -> dict[UUID, TokenUse]:
     """The last use of each token that was let in, by the token's id; one query."""
     used = TokenUse.objects.filter(token__in=tokens, outcome=TokenUse.Outcome.USED)
-    newest = used.order_by("token", "-last_at", "-id").distinct("token")
+    newest = used.order_by("token_id", "-last_at", "-id").distinct("token_id")
     return {use.token_id: use for use in newest}

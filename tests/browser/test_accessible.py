@@ -14,7 +14,9 @@ from playwright.sync_api import ViewportSize
 
 from accounts import notices
 from accounts.address_book import create_entry
-from accounts.models import AddressEntry, Notice, User
+from accounts.models import AddressEntry, ApiToken, Notice, TokenUse, User
+from accounts.token_store import issue_token
+from accounts.wallet_proofs import start_proof
 from agora.sandbox.client import SandboxControl
 from copytrade.models import CopyOrder, NavPoint, Strategy, Subscription, TrackRecord
 from copytrade.replication import pausing
@@ -26,6 +28,7 @@ from tests.copying import Trader, hold, mark, new_account, new_follower, new_mas
 from tests.people import new_user, onboarded
 from tests.proofs import a_published_snapshot
 from tests.settling import place, settle
+from tests.signing import Signer
 from trading import quotes
 from trading.models import Order
 
@@ -197,6 +200,71 @@ def test_address_book_and_notices(visitors: Visitors, viewport: ViewportSize, da
 
 
 X_ADDRESS = "X7AcgcsBL6XDcUb289X4mJ8djcdyKaGZMhc9YTE92ehJ2Fu"
+
+
+@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+def test_wallet_and_token_pages(visitors: Visitors, viewport: ViewportSize, dark: bool) -> None:
+    user, now = onboarded(), timezone.now()
+    key = Signer()
+    proofs = {
+        purpose: start_proof(user=user, purpose=purpose, address=address, now=now)
+        for purpose, address in (("verify", user.wallet.address), ("change", key.address))
+    }
+    token = _a_token_with_uses(user)
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(user)
+    wrong = {}
+    for path in (
+        "/account/wallet/",
+        "/account/wallet/change/",
+        f"/account/wallet/proofs/{proofs['verify'].pk}/",
+        f"/account/wallet/proofs/{proofs['change'].pk}/",
+        "/account/tokens/",
+        f"/account/tokens/{token.pk}/",
+    ):
+        visitor.open(path)
+        wrong[path] = inspect(visitor)
+    visitor.open(f"/account/wallet/proofs/{proofs['change'].pk}/")
+    visitor.page.get_by_label("Signature").fill("0x12")
+    visitor.page.get_by_role("button", name="Send the signature").click()
+    visitor.page.locator(".errorlist").first.wait_for()
+    wrong["proof with errors"] = inspect(visitor)
+    visitor.page.get_by_label("Signature").fill(key.sign(proofs["change"].message))
+    visitor.page.get_by_role("button", name="Send the signature").click()
+    visitor.page.get_by_text("The change waits for its time").wait_for()
+    wrong["pending change"] = inspect(visitor)
+    visitor.page.get_by_role("link", name="Cancel the change").click()
+    wrong["cancel"] = inspect(visitor)
+    visitor.open(f"/account/wallet/proofs/{proofs['change'].pk}/")
+    wrong["answered"] = inspect(visitor)
+    assert_clean(wrong)
+
+
+def _a_token_with_uses(user: User) -> ApiToken:
+    now = timezone.now()
+    token, _raw = issue_token(
+        user=user,
+        name="monthly report",
+        scopes=["read", "trade"],
+        expires_at=None,
+        networks=["203.0.113.0/24", "2001:db8::/48"],
+        now=now,
+    )
+    TokenUse.objects.bulk_create(
+        TokenUse(
+            token=token,
+            minute=now - timedelta(minutes=age),
+            outcome="used" if age else "network",
+            address="2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+            count=3,
+            method="GET",
+            route="api:subscription_preview",
+            status=200 if age else 401,
+            last_at=now - timedelta(minutes=age),
+        )
+        for age in range(3)
+    )
+    return token
 
 
 def _an_address_without_a_tag(user: User) -> AddressEntry:

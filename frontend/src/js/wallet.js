@@ -12,7 +12,7 @@ function announced(name, provider) {
   for (const place of places) {
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "btn btn-primary";
+    button.className = place.dataset.walletSign ? "btn btn-primary" : "btn";
     button.textContent = place.dataset.label.replace("{wallet}", name);
     button.addEventListener("click", () => use(place, provider, button));
     place.querySelector("[data-wallets]").append(button);
