@@ -14,7 +14,7 @@ from accounts.models import User, Wallet, WalletChange, WalletProof
 from accounts.services import set_wallet
 from agora.lib.outcome import Temporary
 from tests.conftest import Chain
-from tests.people import new_user, signed_in_recently
+from tests.people import new_user, note_sign_in, signed_in_recently
 from tests.signing import Signer
 from tests.tokens.contract_wallets import deploy
 from tokens import chain as evm
@@ -200,6 +200,14 @@ def test_wallet_apps_are_led_to_this_site(person: Person, settings: Settings) ->
     quoted = "https%3A%2F%2Fagora.example%2Faccount%2Fwallet%2F"
     assert f"https://link.trustwallet.com/open_url?coin_id=60&url={quoted}" in page
     assert f"https://go.cb-w.com/dapp?cb_url={quoted}" in page
+
+
+def test_another_wallet_asks_who_it_is_once_more(person: Person) -> None:
+    note_sign_in(person.client, person.user, "password", ago=86_400)
+
+    for answer in (person.client.get(f"{PAGE}change/"), person.change(Signer().address)):
+        assert "/reauthenticate/" in answer["Location"]
+    assert not WalletProof.objects.exists()
 
 
 def test_without_a_wallet_the_page_leads_to_the_onboarding() -> None:
