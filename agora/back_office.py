@@ -19,6 +19,12 @@ _OFFICE_PAGES: list[tuple[Promise, list[tuple[Any, ...]]]] = [
             "compliance.admin.proposals.waiting_count",
         ),
         (_("Cases"), "inbox", "admin:kyc_case_changelist"),
+        (
+            _("Matches on lists"), "person_search", "admin:kyc_screeningmatch_changelist",
+            "kyc.admin.screening.waiting_count",
+        ),
+        (_("Sanctions and PEP lists"), "playlist_add_check", "admin:kyc_screeninglist_changelist"),
+        (_("Screenings"), "manage_search", "admin:kyc_screeningrun_changelist"),
         (_("Proof of reserve"), "balance", "admin:compliance_reservesnapshot_changelist"),
         (_("Audit trail"), "history", "admin:compliance_auditrow_changelist"),
         (_("Anchors"), "anchor", "admin:compliance_auditanchor_changelist"),

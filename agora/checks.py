@@ -40,6 +40,13 @@ def check_production(**_: object) -> list[CheckMessage]:
             found.append(Error(f"{name} is not https.", id="agora.E003"))
     if settings.OIDC_ISSUER and urlparse(settings.OIDC_ISSUER).scheme != "https":
         found.append(Error("OIDC_ISSUER is not https.", id="agora.E004"))
+    if not settings.SCREENING_REQUIRED:
+        found.append(
+            checks.Warning(
+                "SCREENING_REQUIRED is off: people are approved while no sanctions list is loaded.",
+                id="agora.W002",
+            )
+        )
     if not settings.CONTRACT_ADDRESS:
         found.append(
             checks.Warning("CONTRACT_ADDRESS is not set: nothing can be minted.", id="agora.W001")

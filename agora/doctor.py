@@ -25,6 +25,7 @@ from copytrade.exchange.credentials import credentials_of
 from copytrade.models import ExchangeAccount
 from copytrade.states import AccountState
 from custody import vault
+from kyc.screening import lists
 from tokens import chain
 from trading import broker
 
@@ -227,6 +228,19 @@ def _skew(before: datetime, told: datetime, after: datetime) -> str:
     return f"{behind:.1f} s apart"
 
 
+def _sanctions_lists() -> str:
+    loads = list(lists.active().order_by("name"))
+    if not loads and settings.SCREENING_REQUIRED:
+        raise Trouble(
+            "No list is loaded: nobody is approved automatically.",
+            "manage.py screening import FILE (docs/screening.md).",
+        )
+    if not loads:
+        return "NONE LOADED: nobody is looked up (SCREENING_REQUIRED is off; docs/screening.md)"
+    told = [f"{load.name}: {load.entries_count} persons of {load.loaded_at:%Y-%m-%d}" for load in loads]
+    return ", ".join(told)
+
+
 _CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("settings", _settings, "Correct the settings (docs/settings.md)."),
     ("field keys", _field_keys, "Check FIELD_KEYS: id:base64 of 32 bytes."),
@@ -239,6 +253,7 @@ _CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("Alpaca", _alpaca, "Check ALPACA_BASE_URL, ALPACA_API_KEY and ALPACA_API_SECRET."),
     ("Fireblocks", _fireblocks, "Check FIREBLOCKS_BASE_URL, _API_KEY and _PRIVATE_KEY."),
     ("exchange", _exchange, "Check BINANCE_BASE_URL, and that this machine may reach it."),
+    ("sanctions lists", _sanctions_lists, "manage.py screening import FILE (docs/screening.md)."),
     ("exchange keys", _exchange_keys, "Give FIELD_KEYS also the keys that were used before."),
     ("clock, database", _clock_of_database, "Synchronise the clocks."),
     ("clock, Alpaca", _clock_of_alpaca, "Check ALPACA_BASE_URL, then the clock."),

@@ -448,6 +448,14 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.tasks.apply_wallet_changes",
         "schedule": timedelta(seconds=60),
     },
+    "look everybody up on the lists": {
+        "task": "kyc.tasks.begin_nightly_screening",
+        "schedule": crontab(hour=4, minute=10),
+    },
+    "sweep screenings of everybody": {
+        "task": "kyc.tasks.sweep_screenings",
+        "schedule": timedelta(minutes=1),
+    },
     "remove files that no document names": {
         "task": "kyc.tasks.remove_orphaned_files",
         "schedule": timedelta(hours=1),
@@ -562,6 +570,9 @@ AUDIT_ANCHORS_LOCK_DAYS = whole("AUDIT_ANCHORS_LOCK_DAYS", default=1827, least=1
 KYC_SLA_HOURS = whole("KYC_SLA_HOURS", default=24, least=1)
 KYC_LOCK_SECONDS = seconds("KYC_LOCK_SECONDS", default=900)
 KYC_REAPPLY_DAYS = whole("KYC_REAPPLY_DAYS", default=30)
+SCREENING_SOURCE = env.str("SCREENING_SOURCE", default="kyc.screening.lookup.LocalLists")
+SCREENING_THRESHOLD = whole("SCREENING_THRESHOLD", default=86, least=70)
+SCREENING_REQUIRED = env.bool("SCREENING_REQUIRED", default=False)
 
 # --- Personal data --------------------------------------------------------------------------
 DATA_EXPORT_DAYS = whole("DATA_EXPORT_DAYS", default=7, least=1)

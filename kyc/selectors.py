@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from kyc.limits import LimitStatus, limit_status
-from kyc.models import Application, Document
+from kyc.models import Application, Document, ScreeningMatch
 
 __all__ = [
     "LimitStatus",
@@ -15,6 +15,7 @@ __all__ = [
     "documents_of",
     "is_approved",
     "limit_status",
+    "open_matches",
 ]
 
 
@@ -32,6 +33,17 @@ def documents_of(application: Application) -> QuerySet[Document]:
     """What the person has shown and not taken back, newest first."""
     shown = Document.objects.exclude(state=Document.State.WITHDRAWN)
     return shown.filter(application=application).select_related("application")
+
+
+def open_matches(application: Application) -> QuerySet[ScreeningMatch]:
+    """Matches on lists that stand against an approval.
+
+    Those that nobody has decided yet, and those with somebody under sanctions that were confirmed. An
+    office alone (PEP), once confirmed, is for two people to weigh and does not forbid it.
+    """
+    state = ScreeningMatch.State
+    against = Q(state=state.OPEN) | Q(state=state.CONFIRMED, is_sanctioned=True)
+    return ScreeningMatch.objects.filter(against, application=application)
 
 
 def document_for(*, user: User, document_id: UUID) -> Document:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.functional import Promise
@@ -15,6 +16,7 @@ from accounts.models import User
 from accounts.services import set_wallet
 from agora.lib import crypto
 from compliance import audit
+from kyc import screening
 from kyc.consent import CONSENT_VERSION, agree, consent_hash
 from kyc.limits import local_day
 from kyc.models import Application, DailyLimit, Tier
@@ -62,7 +64,7 @@ def onboard(
             set_wallet(user=user, address=address, now=now)
             application = _store(user, country, name, tax_digits, index, now)
             agree(user=user, language=language, now=now)
-            _approve_automatically(application, now)
+            _decide_automatically(application, now)
     except ValidationError as error:
         raise OnboardingError({"wallet_address": list(error.messages)}) from error
     except IntegrityError as error:  # the same person or tax id a moment earlier, elsewhere
@@ -121,7 +123,21 @@ def _store(
     return application
 
 
-def _approve_automatically(application: Application, now: datetime) -> None:
+def _decide_automatically(application: Application, now: datetime) -> None:
+    """Look the person up; whoever is on no list is approved. Others wait for officers.
+
+    Without any list everybody is approved, unless SCREENING_REQUIRED: then they wait for one.
+    """
+    screening.screen(application=application, now=now)
+    if screening.open_matches(application).exists():
+        return
+    if settings.SCREENING_REQUIRED and not screening.is_ready():
+        return
+    approve_automatically(application, now=now)
+
+
+def approve_automatically(application: Application, *, now: datetime) -> None:
+    """Approve a person for the tier that they applied for; call it inside a transaction."""
     tier = Tier.objects.get(pk=application.tier_id)
     application.status = Application.Status.APPROVED
     application.decided_at = now

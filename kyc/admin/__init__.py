@@ -1,5 +1,5 @@
 """What people have shown, in the back office: everything can be read, services alone change it."""
 
-from kyc.admin import applications, cases, documents, limits
+from kyc.admin import applications, cases, documents, limits, screening
 
-__all__ = ["applications", "cases", "documents", "limits"]
+__all__ = ["applications", "cases", "documents", "limits", "screening"]

@@ -67,7 +67,11 @@ def requirements(case: Case) -> list[Requirement]:
 
 def _matches(case: Case) -> Requirement | None:
     """Whoever may be on a list is not approved before that is settled; None without any match."""
-    states = list(case.application.matches.values_list("state", "is_sanctioned"))
+    states = list(
+        ScreeningMatch.objects.filter(application=case.application_id).values_list(
+            "state", "is_sanctioned"
+        )
+    )
     if not states:
         return None
     undecided = sum(1 for state, _sanctioned in states if state == ScreeningMatch.State.OPEN)

@@ -4,6 +4,13 @@ from kyc.models.applications import MOST_IN_TIER_1, ZONES, Application, DailyLim
 from kyc.models.cases import Case, CaseCheck, CaseEvent
 from kyc.models.consents import Consent, ConsentText
 from kyc.models.documents import Document, DocumentPage, DocumentView
+from kyc.models.screening import (
+    Screening,
+    ScreeningEntry,
+    ScreeningList,
+    ScreeningMatch,
+    ScreeningRun,
+)
 
 __all__ = [
     "MOST_IN_TIER_1",
@@ -18,5 +25,10 @@ __all__ = [
     "Document",
     "DocumentPage",
     "DocumentView",
+    "Screening",
+    "ScreeningEntry",
+    "ScreeningList",
+    "ScreeningMatch",
+    "ScreeningRun",
     "Tier",
 ]

@@ -1,0 +1,222 @@
+"""Sanctions and PEP lists in the back office: what is loaded, and matches that officers decide."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+
+from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, leave_dialog, trail_to
+from kyc import screening
+from kyc.models import Case, ScreeningList, ScreeningMatch, ScreeningRun
+from kyc.screening import ScreeningError, runs
+
+_LIST = "admin:kyc_screeningmatch_changelist"
+_LABELS = {
+    "name": _("name"),
+    "aliases": _("other names"),
+    "birth_date": _("born"),
+    "countries": _("countries"),
+    "identifiers": _("numbers"),
+    "sanctions": _("sanctions"),
+    "program_ids": _("programmes"),
+    "dataset": _("sources"),
+    "first_seen": _("on the list since"),
+    "last_change": _("changed"),
+}
+
+
+def waiting_count(request: HttpRequest) -> str:
+    """For the menu: how many matches wait for a decision; nothing when none does."""
+    waiting = ScreeningMatch.objects.filter(state=ScreeningMatch.State.OPEN).count()
+    return str(waiting) if waiting else ""
+
+
+def _dialog(title: Any, description: Any, submit: Any) -> dict[str, Any]:
+    return {
+        "title": title,
+        "description": description,
+        "form_class": ReasonForm,
+        "form_submit_text": submit,
+    }
+
+
+@admin.register(ScreeningMatch)
+class ScreeningMatchAdmin(ReadOnlyAdmin):
+    list_display = [
+        "found_at", "status", "listed_name", "list_name", "by", "score", "is_sanctioned", "person",
+    ]  # fmt: skip
+    list_filter = ["state", "is_sanctioned", "by", "list_name", "found_at"]
+    list_select_related = ["application__user"]
+    search_fields = ["=id", "=application__id", "=source_id", "application__user__email"]
+    search_help_text = _("Match or application id, id on the list, e-mail address")
+    fields = [
+        "state", "person_name", "person", "case", "score", "by", "is_sanctioned", "list_name",
+        "source_id", "listed", "found_at", "decided_by", "decided_at", "reason", "trail",
+    ]  # fmt: skip
+    readonly_fields = fields
+    actions_detail = ["dismiss", "confirm"]
+
+    def has_review_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("kyc.review_match")
+
+    @display(
+        description=_("state"),
+        ordering="state",
+        label={
+            ScreeningMatch.State.OPEN: "warning",
+            ScreeningMatch.State.CONFIRMED: "danger",
+            ScreeningMatch.State.DISMISSED: "success",
+        },
+    )
+    def status(self, match: ScreeningMatch) -> tuple[str, str]:
+        return match.state, match.get_state_display()
+
+    @admin.display(description=_("name on the list"))
+    def listed_name(self, match: ScreeningMatch) -> str:
+        return str(match.entry.get("name", match.source_id))
+
+    @admin.display(description=_("person"))
+    def person(self, match: ScreeningMatch) -> str:
+        return str(match.application.user)
+
+    @admin.display(description=_("name given"))
+    def person_name(self, match: ScreeningMatch) -> str:
+        return match.application.full_name
+
+    @admin.display(description=_("case"))
+    def case(self, match: ScreeningMatch) -> str:
+        found = Case.objects.filter(application=match.application_id).order_by("-opened_at").first()
+        if found is None:
+            return "–"
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:kyc_case_change", args=[found.pk]), found
+        )
+
+    @admin.display(description=_("on the list"))
+    def listed(self, match: ScreeningMatch) -> SafeString:
+        rows = [
+            (label, match.entry[name]) for name, label in _LABELS.items() if name in match.entry
+        ]
+        return format_html(
+            "<dl>{}</dl>",
+            format_html_join("", "<dt><b>{}</b></dt><dd>{}</dd>", (_shown(*row) for row in rows)),
+        )
+
+    @admin.display(description=_("audit trail"))
+    def trail(self, match: ScreeningMatch) -> str:
+        return trail_to("kyc_application", match.application_id)
+
+    @action(
+        description=_("It is somebody else"),
+        url_path="dismiss",
+        permissions=["review"],
+        dialog=_dialog(
+            _("It is somebody else"),
+            _(
+                "Say what tells them apart. The match comes back only if the entry on the list changes."
+            ),
+            _("Dismiss"),
+        ),
+    )
+    def dismiss(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._decide(request, form, object_id, screening.dismiss)
+
+    @action(
+        description=_("It is the same person"),
+        url_path="confirm",
+        permissions=["review"],
+        dialog=_dialog(
+            _("It is the same person"),
+            _("Say what shows it. What follows from it, two people decide in the person's case."),
+            _("Confirm"),
+        ),
+    )
+    def confirm(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._decide(request, form, object_id, screening.confirm)
+
+    def _decide(self, request: HttpRequest, form: Any, object_id: str, act: Any) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: act(
+                match_id=UUID(object_id),
+                officer=request.user,
+                reason=form.cleaned_data["reason"],
+                now=timezone.now(),
+            ),
+            refusal=ScreeningError,
+            done=str(_("Decided. It is noted in the audit trail.")),
+            back=reverse("admin:kyc_screeningmatch_change", args=[object_id]),
+        )
+
+
+def _shown(label: Any, value: object) -> tuple[Any, str]:
+    return label, "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@admin.register(ScreeningList)
+class ScreeningListAdmin(ReadOnlyAdmin):
+    """Loads are made with `manage.py screening import`; here they can be seen."""
+
+    list_display = [
+        "name", "loaded_at", "active", "entries_count", "added", "changed", "removed", "skipped",
+        "loaded_by",
+    ]  # fmt: skip
+    list_filter = ["name", "loaded_at"]
+    fields = [
+        "name", "sha256", "loaded_at", "loaded_by", "entries_count", "skipped", "added", "changed",
+        "removed", "replaced_at",
+    ]  # fmt: skip
+    readonly_fields = fields
+    actions_list = ["look_up_everybody"]
+
+    def has_load_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("kyc.load_list")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say it loudly when nobody is looked up."""
+        if not screening.is_ready():
+            messages.warning(
+                request,
+                _(
+                    "No list is loaded: nobody is looked up. Load one: manage.py screening import FILE"
+                ),
+            )
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
+
+    @admin.display(description=_("active"), boolean=True)
+    def active(self, load: ScreeningList) -> bool:
+        return load.replaced_at is None
+
+    @action(
+        description=_("Look everybody up again"),
+        url_path="look-up",
+        permissions=["load"],
+        dialog={
+            "title": _("Look everybody up again"),
+            "description": _("A worker looks up everybody who has applied, in every active list."),
+            "form_class": None,
+            "form_submit_text": _("Look up"),
+        },
+    )
+    def look_up_everybody(self, request: HttpRequest, form: Any) -> HttpResponse:
+        runs.begin(cause=ScreeningRun.Cause.ASKED, now=timezone.now())
+        messages.info(request, _("Everybody is being looked up. New matches open cases."))
+        return leave_dialog(reverse("admin:kyc_screeningrun_changelist"))
+
+
+@admin.register(ScreeningRun)
+class ScreeningRunAdmin(ReadOnlyAdmin):
+    list_display = ["begun_at", "cause", "finished_at", "persons", "found", "attention"]
+    list_filter = ["cause", "begun_at"]
+    fields = ["cause", "begun_at", "finished_at", "persons", "found", "attention", "last_error"]
+    readonly_fields = fields

@@ -1,0 +1,113 @@
+"""Who on a list may be a person: the adapter, and the local lists behind it.
+
+Another source (a vendor's API) is another class with `find`, named by SCREENING_SOURCE. Whatever it
+is, it gets the name and the number in process and must not keep or log them.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.utils.module_loading import import_string
+
+from kyc.models import ScreeningEntry
+from kyc.screening import names
+from kyc.screening.lists import active
+from kyc.screening.opensanctions import sanctioned
+
+_CANDIDATES = """
+SELECT id, forms, identifiers && %(numbers)s::text[]
+FROM kyc_screeningentry
+WHERE load_id = ANY(%(loads)s::uuid[])
+    AND (keys && %(keys)s::text[] OR identifiers && %(numbers)s::text[])
+"""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An entry that may be the person. `score` is the likeness in per cent, 100 for a number."""
+
+    list_name: str
+    source_id: str
+    digest: str
+    entry: dict[str, object]
+    is_sanctioned: bool
+    by_number: bool
+    score: float
+
+
+class Source(Protocol):
+    """Something that knows lists."""
+
+    def loads(self) -> list[UUID]:
+        """What is looked up in just now, by its version; empty: nothing is loaded."""
+
+    def find(self, *, name: str, number: str, threshold: float) -> list[Hit]:
+        """Everybody on the lists whose likeness reaches the threshold, or who has the number."""
+
+
+class LocalLists:
+    """The lists that were loaded with `manage.py screening import`."""
+
+    def loads(self) -> list[UUID]:
+        return list(active().order_by("name").values_list("pk", flat=True))
+
+    def find(self, *, name: str, number: str, threshold: float) -> list[Hit]:
+        form = names.compared(name)
+        kept = names.number(number)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _CANDIDATES,
+                {
+                    "loads": self.loads(),
+                    "keys": names.sounds([form]),
+                    "numbers": [kept] if kept else [],
+                },
+            )
+            rows = cursor.fetchall()
+        found = {pk: 100.0 for pk, _forms, by_number in rows if by_number}
+        numbered = frozenset(found)
+        for pk, score in _alike(form, rows):
+            if score >= threshold:
+                found[pk] = max(score, found.get(pk, 0.0))
+        return _hits(found, numbered)
+
+
+def _alike(form: str, rows: list[tuple[int, list[str], bool]]) -> list[tuple[int, float]]:
+    """The best likeness of each candidate; one call for the forms of all of them."""
+    owners = [pk for pk, forms, _by_number in rows for _form in forms]
+    scores = names.best(form, [one for _pk, forms, _by_number in rows for one in forms])
+    best: dict[int, float] = {}
+    for pk, score in zip(owners, scores, strict=True):
+        best[pk] = max(score, best.get(pk, 0.0))
+    return list(best.items())
+
+
+def _hits(found: dict[int, float], numbered: frozenset[int]) -> list[Hit]:
+    entries = ScreeningEntry.objects.select_related("load").in_bulk(list(found))
+    return [
+        Hit(
+            list_name=entry.load.name,
+            source_id=entry.source_id,
+            digest=entry.digest,
+            entry=entry.content,
+            is_sanctioned=sanctioned(entry.content),
+            by_number=pk in numbered,
+            score=min(found[pk], 100.0),
+        )
+        for pk, entry in sorted(entries.items(), key=lambda item: (-found[item[0]], item[0]))
+    ]
+
+
+@cache
+def _source(path: str) -> Source:
+    made: Source = import_string(path)()
+    return made
+
+
+def source() -> Source:
+    """The source that the settings name."""
+    return _source(settings.SCREENING_SOURCE)

@@ -1,0 +1,137 @@
+"""Looking a person up, and what officers decide about what was found (ID-2).
+
+Names are decrypted here, in process; neither they nor what a list says of them goes into logs, audit
+rows or messages to the person, who must not be warned.
+"""
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from compliance import audit
+from compliance.four_eyes import Refused
+from kyc.cases.opening import hold_application, open_for_match
+from kyc.models import Application, Screening, ScreeningMatch
+from kyc.screening.lookup import Hit, source
+
+REVIEW = "kyc.review_match"
+LONGEST_REASON = 1000
+
+
+class ScreeningError(Refused):
+    """The decision is not possible and nothing was changed; `message` says what to do."""
+
+
+def is_ready() -> bool:
+    """Whether there is any list to look somebody up in."""
+    return bool(source().loads())
+
+
+def screen(*, application: Application, now: datetime) -> list[ScreeningMatch]:
+    """Look the person up; store what is new and open a case for it. Returns what is new.
+
+    Call it inside a transaction: match, case and audit row are written with what it decides on. An
+    entry that officers have looked at is found again only once its content has changed.
+    """
+    loads = source().loads()
+    if not loads:
+        return []
+    hits = source().find(
+        name=application.full_name,
+        number=application.tax_id,
+        threshold=float(settings.SCREENING_THRESHOLD),
+    )
+    fresh = [match for match in (_store(application, hit, now) for hit in hits) if match]
+    Screening.objects.update_or_create(
+        application=application, defaults={"at": now, "loads": loads}
+    )
+    if fresh:
+        open_for_match(application=application, now=now)
+    return fresh
+
+
+def _store(application: Application, hit: Hit, now: datetime) -> ScreeningMatch | None:
+    by = ScreeningMatch.By.IDENTIFIER if hit.by_number else ScreeningMatch.By.NAME
+    match, made = ScreeningMatch.objects.get_or_create(
+        application=application,
+        list_name=hit.list_name,
+        source_id=hit.source_id,
+        digest=hit.digest,
+        defaults={
+            "entry": hit.entry,
+            "is_sanctioned": hit.is_sanctioned,
+            "by": by,
+            "score": Decimal(str(round(hit.score, 2))),
+            "found_at": now,
+        },
+    )
+    if made:
+        _record(match, "screening.matched", audit.system("screening"), now)
+    return match if made else None
+
+
+def confirm(*, match_id: uuid.UUID, officer: User, reason: str, now: datetime) -> ScreeningMatch:
+    """Say that it is the same person. What follows from it two people decide in the case.
+
+    Raises PermissionDenied, ScreeningMatch.DoesNotExist or ScreeningError.
+    """
+    return _decide(match_id, ScreeningMatch.State.CONFIRMED, officer, reason, now)
+
+
+def dismiss(*, match_id: uuid.UUID, officer: User, reason: str, now: datetime) -> ScreeningMatch:
+    """Say that it is somebody else. Raises as `confirm` does."""
+    return _decide(match_id, ScreeningMatch.State.DISMISSED, officer, reason, now)
+
+
+def _decide(
+    match_id: uuid.UUID,
+    state: ScreeningMatch.State,
+    officer: User,
+    reason: str,
+    now: datetime,
+) -> ScreeningMatch:
+    if not officer.has_perm(REVIEW):
+        raise PermissionDenied
+    text = reason.strip()
+    if not text or len(text) > LONGEST_REASON:
+        raise ScreeningError("reason_missing", _("Say why, in at most 1,000 characters."))
+    with transaction.atomic():
+        # Held first, as by every decision about the person: an approval sees this one or waits for it.
+        hold_application(ScreeningMatch.objects.get(pk=match_id).application)
+        match = ScreeningMatch.objects.select_for_update(of=("self",)).get(pk=match_id)
+        _check(match, officer)
+        match.state, match.reason = state, text
+        match.decided_by, match.decided_at = officer, now
+        match.save(update_fields=["state", "reason", "decided_by", "decided_at"])
+        _record(match, f"screening.{state.lower()}", audit.actor_of(officer), now)
+    return match
+
+
+def _check(match: ScreeningMatch, officer: User) -> None:
+    if match.application.user_id == officer.pk:
+        raise ScreeningError("own_case", _("This is about you: a colleague has to decide."))
+    if match.state != ScreeningMatch.State.OPEN:
+        raise ScreeningError("decided", _("This match is decided already: nothing was changed."))
+
+
+def _record(match: ScreeningMatch, action: str, actor: str, now: datetime) -> None:
+    """Neither the person's name nor the entry's id: who reads the trail need not know of whom."""
+    audit.record(
+        actor=actor,
+        action=action,
+        object_type="kyc_application",
+        object_id=str(match.application_id),
+        evidence={
+            "match": str(match.pk),
+            "list": match.list_name,
+            "by": match.by,
+            "state": match.state,
+        },
+        now=now,
+    )
