@@ -45,7 +45,7 @@ def onboard(
     now: datetime,
     language: str = "en",
 ) -> Application:
-    """Store a KYC-light application and approve it for tier 1 (RAT-001).
+    """Store a KYC-light application, and approve it for tier 1 unless a list says more (RAT-001).
 
     All or nothing: application, consent, wallet, counter and audit rows in one transaction.
     `language` is the one that the consent was offered in. Raises OnboardingError with a message for
