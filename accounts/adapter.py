@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from accounts import devices, reauthentication, sign_in_events
 from accounts.models import User
@@ -39,6 +40,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         sign_in_events.sign_in_failed(request, email=str(credentials.get("email", "")))
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """What allauth calls a security key is a passkey on our pages."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        for method in methods:
+            if method["id"] == "mfa_reauthenticate:webauthn":
+                method["description"] = _("Use a passkey")
+        return methods
 
     def send_notification_mail(
         self,

@@ -27,6 +27,7 @@ from accounts import wallet_proofs, wallets
 from accounts.access import signed_in
 from accounts.addresses import InvalidAddress
 from accounts.models import User, WalletChange, WalletProof
+from accounts.reauthentication import recently_signed_in
 from accounts.selectors import pending_change, proof_for, wallet_of
 from accounts.siwe import MalformedSignature
 from accounts.wallets import WalletRefused
@@ -101,6 +102,7 @@ def wallet_prove(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@recently_signed_in
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @_limited
@@ -134,6 +136,7 @@ def wallet_change(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@recently_signed_in
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @_limited
