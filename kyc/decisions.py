@@ -40,6 +40,11 @@ def _check_case(proposal: Proposal) -> Case:
     awaited = State.UNDER_REVIEW if proposing else State.AWAITING_SECOND
     if case.state != awaited:
         raise Refused("not_now", _("The case does not wait for this decision any more."))
+    if proposal.payload["tier"] != case.tier_id:
+        raise Refused(
+            "changed",
+            _("The person has applied for a higher tier meanwhile: withdraw it and look again."),
+        )
     return case
 
 

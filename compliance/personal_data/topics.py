@@ -193,7 +193,14 @@ TOPICS = (
         DocumentView,
         _by("document__application__user_id"),
     ),
-    Topic("cases", "Reviews of your application.", Case, _by("application__user_id")),
+    # What a list says of somebody is not told to them: neither cause nor outcome, nor such a review.
+    Topic(
+        "cases",
+        "Reviews of your application.",
+        Case,
+        lambda user_id: Q(application__user_id=user_id) & ~Q(cause=Case.Cause.SCREENING),
+        omit=frozenset({"cause", "outcome", "group", "assigned_to", "locked_by", "lock_until"}),
+    ),
     Topic(
         "case_messages",
         "What was written to you in these reviews, and by you.",

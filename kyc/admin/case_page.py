@@ -103,7 +103,7 @@ def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> d
     reviewing = case.state == State.UNDER_REVIEW and case.lock_holder(now) == officer.pk
     moments = [_moment(event, case) for event in case.events.select_related("by").order_by("-id")]
     urgency, words = due(case, now)
-    left = [item for item in cases.requirements(case) if not item.done]
+    required = cases.requirements(case)
     return {
         "case": case,
         "facts": _facts(case),
@@ -114,8 +114,8 @@ def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> d
         "holder": case.locked_by if case.lock_holder(now) else None,
         "reviewing": reviewing,
         "may_judge": reviewing and officer.has_perm("kyc.review_document"),
-        "requirements": cases.requirements(case),
-        "left": len(left),
+        "requirements": [(item, _where(item.code, case)) for item in required],
+        "left": sum(not item.done for item in required),
         "documents": shown,
         "panes": _panes(request, shown),
         "may_see_pages": officer.has_perm("kyc.view_document"),
@@ -143,6 +143,17 @@ def _facts(case: Case) -> Sequence[tuple[Text, Any]]:
     if case.outcome:
         facts.append((_("Outcome"), case.get_outcome_display()))
     return facts
+
+
+def _where(code: str, case: Case) -> str:
+    """Where to look for a required action."""
+    if code == "MATCHES":
+        query = urlencode({"application__id__exact": case.application_id})
+        return f"{reverse('admin:kyc_screeningmatch_changelist')}?{query}"
+    if code == Check.WALLET:
+        wallet = Wallet.objects.filter(user=case.application.user).first()
+        return reverse("admin:accounts_wallet_change", args=[wallet.pk]) if wallet else ""
+    return "#viewer"
 
 
 def _or_erased(read: Any) -> Text:

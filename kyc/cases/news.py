@@ -11,7 +11,7 @@ from accounts import notices
 from accounts.models import Notice
 from agora.lib.money import plain
 from kyc.cases.needs import Need
-from kyc.models import Application, Case
+from kyc.models import Application, Case, CaseEvent
 
 _WORDS = {
     "asked": (
@@ -59,7 +59,9 @@ def asked(case: Case, *, now: datetime) -> None:
 def approved(case: Case, *, now: datetime) -> None:
     """A tier was granted, or a person cleared who had it already."""
     if case.cause == Case.Cause.SCREENING:
-        _tell(case.application, "cleared", {}, now)
+        # Who was asked for nothing does not know of it.
+        if case.events.filter(kind=CaseEvent.Kind.ASKED).exists():
+            _tell(case.application, "cleared", {}, now)
         return
     limit = plain(case.tier.daily_limit_usd)
     _tell(case.application, "approved", {"tier": case.tier_id, "limit": limit}, now)

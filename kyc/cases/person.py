@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -58,6 +58,8 @@ class Standing:
             return "suspended"
         if self.case is not None and self.case.is_open:
             return "needs_you" if self.case.state == State.INFO_REQUESTED else "in_review"
+        if self.application.status == Application.Status.PENDING:
+            return "in_review"
         if self.case is not None and self.case.state == State.REJECTED:
             return "rejected"
         return "open" if self.target else "complete"
@@ -71,8 +73,7 @@ def standing(*, user: User, now: datetime) -> Standing | None:
 
 
 def _standing(application: Application, now: datetime) -> Standing:
-    newest = F("closed_at").desc(nulls_first=True)  # the open one, if there is one
-    case = application.cases.select_related("tier", "application").order_by(newest).first()
+    case = _shown(application)
     is_open = case is not None and case.is_open
     target = case.tier if case is not None and is_open else _next_tier(application)
     needs = _needs(case if is_open else None, target)
@@ -98,7 +99,20 @@ def _standing(application: Application, now: datetime) -> Standing:
     )
 
 
+def _shown(application: Application) -> Case | None:
+    """The open case or the last one, without those that the person must not know of.
+
+    Nobody is told that officers look at a match on a list, unless they need something from them.
+    """
+    newest = F("closed_at").desc(nulls_first=True)
+    hidden = Q(cause=Case.Cause.SCREENING) & ~Q(state=State.INFO_REQUESTED)
+    cases = application.cases.exclude(hidden).select_related("tier", "application")
+    return cases.order_by(newest).first()
+
+
 def _next_tier(application: Application) -> Tier | None:
+    if application.status == Application.Status.PENDING:
+        return None
     if application.status == Application.Status.REJECTED:
         return application.tier
     return Tier.objects.filter(number__gt=application.tier_id).order_by("number").first()
@@ -155,6 +169,9 @@ def hand_in(*, user: User, answer: str = "", now: datetime) -> Case:
         target = _check(stands, answer)
         if stands.case is not None and stands.case.is_open:
             return _answer(hold(stands.case.pk), user, answer, now)
+        hidden = application.cases.filter(closed_at=None).values_list("pk", flat=True).first()
+        if hidden is not None:
+            return _join(hold(hidden), target, user, now)
         return _apply(application, target, user, now)
 
 
@@ -191,6 +208,17 @@ def _apply(application: Application, target: Tier, user: User, now: datetime) ->
         )
     cause = Case.Cause.AGAIN if again else Case.Cause.TIER
     return open_case(application=application, cause=cause, tier=target, by=user, now=now)
+
+
+def _join(case: Case, target: Tier, user: User, now: datetime) -> Case:
+    """Officers look at a match already: the application goes into the same case.
+
+    A decision that is proposed on it falls, because it was about less.
+    """
+    case.cause, case.tier = Case.Cause.TIER, target
+    write(case, CaseEvent.Kind.OPENED, by=user, now=now, cause=case.cause, tier=target.number)
+    store(case)
+    return case
 
 
 def _answer(case: Case, user: User, answer: str, now: datetime) -> Case:

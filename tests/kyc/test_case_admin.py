@@ -387,3 +387,12 @@ def test_who_works_on_cases_may_not_suspend_by_that_alone() -> None:
 
     assert answer.status_code == 403
     assert not Proposal.objects.exists()
+
+
+def test_required_actions_lead_to_where_to_look() -> None:
+    case = applied()
+
+    shown = text(seen_by(officer()).get(page(case)))
+
+    assert 'href="#viewer"' in shown
+    assert reverse("admin:accounts_wallet_change", args=[case.application.user.wallet.pk]) in shown

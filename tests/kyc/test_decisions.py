@@ -311,7 +311,7 @@ def test_a_confirmed_match_suspends_and_says_nothing_of_lists() -> None:
     assert told(person) == ["verification-suspended"]
     stands = cases.standing(user=person, now=timezone.now())
     assert stands is not None
-    assert stands.result == "We could not approve your application."
+    assert (stands.code, stands.result, stands.explanation) == ("suspended", "", "")
 
 
 def test_suspending_and_its_end_take_two_people_each() -> None:
@@ -373,3 +373,70 @@ def test_the_second_person_reads_what_is_proposed() -> None:
     assert lines["Outcome"] == "A document has expired"
     assert lines["Text for the person"] == "Your passport ran out in May."
     assert "May" not in str(proposal.payload)
+
+
+def test_a_person_does_not_learn_that_a_match_is_looked_at() -> None:
+    casework.second_tier()
+    person = people.onboarded()
+    before = cases.standing(user=person, now=timezone.now())
+    case = matched(person)
+    during = cases.standing(user=person, now=timezone.now())
+    mine = officer()
+    case = cases.take(case_id=case.pk, officer=mine, version=case.version, now=timezone.now())
+    case = casework.all_done(case, mine)
+    proposal = cases.propose_approval(
+        case_id=case.pk,
+        officer=mine,
+        outcome="NO_RISK",
+        reason="Another birth year.",
+        version=case.version,
+        now=timezone.now(),
+    )
+    casework.approve(proposal, officer())
+
+    assert before == during == cases.standing(user=person, now=timezone.now())
+    assert told(person) == []
+
+
+def test_who_applies_while_a_match_is_looked_at_joins_that_case() -> None:
+    casework.second_tier()
+    person = casework.with_documents(people.onboarded())
+    case = matched(person)
+
+    joined = cases.hand_in(user=person, now=timezone.now())
+
+    assert (joined, joined.cause, joined.tier_id) == (case, Case.Cause.TIER, 2)
+    assert {item.code for item in cases.requirements(joined)} >= {"IDENTITY", "FACE"}
+
+
+def test_a_proposal_on_the_smaller_case_is_not_approved_for_the_larger_one() -> None:
+    casework.second_tier()
+    person = casework.with_documents(people.onboarded())
+    case, mine = matched(person), officer()
+    case = cases.take(case_id=case.pk, officer=mine, version=case.version, now=timezone.now())
+    case = casework.all_done(case, mine)
+    proposal = cases.propose_approval(
+        case_id=case.pk,
+        officer=mine,
+        outcome="NO_RISK",
+        reason="Another birth year.",
+        version=case.version,
+        now=timezone.now(),
+    )
+    cases.hand_in(user=person, now=timezone.now())
+
+    with refused("changed"):
+        casework.approve(proposal, officer())
+    assert application(case).tier_id == 1
+
+
+def test_who_waits_for_their_first_tier_applies_for_nothing_more() -> None:
+    casework.second_tier()
+    case = pending_by_match()
+
+    stands = cases.standing(user=case.application.user, now=timezone.now())
+
+    assert stands is not None
+    assert (stands.code, stands.may_hand_in) == ("in_review", False)
+    with refused("in_review"):
+        cases.hand_in(user=case.application.user, now=timezone.now())
