@@ -16,6 +16,8 @@ NAMES = (
     "saga_step",
     "limit_check",
     "audit_write",
+    "audit_verify",
+    "audit_export",
     "por_tree",
     "copy_fanout",
     "copy_fanout_latency",

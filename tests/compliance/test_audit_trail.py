@@ -271,3 +271,13 @@ def test_a_row_that_is_dated_back_gets_its_place_when_it_was_written(
     assert dated_back.seal.position == len(sealed) + 1
     assert dated_back.seal.sealed_at == NOW
     assert faults() == []
+
+
+@pytest.mark.parametrize(
+    "text", ["\\", "\\N", "\\.", "a\tb", "a\nb\r", "\b\f\v", "\\t", '"', "\u2028", "日本", "\x01\x7f"]
+)
+def test_any_text_verifies_and_reads_back(text: str) -> None:
+    write(actor=text, action=text, object_type=text, object_id=text, evidence={text: [text, 1.5]})
+    audit.seal(now=NOW)
+
+    assert faults() == []
