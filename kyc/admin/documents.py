@@ -50,7 +50,7 @@ class DocumentAdmin(ReadOnlyAdmin):
     search_help_text = _("Id of document or application, e-mail address")
     date_hierarchy = "uploaded_at"
     fields = [
-        "id", "person", "application", "kind", "status", "reason", "note_shown", "uploaded_at", "decided_at",
+        "id", "person", "application", "kind", "state", "reason", "note_shown", "uploaded_at", "decided_at",
         "decided_by", "media_type", "size", "sha256", "views_link", "trail", "pages_shown",
     ]  # fmt: skip
     readonly_fields = fields
