@@ -2,18 +2,18 @@
 
 import threading
 from datetime import datetime
+from decimal import Decimal
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.models import Notice, User
-from compliance import four_eyes
+from accounts.models import Notice
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
 from kyc import cases
 from kyc.cases import queue
-from kyc.models import Application, Case, CaseEvent
+from kyc.models import Application, Case, CaseEvent, ScreeningMatch
 from kyc.states import State
 from tests import people
 from tests.kyc import casework
@@ -130,45 +130,64 @@ def test_handing_in_twice_at_once_opens_one_case() -> None:
     assert Case.objects.count() == 1
 
 
-def test_an_approval_waits_for_a_match_that_is_just_being_stored() -> None:
-    """Whoever holds the application first is seen by the other: no approval passes a match unseen."""
+def test_an_approval_waits_for_a_match_that_is_just_being_stored_and_fails_by_it() -> None:
     proposal = casework.approval_proposed(officer())
     case = Case.objects.get(pk=proposal.object_id)
     checker = officer()
-    matching, waiting = threading.Event(), threading.Event()
+    matched, seen_waiting = threading.Event(), threading.Event()
 
-    def screen(now: datetime) -> None:
+    def screen() -> None:
         with transaction.atomic():
-            cases.open_for_match(
-                application=Application.objects.get(pk=case.application_id), now=now
-            )
-            matching.set()
-            waiting.wait(timeout=20)
+            a_match(case.application, timezone.now())
+            cases.open_for_match(application=case.application, now=timezone.now())
+            matched.set()
+            seen_waiting.wait(timeout=20)
 
     def act(number: int) -> None:
         if number == 0:
-            screen(timezone.now())
-            return
-        matching.wait(timeout=20)
-        approving = threading.Thread(target=_approve, args=(proposal, checker))
-        approving.start()
-        _until_somebody_waits()
-        assert application(case).tier_id == 1
-        waiting.set()
-        approving.join()
+            screen()
+        elif number == 1:
+            matched.wait(timeout=20)
+            casework.approve(proposal, checker)
+        else:
+            matched.wait(timeout=20)
+            _until_somebody_waits()
+            seen_waiting.set()
 
-    errors = [answer for answer in at_once(2, act) if isinstance(answer, Exception)]
+    answers = at_once(3, act)
 
-    assert errors == []
-    kinds = list(case.events.values_list("kind", flat=True))
-    assert kinds[-2:] == ["MATCHED", "APPROVED"]
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    assert [getattr(error, "code", error) for error in errors] == ["actions_open"]
+    assert application(case).tier_id == 1
+    assert fresh(case).state == State.AWAITING_SECOND
 
 
-def _approve(proposal: Proposal, checker: User) -> None:
-    try:
-        four_eyes.approve(proposal_id=proposal.pk, checker=checker, now=timezone.now())
-    finally:
-        connection.close()
+def test_a_match_that_comes_after_the_approval_opens_a_case_of_its_own() -> None:
+    proposal = casework.approval_proposed(officer())
+    case = Case.objects.get(pk=proposal.object_id)
+    casework.approve(proposal, officer())
+
+    with transaction.atomic():
+        a_match(case.application, timezone.now())
+        opened = cases.open_for_match(application=case.application, now=timezone.now())
+
+    assert opened is not None
+    assert (opened.pk != case.pk, opened.cause) == (True, Case.Cause.SCREENING)
+
+
+def a_match(person: Application, now: datetime) -> ScreeningMatch:
+    """Somebody on a list who may be the person."""
+    return ScreeningMatch.objects.create(
+        application=person,
+        list_name="test",
+        source_id="Q1",
+        digest="0" * 64,
+        entry={},
+        is_sanctioned=True,
+        by=ScreeningMatch.By.NAME,
+        score=Decimal(90),
+        found_at=now,
+    )
 
 
 def _until_somebody_waits() -> None:
