@@ -31,6 +31,8 @@ _OFFICE_PAGES: list[tuple[Promise, list[tuple[Any, ...]]]] = [
         (_("Retention"), "auto_delete", "admin:compliance_retentionrule_changelist"),
         (_("Copies of data"), "folder_zip", "admin:compliance_dataexport_changelist"),
         (_("Erasures"), "person_remove", "admin:compliance_erasurerequest_changelist"),
+        (_("Documents"), "id_card", "admin:kyc_document_changelist"),
+        (_("Views of documents"), "visibility", "admin:kyc_documentview_changelist"),
         (_("Applications"), "badge", "admin:kyc_application_changelist"),
         (_("Daily limits"), "speed", "admin:kyc_dailylimit_changelist"),
         (_("Tiers"), "layers", "admin:kyc_tier_changelist"),
