@@ -19,6 +19,7 @@ NAMES = (
     "audit_verify",
     "audit_export",
     "por_tree",
+    "por_snapshot",
     "copy_fanout",
     "copy_fanout_latency",
     "copy_first",

@@ -51,7 +51,7 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
     list_filter = ["state", "requested_at"]
     list_select_related = ["signature"]
     fieldsets = [
-        (None, {"fields": ["id", "symbol", "status", "outcome", "totals"]}),
+        (None, {"fields": ["id", "symbol", "told_state", "told_outcome", "totals"]}),
         (_("Differences that time does not explain"), {"fields": ["breaks_table"]}),
         (_("In flight"), {"fields": ["flight_table"]}),
         (_("Block"), {"fields": ["block_number", "block_hash", "block_time", "finality", "contract"]}),
@@ -60,8 +60,8 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
         (_("Work"), {"fields": ["requested_by", "requested_at", "built_at", "last_error", "trail"]}),
     ]  # fmt: skip
     readonly_fields = [
-        "status", "outcome", "totals", "breaks_table", "flight_table", "signed", "statement", "files",
-        "sources_table", "trail",
+        "told_state", "told_outcome", "totals", "breaks_table", "flight_table", "signed", "statement",
+        "files", "sources_table", "trail",
     ]  # fmt: skip
     actions_list = ["build_snapshot"]
     actions_detail = ["propose_sign_off"]
@@ -172,7 +172,16 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
             return "–"
         if snapshot.agrees:
             return "agrees", str(_("agrees"))
-        return "differs", str(_("%(n)s differences") % {"n": snapshot.breaks})
+        return "differs", str(_("differences: %(n)s") % {"n": snapshot.breaks})
+
+    @admin.display(description=_("state"))
+    def told_state(self, snapshot: ReserveSnapshot) -> str:
+        return self.status(snapshot)[1]
+
+    @admin.display(description=_("outcome"))
+    def told_outcome(self, snapshot: ReserveSnapshot) -> str:
+        told = self.outcome(snapshot)
+        return told if isinstance(told, str) else told[1]
 
     @admin.display(description=_("minted (total supply)"))
     def minted(self, snapshot: ReserveSnapshot) -> str:
@@ -213,7 +222,7 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
             text = sign_off.statement_of(snapshot)
         else:
             return "–"
-        return format_html('<pre class="text-xs whitespace-pre-wrap">{}</pre>', text)
+        return format_html('<pre class="max-w-full overflow-x-auto text-xs">{}</pre>', text)
 
     @admin.display(description=_("files"))
     def files(self, snapshot: ReserveSnapshot) -> str:
@@ -282,5 +291,5 @@ def _order_link(row: ReserveRow) -> str:
 
 
 def _table(headers: Sequence[object], rows: Sequence[Sequence[object]]) -> SafeString:
-    table: dict[str, object] = {"headers": [str(each) for each in headers], "rows": rows}
-    return render_to_string("unfold/components/table.html", {"table": table})
+    context: dict[str, object] = {"headers": [str(each) for each in headers], "rows": rows}
+    return render_to_string("admin/compliance/snapshot_table.html", context)

@@ -46,8 +46,11 @@ class Books(NamedTuple):
     items: Sequence[Item]
 
 
+_COLUMNS = ", ".join(Item._fields)
+# What is alike falls into one group without columns, so that nothing of it is kept or sorted.
+_SHOWN = ", ".join(f"CASE WHEN NOT alike THEN {name} END AS {name}" for name in Item._fields)
 # Mints for another contract are no mints of this token. An order that was not sent holds nothing.
-_JOINED = """
+_JOINED = f"""
 WITH o AS (
     SELECT id, state, client_order_id, broker_order_id, filled_quantity FROM trading_order
     WHERE symbol = %(symbol)s AND (filled_quantity > 0
@@ -65,10 +68,10 @@ WITH o AS (
     FROM compliance_chainmint
     WHERE chain_id = %(chain)s AND contract = %(contract)s AND block_number <= %(block)s
     GROUP BY broker_trade_id
-), joined AS MATERIALIZED (
+), joined AS (
     SELECT o.id AS order_id, coalesce(o.state, '') AS leg,
            coalesce(o.client_order_id, '') AS client_order_id,
-           coalesce(o.broker_order_id, m.broker_trade_id, x.broker_trade_id, '') AS trade_id,
+           coalesce(o.broker_order_id, m.broker_trade_id, x.broker_trade_id, '') AS broker_order_id,
            coalesce(o.filled_quantity, 0) AS ordered,
            coalesce(c.quantity, 0) AS wanted,
            CASE c.state WHEN 'COMPLETED' THEN c.quantity ELSE 0 END AS recorded,
@@ -82,17 +85,12 @@ WITH o AS (
     FULL JOIN m ON m.reference = coalesce(o.id, c.reference)
     FULL JOIN x ON x.broker_trade_id = coalesce(m.broker_trade_id, o.broker_order_id)
 ), told AS (
-    SELECT *, leg = 'MINT_CONFIRMED' AND ordered = recorded AND ordered = minted
-              AND ordered = chain AS alike
-    FROM joined
+    SELECT alike, ordered AS quantity, {_SHOWN}
+    FROM (SELECT *, leg = 'MINT_CONFIRMED' AND ordered = recorded AND ordered = minted
+                 AND ordered = chain AS alike FROM joined) AS judged
 )
-SELECT count(*), coalesce(sum(ordered), 0), NULL, '', '', '', 0, 0, 0, '', false, 0, NULL, 0
-FROM told WHERE alike
-UNION ALL
-SELECT 0, 0, order_id, leg, client_order_id, trade_id, ordered, wanted, recorded, transfer_id,
-       has_mint, minted, mint_block, chain
-FROM told WHERE NOT alike
-"""
+SELECT alike, count(*), sum(quantity), {_COLUMNS} FROM told GROUP BY alike, {_COLUMNS}
+"""  # noqa: S608  # names of our own columns; values are bound
 
 
 def read(*, symbol: str, token: Token, block: int) -> Books:
@@ -105,7 +103,9 @@ def read(*, symbol: str, token: Token, block: int) -> Books:
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '120s'")
+        cursor.execute("SET LOCAL work_mem = '128MB'")  # else a million orders are joined on disk
         cursor.execute(_JOINED, given)
-        (alike, total, *_rest), *others = cursor.fetchall()
-    items = [Item(*row[2:]) for row in others]
+        found = cursor.fetchall()
+    items = [Item(*row[3:]) for row in found if not row[0]]
+    alike, total = next(((row[1], row[2]) for row in found if row[0]), (0, ZERO))
     return Books(alike, total, sorted(items, key=lambda item: (str(item.order_id), item[3])))

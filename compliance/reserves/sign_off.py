@@ -21,29 +21,32 @@ TEMPLATE = """\
 PROOF OF RESERVE: MANUAL REPORT, SIGNED OFF BY TWO PEOPLE
 
 Snapshot {id}
-Token AAPL-RAT, contract {contract}, chain {chain_id}; one token stands for one share of {symbol}.
-Block {block_number}, {block_hash}, {block_time}
-taken as final because: {finality}.
-Figures of broker and custodian were asked for when the snapshot was built, {built_at}.
+One AAPL-RAT stands for one share of {symbol}.
+Contract {contract}, chain {chain_id}
+Block {block_number}, {block_time}
+{block_hash}
+taken as final because {finality}.
+Broker and custodian were asked when the snapshot was built, {built_at}.
 
-1. Tokens in existence at this block (chain, totalSupply)      {total_supply}
-2. Held by {holders} addresses at this block (chain, events)   {holders_sum}
-3. Shares at the broker                                        {broker_position}
-4. Receipts in the custodian's vault                           {vault_balance}
-5. Custody records completed (ours)                            {custody_records}
-6. Mint transactions confirmed (ours)                          {minted_records}
-7. Bought and not yet in line 1: {in_flight_orders} orders in flight     {in_flight}
-8. Shares without explanation (3 - 1 - 7)                      {difference}
-9. Receipts without explanation                                {custody_difference}
-10. Rows that time does not explain                            {breaks}
+ 1. Tokens in existence at this block (chain, totalSupply)    {total_supply:>18}
+ 2. Held by all addresses at this block (chain, events)       {holders_sum:>18}
+ 3. Shares at the broker                                      {broker_position:>18}
+ 4. Receipts in the custodian's vault                         {vault_balance:>18}
+ 5. Custody records completed (ours)                          {custody_records:>18}
+ 6. Mint transactions confirmed (ours)                        {minted_records:>18}
+ 7. In flight: at the broker, not yet in line 1               {in_flight:>18}
+ 8. Shares without explanation (3 - 1 - 7)                    {difference:>18}
+ 9. Receipts without explanation                              {custody_difference:>18}
+10. Rows that time does not explain                           {breaks:>18}
 
-Liabilities tree: root {tree_root}
+Addresses that hold tokens: {holders}. Orders in flight: {in_flight_orders}.
+Root of the tree of holders: {tree_root}
 SHA-256 of the whole snapshot: {content_hash}
 
 {outcome}
 
-Each of the two people who sign has compared lines 1 to 6 with the sources' own answers, as kept in
-the snapshot, and has looked at each row that is listed as a difference.
+Each of the two people who sign has compared lines 1 to 6 with the sources' own answers,
+as kept in the snapshot, and has looked at each row that is listed as a difference.
 
 WHAT THIS DOES NOT PROVE
 {limits}
@@ -51,8 +54,8 @@ WHAT THIS DOES NOT PROVE
 AGREES = "Every token in existence at this block stands for a share that is accounted for."
 DISAGREES = "THE FIGURES DO NOT AGREE: see lines 8 to 10 and the rows of the snapshot."
 LIMITS = """\
-- It is no audit. Reports of this kind are not engagements under audit standards, and nobody outside
-  has given an opinion on it (PCAOB, investor advisory of 8 March 2023).
+- It is no audit. Reports of this kind are not engagements under audit standards, and
+  nobody outside has given an opinion on it (PCAOB, investor advisory of 8 March 2023).
 - It speaks of one moment. It does not show what was held an hour before or after.
 - It does not show whether the shares are borrowed, pledged or claimed by somebody else.
 - It does not show all that the operator owes, nor whether its controls work.

@@ -90,6 +90,7 @@ def test_pages_for_anyone(visitors: Visitors, viewport: ViewportSize, dark: bool
         "/account/confirm-email/",
         "/account/confirm-email/expired-key/",
         "/account/settings/",
+        "/reserves/",
         "/nothing-here/",
     ):
         visitor.open(path)

@@ -286,6 +286,13 @@ def test_fills_that_go_on_all_the_time_are_explained_by_two_looks(
 
     assert row_of(after, order).kind == Kind.BETWEEN_READS
     assert (after.difference, after.breaks) == (before.difference, before.breaks)
+    sandbox.wait_for(lambda books: filled(books, order) == "0.24")  # before another test begins
+
+
+def filled(books: dict[str, Any], order: Order) -> str:
+    return next(
+        str(o["filled_qty"]) for o in books["alpaca"]["orders"] if o["id"] == order.broker_order_id
+    )
 
 
 @pytest.mark.fault

@@ -65,7 +65,7 @@ def test_the_list_shows_totals_and_outcome(looker: Client) -> None:
     text = looker.get(reverse(LIST)).text
 
     assert "agrees" in text
-    assert "1 differences" in text
+    assert "differences: 1" in text
 
 
 def test_the_page_shows_differences_and_what_is_in_flight(looker: Client) -> None:
