@@ -26,9 +26,9 @@ PAGE = "/account/wallet/"
 class Person:
     """Somebody signed in, with a key whose address they have typed."""
 
-    def __init__(self, address: str = "") -> None:
+    def __init__(self, address: str = "", *, password: str | None = None) -> None:
         self.key = Signer()
-        self.user = new_user()
+        self.user = new_user(password=password)
         set_wallet(user=self.user, address=address or self.key.address, now=timezone.now())
         self.client = signed_in_recently(Client(), self.user)
 
@@ -202,7 +202,8 @@ def test_wallet_apps_are_led_to_this_site(person: Person, settings: Settings) ->
     assert f"https://go.cb-w.com/dapp?cb_url={quoted}" in page
 
 
-def test_another_wallet_asks_who_it_is_once_more(person: Person) -> None:
+def test_another_wallet_asks_who_it_is_once_more() -> None:
+    person = Person(password="correct horse battery staple")
     note_sign_in(person.client, person.user, "password", ago=86_400)
 
     for answer in (person.client.get(f"{PAGE}change/"), person.change(Signer().address)):
