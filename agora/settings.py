@@ -553,6 +553,7 @@ SPECTACULAR_SETTINGS = {
         "SignalCause": "copytrade.api.history_schema.CAUSES",
         "TradeOrigin": "copytrade.api.history_schema.ORIGINS",
         "OrderSource": "trading.api_schema.SOURCES",
+        "ReserveSnapshotState": "compliance.api.reserves.SNAPSHOT_STATES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
