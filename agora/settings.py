@@ -436,10 +436,6 @@ CELERY_BEAT_SCHEDULE = {
         "task": "trading.tasks.refresh_quote",
         "schedule": timedelta(seconds=5),
     },
-    "forget idempotency keys": {
-        "task": "agora.lib.tasks.forget_idempotency_keys",
-        "schedule": timedelta(hours=1),
-    },
     "sweep notices": {
         "task": "accounts.tasks.sweep_notices",
         "schedule": timedelta(seconds=15),

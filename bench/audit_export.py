@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlsplit
 
 from django.db import connection
@@ -76,8 +77,8 @@ def run(stand: Stand) -> Line:
     growth = _memory(stand)["growth"]
     return Line(
         name="audit_export",
-        value=measure.median(ours),
-        floor=measure.median(floor),
+        value=median(ours),
+        floor=median(floor),
         goal=GOAL,
         better="lower",
         sound=lines >= ROWS and growth <= MOST_GROWTH_MB,

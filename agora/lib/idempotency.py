@@ -13,12 +13,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import IntegrityError, connection, models, transaction
+from django.db import IntegrityError, connection, transaction
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,12 +28,10 @@ from agora.lib.models import IdempotencyKey
 from agora.lib.prepared import Insert
 from agora.lib.problems import Problem, retry_after
 
-KEPT = timedelta(hours=72)
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
-_DELETE_BATCH = 5_000
 
 
 @dataclass(frozen=True)
@@ -161,15 +159,3 @@ def _response(*, status: int, body: str, location: str) -> Response:
     # Parsed from the stored text, so that the first answer and every replay are the same bytes.
     headers = {"Location": location} if location else None
     return Response(json.loads(body), status=status, headers=headers)
-
-
-def forget(*, now: datetime) -> int:
-    """Delete answers older than `KEPT`, in batches that hold no lock for long; how many."""
-    total = 0
-    while True:
-        old = IdempotencyKey.objects.filter(created_at__lt=now - KEPT)
-        batch = old.order_by("pk").values("pk")[:_DELETE_BATCH]
-        deleted, _ = IdempotencyKey.objects.filter(pk__in=models.Subquery(batch)).delete()
-        total += deleted
-        if deleted < _DELETE_BATCH:
-            return total

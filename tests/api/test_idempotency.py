@@ -1,20 +1,17 @@
 """One key, one order, one answer (reliability anchors 1)."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from threading import Barrier, Event
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.utils import timezone
 
 from agora.lib import idempotency
 from agora.lib.models import IdempotencyKey
-from agora.lib.tasks import forget_idempotency_keys
 from kyc.models import DailyLimit
 from tests.api.conftest import Answer, Api, assert_problem, quote_token
-from tests.people import new_user, onboarded
+from tests.people import onboarded
 from trading import services
 from trading.models import Order
 
@@ -102,23 +99,6 @@ def test_fault_keeps_no_answer(buyer: Api, monkeypatch: pytest.MonkeyPatch) -> N
     assert not Order.objects.exists()
     monkeypatch.undo()
     assert buyer.post("/api/v1/orders", sent, key="k").status == 201
-
-
-@pytest.mark.django_db
-def test_old_answers_are_forgotten() -> None:
-    now = timezone.now()
-    for hours in (1, 71, 73, 100):
-        IdempotencyKey.objects.create(
-            client=new_user().pk,
-            key=str(hours),
-            request_hash="0" * 64,
-            status=201,
-            body="{}",
-            created_at=now - timedelta(hours=hours),
-        )
-    assert forget_idempotency_keys() == 2
-    assert forget_idempotency_keys() == 0
-    assert set(IdempotencyKey.objects.values_list("key", flat=True)) == {"1", "71"}
 
 
 # --- at the same time
