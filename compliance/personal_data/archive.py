@@ -39,7 +39,11 @@ class Counted:
 
 
 def write(
-    *, user: User, file: IO[bytes] | RawIOBase, now: datetime, alive: Callable[[], None] = lambda: None
+    *,
+    user: User,
+    file: IO[bytes] | RawIOBase,
+    now: datetime,
+    alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Write everything held about the user into `file`, which need not be seekable.
 

@@ -134,11 +134,23 @@ def step(*, request_id: uuid.UUID, now: datetime) -> ErasureRequest | None:
     if lease is None:
         return None
     with structlog.contextvars.bound_contextvars(erasure_id=str(request_id)), suppress(LeaseLost):
-        if lease.row.state == ErasureRequest.State.REQUESTED:
-            _close(lease, now=now)
-        else:
-            _forget(lease, now=now)
+        _do_what_is_due(lease, now=now)
     return lease.row
+
+
+def _do_what_is_due(lease: Lease[ErasureRequest], *, now: datetime) -> None:
+    """What cannot be undone goes by the request's own times, not only by those of the queue."""
+    asked = lease.row
+    if asked.state == ErasureRequest.State.REQUESTED and now < asked.execute_after:
+        lease.release(again_at=asked.execute_after)
+    elif asked.state == ErasureRequest.State.REQUESTED:
+        _close(lease, now=now)
+    elif asked.keep_until is None or asked.state != ErasureRequest.State.CLOSED:
+        lease.release(again_at=None)
+    elif now < asked.keep_until:
+        lease.release(again_at=asked.keep_until)
+    else:
+        _forget(lease, now=now)
 
 
 def _close(lease: Lease[ErasureRequest], *, now: datetime) -> None:

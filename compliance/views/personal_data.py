@@ -95,7 +95,7 @@ def export_file(request: HttpRequest, export_id: UUID) -> StreamingHttpResponse:
 def request_erasure(request: HttpRequest) -> HttpResponse:
     """Say what is erased and what the law keeps, what has to be wound up first, and ask for it."""
     user, now = signed_in(request), timezone.now()
-    form, refusal = ErasureForm(request.POST or None), None
+    form, refusal = ErasureForm(request.POST if request.method == "POST" else None), None
     asked = erasure.of_user(user.pk)
     if request.method == "POST" and form.is_valid():
         try:
