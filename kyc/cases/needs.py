@@ -15,7 +15,7 @@ class Need(models.TextChoices):
 
 DOCUMENTS = (Need.IDENTITY, Need.ADDRESS, Need.SELFIE)
 HINTS = {
-    Need.IDENTITY: _("Identity card, passport or driving licence, all of it and easy to read."),
+    Need.IDENTITY: _("Identity card, front and back, or passport: all of it and easy to read."),
     Need.ADDRESS: _("A bill, bank statement or tax letter with your name, at most 3 months old."),
     Need.SELFIE: _("Your face from the front, in good light, taken now."),
     Need.ANSWER: _("Write it into the field below."),
