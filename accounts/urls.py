@@ -5,6 +5,11 @@ from accounts.views import account, addresses, notices, security, tokens
 urlpatterns = [
     path("account/settings/", account.preferences, name="preferences"),
     path("account/2fa/needed/", security.second_factor_needed, name="second_factor_needed"),
+    # These four stand before allauth's own.
+    path("account/password/set/", security.choose_password, name="account_set_password"),
+    path("account/email/", security.e_mail_addresses, name="account_email"),
+    path("account/2fa/totp/activate/", security.set_up_app, name="mfa_activate_totp"),
+    path("account/2fa/webauthn/add/", security.add_passkey, name="mfa_add_webauthn"),
     path("account/sessions/<int:session_id>/end/", security.session_end, name="session_end"),
     path(
         "account/oidc/<str:provider_id>/login/",

@@ -1,6 +1,9 @@
 """Pages about signing in safely that allauth does not have."""
 
 import requests
+from allauth.account import views as allauth_views
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as webauthn
 from allauth.socialaccount.providers.openid_connect import views as oidc
 from allauth.usersessions.adapter import get_adapter
 from allauth.usersessions.models import UserSession
@@ -12,7 +15,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import signed_in
+from accounts.reauthentication import recently_signed_in
 from accounts.second_factors import has_second_factor
+
+# allauth lets people without password and second factor pass here unasked: those who only sign in by a
+# provider. Ours has them sign in there once more.
+choose_password = recently_signed_in(allauth_views.password_set)
+e_mail_addresses = recently_signed_in(allauth_views.email)
+set_up_app = recently_signed_in(totp.activate_totp)
+add_passkey = recently_signed_in(webauthn.add_webauthn)
 
 
 @login_required

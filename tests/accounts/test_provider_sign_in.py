@@ -213,15 +213,24 @@ def test_the_only_way_in_cannot_be_removed(client: Client, provider: Provider) -
     assert SocialAccount.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/account/tokens/",
+        "/account/password/set/",
+        "/account/email/",
+        "/account/2fa/totp/activate/",
+    ],
+)
 def test_who_has_nothing_but_the_provider_confirms_there(
-    client: Client, provider: Provider
+    client: Client, provider: Provider, page: str
 ) -> None:
     go(client)
     user = User.objects.get()
-    assert client.get("/account/tokens/").status_code == 200
+    assert client.get(page).status_code == 200
     note_sign_in(client, user, "socialaccount", ago=7200)
 
-    answer = client.get("/account/tokens/")
+    answer = client.get(page)
 
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith(f"/account/oidc/{provider_id()}/login/")

@@ -15,7 +15,10 @@ from tests.people import TOTP_SECRET, current_code, new_user, note_sign_in
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
 LONG_AGO = 2 * 60 * 60
-PAGES = ["api_tokens", "addresses", "exchange-account-new", "mfa_activate_totp", "mfa_add_webauthn"]
+PAGES = [
+    "api_tokens", "addresses", "exchange-account-new", "mfa_activate_totp", "mfa_add_webauthn",
+    "account_email",
+]  # fmt: skip
 
 
 @pytest.fixture
