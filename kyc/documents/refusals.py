@@ -67,7 +67,7 @@ REFUSALS: dict[str, Text] = {
         "You have %(kept)s documents here already. Withdraw one that is not needed first."
     ),
     "too_many_today": gettext_lazy(
-        "That were %(a_day)s documents in 24 hours. Come back tomorrow."
+        "You have sent %(a_day)s documents in 24 hours. Come back tomorrow."
     ),
     # --- a document
     "not_waiting": gettext_lazy("It has been reviewed or withdrawn meanwhile. Look at it again."),
