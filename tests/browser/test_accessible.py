@@ -18,6 +18,7 @@ from accounts.models import AddressEntry, ApiToken, Notice, TokenUse, User
 from accounts.token_store import issue_token
 from accounts.wallet_proofs import start_proof
 from agora.sandbox.client import SandboxControl
+from compliance.personal_data import exports
 from copytrade.models import CopyOrder, NavPoint, Strategy, Subscription, TrackRecord
 from copytrade.replication import pausing
 from copytrade.replication.publish import publish
@@ -439,4 +440,28 @@ def test_part_in_the_proof_of_reserve(
     visitor.page.get_by_role("button", name="Check it").click()
     visitor.page.get_by_text("It is not right").wait_for()
     wrong["wrong"] = inspect(visitor)
+    assert_clean(wrong)
+
+
+@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+def test_pages_on_ones_own_data(visitors: Visitors, viewport: ViewportSize, dark: bool) -> None:
+    person, now = onboarded(), timezone.now()
+    export = exports.request(user=person, actor="system:test", now=now)
+    exports.step(export_id=export.pk, now=now)
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(person)
+    wrong = {}
+    for path in ("/account/privacy/", "/account/privacy/erasure/"):
+        visitor.open(path)
+        wrong[path] = inspect(visitor)
+    button = visitor.page.get_by_role("button", name="Close my account and erase my data")
+    button.click()
+    visitor.page.locator(".errorlist").first.wait_for()
+    wrong["not ticked"] = inspect(visitor)
+    visitor.page.get_by_role("checkbox").check()
+    button.click()
+    visitor.page.get_by_text("Undo: keep my account").wait_for()
+    wrong["asked for"] = inspect(visitor)
+    visitor.open("/account/privacy/")
+    wrong["with a request"] = inspect(visitor)
     assert_clean(wrong)
