@@ -172,10 +172,9 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "persons on lists",
                 "indexes": [
                     django.contrib.postgres.indexes.GinIndex(
-                        fastupdate=False, fields=["keys"], name="kyc_screeningentry_keys"
+                        fields=["keys"], name="kyc_screeningentry_keys"
                     ),
                     django.contrib.postgres.indexes.GinIndex(
-                        fastupdate=False,
                         fields=["identifiers"],
                         name="kyc_screeningentry_identifiers",
                     ),

@@ -71,10 +71,8 @@ class ScreeningEntry(models.Model):
             )
         ]
         indexes = [
-            GinIndex(fields=["keys"], name="kyc_screeningentry_keys", fastupdate=False),
-            GinIndex(
-                fields=["identifiers"], name="kyc_screeningentry_identifiers", fastupdate=False
-            ),
+            GinIndex(fields=["keys"], name="kyc_screeningentry_keys"),
+            GinIndex(fields=["identifiers"], name="kyc_screeningentry_identifiers"),
         ]
 
     def __str__(self) -> str:

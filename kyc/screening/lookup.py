@@ -18,11 +18,17 @@ from kyc.screening import names
 from kyc.screening.lists import active
 from kyc.screening.opensanctions import sanctioned
 
+# Of names with three parts and more two have to sound alike: one common first name is no candidate.
 _CANDIDATES = """
 SELECT id, forms, identifiers && %(numbers)s::text[]
 FROM kyc_screeningentry
 WHERE load_id = ANY(%(loads)s::uuid[])
     AND (keys && %(keys)s::text[] OR identifiers && %(numbers)s::text[])
+    AND (
+        LEAST(cardinality(keys), %(parts)s) < 3
+        OR identifiers && %(numbers)s::text[]
+        OR (SELECT count(*) FROM unnest(keys) AS key WHERE key = ANY(%(keys)s::text[])) > 1
+    )
 """
 
 
@@ -57,13 +63,15 @@ class LocalLists:
 
     def find(self, *, name: str, number: str, threshold: float) -> list[Hit]:
         form = names.compared(name)
+        keys = names.sounds([form])
         kept = names.number(number)
         with connection.cursor() as cursor:
             cursor.execute(
                 _CANDIDATES,
                 {
                     "loads": self.loads(),
-                    "keys": names.sounds([form]),
+                    "keys": keys,
+                    "parts": len(keys),
                     "numbers": [kept] if kept else [],
                 },
             )

@@ -33,7 +33,7 @@ _SOUNDS: Sequence[tuple[str, str]] = (
 )  # fmt: skip
 _QUIET = re.compile(r"[aeiouh]")
 _DOUBLED = re.compile(r"(.)\1+")
-_LEAST_WORTH_LOOKING_AT = 65.0
+_LEAST_WORTH_LOOKING_AT = 70.0
 _LEFT_OUT = 4.0  # points less for each part that only one of the two has, up to three of them
 
 

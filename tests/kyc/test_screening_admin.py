@@ -1,0 +1,84 @@
+"""Matches and lists in the back office."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from kyc import screening
+from kyc.models import ScreeningMatch, ScreeningRun
+from kyc.screening import lists
+from tests.kyc.test_screening import apply, row, written
+from tests.people import new_officer, signed_in_recently
+
+pytestmark = pytest.mark.django_db
+OFFICER = ("view_screeningmatch", "view_screeninglist", "view_screeningrun")
+
+
+@pytest.fixture
+def match(tmp_path: Path) -> ScreeningMatch:
+    path = written(
+        tmp_path, row("x-1", "Zoltan Invented", birth_date="1970-01-01", countries="hu;br")
+    )
+    lists.load(path=path, name="default", actor="system:test", now=timezone.now())
+    return screening.open_matches(apply("Zoltan Invented")).get()
+
+
+def officer(client: Client, *permissions: str) -> Client:
+    return signed_in_recently(client, new_officer(*OFFICER, *permissions))
+
+
+def press(client: Client, match: ScreeningMatch, what: str, reason: str) -> Any:
+    address = reverse(f"admin:kyc_screeningmatch_{what}", args=[match.pk])
+    return client.post(address, {"_form_submitted": "on", "reason": reason})
+
+
+def test_a_match_shows_both_sides(client: Client, match: ScreeningMatch) -> None:
+    page = officer(client).get(reverse("admin:kyc_screeningmatch_change", args=[match.pk]))
+
+    text = page.content.decode()
+    assert text.count("Zoltan Invented") >= 2
+    assert "1970-01-01" in text
+    assert "hu; br" in text
+
+
+def test_an_officer_dismisses_with_a_reason(client: Client, match: ScreeningMatch) -> None:
+    press(officer(client, "review_match"), match, "dismiss", "Born elsewhere.")
+
+    match.refresh_from_db()
+    assert (match.state, match.reason) == ("DISMISSED", "Born elsewhere.")
+
+
+def test_an_officer_confirms(client: Client, match: ScreeningMatch) -> None:
+    press(officer(client, "review_match"), match, "confirm", "Same passport.")
+
+    match.refresh_from_db()
+    assert match.state == "CONFIRMED"
+
+
+def test_who_may_only_look_cannot_decide(client: Client, match: ScreeningMatch) -> None:
+    answer = press(officer(client), match, "dismiss", "No.")
+
+    match.refresh_from_db()
+    assert answer.status_code == 403
+    assert match.state == "OPEN"
+
+
+def test_the_page_says_when_no_list_is_loaded(client: Client) -> None:
+    page = officer(client).get(reverse("admin:kyc_screeninglist_changelist"))
+
+    assert "No list is loaded" in page.content.decode()
+
+
+def test_an_officer_has_everybody_looked_up(client: Client, match: ScreeningMatch) -> None:
+    browser = officer(client, "load_list")
+
+    address = reverse("admin:kyc_screeninglist_look_up_everybody")
+    browser.post(address, {"_form_submitted": "on"})
+
+    assert ScreeningRun.objects.filter(cause="ASKED").count() == 1
+    for name in ("screeninglist", "screeningrun", "screeningmatch"):
+        assert browser.get(reverse(f"admin:kyc_{name}_changelist")).status_code == 200
