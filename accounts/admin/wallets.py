@@ -32,7 +32,8 @@ class WalletAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Wallet]:
         waiting = WalletChange.objects.filter(state=WalletChange.State.PENDING)
         prefetch = Prefetch("user__wallet_changes", queryset=waiting, to_attr="waiting_changes")
-        return super().get_queryset(request).prefetch_related(prefetch)
+        found: QuerySet[Wallet] = super().get_queryset(request)
+        return found.prefetch_related(prefetch)
 
     @display(description=_("state"), ordering="verified_at", label=_VERIFIED)
     def state(self, wallet: Wallet) -> tuple[str, str]:
