@@ -27,7 +27,9 @@ _SEALER_LOCK = 0x41474F5241  # any constant: one sealer at a time
 # A row that commits late has a lower id than the newest sealed one. No transaction stays open long
 # enough (statement and idle limits) for so many others to be written; clocks play no part in it.
 _LATE_ROWS = 50_000
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+).encode
 _decode = json.JSONDecoder().raw_decode
 
 
