@@ -1,6 +1,7 @@
 """API of compliance, for officers and auditors."""
 
 from compliance.api.personal_data import DataExports
+from compliance.api.proofs import ReserveProofOfUser
 from compliance.api.proposals import (
     ApproveProposal,
     ProposalById,
@@ -8,7 +9,6 @@ from compliance.api.proposals import (
     RefuseProposal,
     WithdrawProposal,
 )
-from compliance.api.proofs import ReserveProofOfUser
 from compliance.api.reserves import Reserves, SnapshotById, SnapshotFile, Snapshots
 from compliance.api.trail import AuditExport
 
