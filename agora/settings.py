@@ -549,6 +549,7 @@ SPECTACULAR_SETTINGS = {
         "SignalCause": "copytrade.api.history_schema.CAUSES",
         "TradeOrigin": "copytrade.api.history_schema.ORIGINS",
         "OrderSource": "trading.api_schema.SOURCES",
+        "DataExportState": "compliance.api.personal_data.DATA_EXPORT_STATES",
         "ReserveSnapshotState": "compliance.api.reserves.SNAPSHOT_STATES",
     },
     "POSTPROCESSING_HOOKS": [
