@@ -25,9 +25,9 @@ class AgoraAdminSite(UnfoldAdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         user = request.user
-        return (
-            super().has_permission(request) and isinstance(user, User) and has_second_factor(user)
-        )
+        if not super().has_permission(request) or not isinstance(user, User):
+            return False
+        return has_shown_factor(request, user) and has_second_factor(user)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, object] | None = None

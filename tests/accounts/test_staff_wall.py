@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.second_factors import add_authenticator_app
-from tests.people import TOTP_SECRET, new_officer, new_user
+from tests.people import TOTP_SECRET, current_code, new_officer, new_user, note_sign_in
 
 pytestmark = pytest.mark.django_db
 NEEDED = "/account/2fa/needed/"
@@ -61,6 +61,29 @@ def test_the_back_office_opens_once_there_is_a_second_factor() -> None:
 
     assert browser.get(reverse("admin:trading_order_changelist")).status_code == 200
     assert browser.get(NEEDED).headers["Location"] == reverse("mfa_index")
+
+
+def test_a_session_that_began_without_the_factor_is_asked_for_it_at_the_door() -> None:
+    """Somebody else may have begun it, with the password alone, before there was a factor."""
+    user = new_officer("view_order")
+    browser = browser_of(user)
+    note_sign_in(browser, user, "password")
+
+    asked = browser.get("/admin/", follow=True)
+    assert asked.redirect_chain[-1][0] == "/account/2fa/reauthenticate/?next=%2Fadmin%2F"
+
+    browser.post("/account/2fa/reauthenticate/", {"code": "000000", "next": "/admin/"})
+    assert browser.get("/admin/").status_code == 302
+    browser.post("/account/2fa/reauthenticate/", {"code": current_code(), "next": "/admin/"})
+    assert browser.get("/admin/").status_code == 200
+
+
+def test_an_officer_keeps_the_last_second_factor() -> None:
+    user = new_officer("view_order")
+
+    browser_of(user).post("/account/2fa/totp/deactivate/")
+
+    assert Authenticator.objects.filter(user=user).exists()
 
 
 def test_a_second_factor_makes_nobody_an_officer() -> None:
