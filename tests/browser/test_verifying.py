@@ -73,6 +73,11 @@ def test_the_verification_page_in_every_standing(
         version=case.version,
         now=timezone.now(),
     )
+    look("needs you, document missing")
+    person.kyc_application.documents.filter(kind=Document.Kind.PROOF_OF_ADDRESS).update(
+        state=Document.State.WITHDRAWN, decided_at=timezone.now()
+    )
+    casework.document(person, Document.Kind.PROOF_OF_ADDRESS)
     look("needs you")
     visitor.page.get_by_role("button", name="Hand in").click()
     visitor.page.locator(".errorlist").first.wait_for()
