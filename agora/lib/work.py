@@ -85,9 +85,13 @@ class Lease(Generic[J]):
             if not hasattr(value, "resolve_expression"):
                 setattr(self.row, name, value)
 
-    def extend(self) -> None:
-        """Keep the row for another full lease: for steps that take long. Raises LeaseLost."""
-        self.write(lease_until=Now() + timedelta(seconds=settings.WORK_LEASE_SECONDS))
+    def extend(self, *, at_least: timedelta = timedelta(0)) -> None:
+        """Keep the row for another full lease, or longer: for steps that take long.
+
+        Raises LeaseLost.
+        """
+        lease = timedelta(seconds=settings.WORK_LEASE_SECONDS)
+        self.write(lease_until=Now() + max(lease, at_least))
 
     def release(self, *, again_at: datetime | None, **changes: Any) -> None:
         """End the step well: give the row back, due again at `again_at` (None: never)."""

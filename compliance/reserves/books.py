@@ -49,6 +49,7 @@ class Books(NamedTuple):
 _COLUMNS = ", ".join(Item._fields)
 # What is alike falls into one group without columns, so that nothing of it is kept or sorted.
 _SHOWN = ", ".join(f"CASE WHEN NOT alike THEN {name} END AS {name}" for name in Item._fields)
+# OFFSET 0 has each row judged once, not once a column.
 # Mints for another contract are no mints of this token. An order that was not sent holds nothing.
 _JOINED = f"""
 WITH o AS (
@@ -87,7 +88,7 @@ WITH o AS (
 ), told AS (
     SELECT alike, ordered AS quantity, {_SHOWN}
     FROM (SELECT *, leg = 'MINT_CONFIRMED' AND ordered = recorded AND ordered = minted
-                 AND ordered = chain AS alike FROM joined) AS judged
+                 AND ordered = chain AS alike FROM joined OFFSET 0) AS judged
 )
 SELECT alike, count(*), sum(quantity), {_COLUMNS} FROM told GROUP BY alike, {_COLUMNS}
 """  # noqa: S608  # names of our own columns; values are bound

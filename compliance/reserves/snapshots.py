@@ -8,7 +8,7 @@ proof-of-reserve.md says what each kind means).
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -42,6 +42,7 @@ log = structlog.get_logger(__name__)
 BUILD_TASK = "compliance.tasks.build_reserve_snapshot"
 OBJECT = "reserve_snapshot"
 _BATCH = 2000
+_LONGEST_STATEMENT = timedelta(minutes=3)  # books.read and chain_index.holders allow two
 
 SnapshotLease = Lease[ReserveSnapshot]
 
@@ -102,16 +103,23 @@ def build(*, snapshot_id: uuid.UUID, now: datetime) -> ReserveSnapshot | None:
     return lease.row
 
 
+def _keep(lease: SnapshotLease) -> None:
+    """Keep the lease for as long as one statement over all orders may take."""
+    lease.extend(at_least=_LONGEST_STATEMENT)
+
+
 def _find(lease: SnapshotLease) -> Found:
     """Ask every source; raises OutsideError, also when the block is not canonical at the end."""
     symbol, token, asked = lease.row.symbol, Token.configured(), timezone.now()
     block, finality = events.final_block()
     supply = events.supply(block=block.number)
     answered = timezone.now()
-    chain_index.read_up_to(token=token, block=block.number, pulse=lease.extend)
+    chain_index.read_up_to(token=token, block=block.number, pulse=lambda: _keep(lease))
     holders = chain_index.holders(token=token, block=block.number)
     listed = timezone.now()
-    told = readings.gather(symbol=symbol, token=token, block=block.number, pulse=lease.extend)
+    told = readings.gather(
+        symbol=symbol, token=token, block=block.number, pulse=lambda: _keep(lease)
+    )
     rows = _rows(told, supply=supply, holders=holders, block=block.number, lease=lease)
     if chain.block_hash(block.number) != block.hash:
         raise Temporary("The chain was reorganised while it was read.")
@@ -128,8 +136,8 @@ def _rows(
 ) -> list[Row]:
     """Every difference; what no row explains is the last row of its source."""
     strays = [
-        *rest.at_broker(told.broker_rest, symbol=lease.row.symbol, pulse=lease.extend),
-        *rest.in_custody(told.custody_rest, pulse=lease.extend),
+        *rest.at_broker(told.broker_rest, symbol=lease.row.symbol, pulse=lambda: _keep(lease)),
+        *rest.in_custody(told.custody_rest, pulse=lambda: _keep(lease)),
     ]
     rows = differences.of(
         told,
@@ -160,7 +168,7 @@ def _sum(holders: Sequence[Holder]) -> int:
 def _store(lease: SnapshotLease, found: Found) -> None:
     """Write everything in one transaction; then the snapshot does not change any more."""
     now, snapshot = timezone.now(), lease.row
-    lease.extend()
+    _keep(lease)
     with transaction.atomic():
         root = _tree(snapshot, found, now)
         sources = [_source_of(snapshot, each) for each in found.sources]
