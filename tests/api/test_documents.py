@@ -139,7 +139,8 @@ def test_a_form_without_a_proper_boundary_is_malformed(buyer: Api, kind: str) ->
 
 
 def test_too_many_files_are_malformed(buyer: Api, folder: Path) -> None:
-    answer = upload(buyer, **{f"f{number}": sent(b"a") for number in range(20)})
+    files: dict[str, Any] = {f"f{number}": sent(b"a") for number in range(20)}
+    answer = upload(buyer, **files)
 
     assert_problem(answer, 400, "malformed")
     assert not files_in(folder)

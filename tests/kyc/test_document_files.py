@@ -5,7 +5,9 @@ What is uploaded here goes through the API as a phone's app would send it.
 
 import random
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -124,9 +126,9 @@ def test_a_file_that_takes_too_long_is_given_up_and_its_process_is_gone(
     monkeypatch.setattr(conversion, "MOST_SECONDS", 0.02)
     started: list[subprocess.Popen[bytes]] = []
 
-    class Watched(subprocess.Popen):  # type: ignore[type-arg]
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    class Watched(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
             started.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Watched)
@@ -159,7 +161,7 @@ os.write(1, repr((answers, sorted(os.environ))).encode())
     script = tmp_path / "attempt.py"
     script.write_text(program.replace('if __name__ == "__main__":\n    main()', attempt))
     ran = subprocess.run(
-        [conversion.sys.executable, "-I", str(script)], capture_output=True, env={}, check=True
+        [sys.executable, "-I", str(script)], capture_output=True, env={}, check=True
     )
 
     answers, environment = eval(ran.stdout)

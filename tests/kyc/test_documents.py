@@ -75,7 +75,8 @@ def test_transparency_becomes_white_and_colours_for_print_those_of_screens(show:
 
     for kind, data in (("passport", clear), ("selfie", paper)):
         image = pixels(stored_image(show(kind, data.getvalue()).pages.get()))
-        assert min(low for low, _high in image.getextrema()) > 250
+        lowest = min(image.convert("L").tobytes())
+        assert lowest > 250
 
 
 def test_nothing_readable_lies_in_the_storage(show: Show, folder: Path) -> None:
@@ -291,15 +292,14 @@ def test_a_rejection_needs_a_reason_to_act_on(
 def test_nobody_reviews_their_own_document(show: Show, person: User) -> None:
     document = show("passport")
 
-    for decide in (
-        lambda: documents.accept(document_id=document.pk, officer=person, now=timezone.now()),
-        lambda: documents.reject(
-            document_id=document.pk, officer=person, reason="expired", now=timezone.now()
-        ),
-    ):
-        with pytest.raises(DocumentRefused) as refused:
-            decide()
-        assert refused.value.code == "own_document"
+    now = timezone.now()
+
+    with pytest.raises(DocumentRefused) as accepting:
+        documents.accept(document_id=document.pk, officer=person, now=now)
+    with pytest.raises(DocumentRefused) as rejecting:
+        documents.reject(document_id=document.pk, officer=person, reason="expired", now=now)
+
+    assert accepting.value.code == rejecting.value.code == "own_document"
     document.refresh_from_db()
     assert document.state == "PENDING"
 
