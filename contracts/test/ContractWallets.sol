@@ -62,7 +62,7 @@ contract SaysTooLittle {
 }
 
 contract SaysNothing {
-    fallback() external {}
+    fallback() external { }
 }
 
 contract Reverts {
@@ -83,7 +83,7 @@ contract RevertsWithYes {
 
 contract NeverEnds {
     fallback() external {
-        while (true) {}
+        while (true) { }
     }
 }
 

@@ -248,3 +248,15 @@ def test_without_a_wallet_in_the_browser_any_tool_signs(
     visitor.page.get_by_text("Proved by signature").wait_for()
 
     assert is_verified(user)
+
+
+def test_the_onboarding_takes_the_address_from_a_wallet(
+    visitors: Visitors, wallet: BrowserWallet
+) -> None:
+    visitor = visitors(viewport=PHONE)
+    with_wallets(visitor, {"Fox": wallet})
+    visitor.sign_in(new_user())
+    visitor.open("/onboarding/").get_by_role("button", name="Take it from Fox").click()
+
+    expect(visitor.page.get_by_label("Wallet address")).to_have_value(wallet.account)
+    assert wallet.asked == ["eth_requestAccounts"]
