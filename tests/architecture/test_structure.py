@@ -7,7 +7,8 @@ from django.db import connection, models
 
 from agora.celery import app as celery
 from agora.lib.work import Job
-from compliance.reserves import BUILD_TASK
+from compliance.reserves.snapshots import BUILD_TASK
+from kyc.screening.runs import RUN_TASK
 from trading.services import SETTLE_TASK
 
 # From the top to the bottom; the trail's tables hold plain ids and stand below all.
@@ -48,7 +49,7 @@ def test_no_money_record_goes_with_what_it_points_to(
         assert field.remote_field.on_delete is models.PROTECT
 
 
-@pytest.mark.parametrize("name", [SETTLE_TASK, BUILD_TASK])
+@pytest.mark.parametrize("name", [SETTLE_TASK, BUILD_TASK, RUN_TASK])
 def test_a_task_that_is_nudged_by_name_is_registered(name: str) -> None:
     celery.loader.import_default_modules()
 
