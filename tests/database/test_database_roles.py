@@ -5,6 +5,7 @@ Every statement here is sent by a connection that signed in as the role, with it
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from agora import database_roles
 from agora.database_roles import AUDITOR, ROLES, WEB, WORKER
 from agora.sandbox.client import SandboxControl
 from compliance import audit, retention
-from compliance.models import AuditRow
+from compliance.models import AuditRow, ErasureRequest
+from compliance.personal_data import erasure, exports
 from compliance.trail import anchors
 from tests.conftest import Chain
 from tests.people import new_officer, new_user, onboarded
@@ -345,3 +347,21 @@ def test_the_trail_is_sealed_anchored_and_cleaned_by_the_worker(
         retention.run(now=timezone.now())
     with acting_as(AUDITOR):
         assert anchors.verify().faults == []
+
+
+def test_a_persons_data_is_asked_for_by_the_web_and_erased_by_the_worker(
+    acting_as: Callable[[str], Any], settings: Any
+) -> None:
+    now = timezone.now()
+    with acting_as(WEB):
+        person = onboarded()
+        actor = audit.actor_of(person)
+        token_store.issue_token(user=person, name="t", scopes=["read"], expires_at=None, now=now)
+        export = exports.request(user=person, actor=actor, now=now)
+        asked = erasure.request(user=person, actor=actor, now=now)
+    with acting_as(WORKER):
+        exports.step(export_id=export.pk, now=now)
+        ErasureRequest.objects.filter(pk=asked.pk).update(next_attempt_at=now)
+        erasure.step(request_id=asked.pk, now=now + timedelta(days=settings.ERASURE_UNDO_DAYS))
+        asked.refresh_from_db()
+    assert asked.state == ErasureRequest.State.CLOSED
