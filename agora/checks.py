@@ -1,5 +1,6 @@
 """System checks on settings that contradict each other or are unsafe in production."""
 
+from pathlib import Path
 from urllib.parse import urlparse
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from agora.lib.crypto import _ring
 def register() -> None:
     """Add Agora's checks to `manage.py check`."""
     register_check(check_field_keys, Tags.security)
+    register_check(check_documents, Tags.security)
     register_check(check_production, Tags.security, deploy=True)
 
 
@@ -22,6 +24,15 @@ def check_field_keys(**_: object) -> list[CheckMessage]:
         _ring(settings.FIELD_KEYS)
     except Exception as error:
         return [Error(str(error), id="agora.E001")]
+    return []
+
+
+def check_documents(**_: object) -> list[CheckMessage]:
+    """Documents must not lie below a folder that the site serves."""
+    documents = settings.DOCUMENTS_DIR.resolve()
+    for served in (settings.STATIC_ROOT, *settings.STATICFILES_DIRS):
+        if documents.is_relative_to(Path(served).resolve()):
+            return [Error("DOCUMENTS_DIR lies below a folder of static files.", id="agora.E005")]
     return []
 
 

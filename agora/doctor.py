@@ -25,6 +25,7 @@ from copytrade.exchange.credentials import credentials_of
 from copytrade.models import ExchangeAccount
 from copytrade.states import AccountState
 from custody import vault
+from kyc import scanning, storage
 from kyc.screening import lists
 from tokens import chain
 from trading import broker
@@ -237,8 +238,34 @@ def _sanctions_lists() -> str:
         )
     if not loads:
         return "NONE LOADED: nobody is looked up (SCREENING_REQUIRED is off; docs/screening.md)"
-    told = [f"{load.name}: {load.entries_count} persons of {load.loaded_at:%Y-%m-%d}" for load in loads]
+    told = [
+        f"{load.name}: {load.entries_count} persons of {load.loaded_at:%Y-%m-%d}" for load in loads
+    ]
     return ", ".join(told)
+
+
+def _documents() -> str:
+    """Something is written, read back and removed where documents lie."""
+    place, key = storage.store(), storage.new_key()
+    place.write(key, b"probe")
+    try:
+        if place.read(key) != b"probe":
+            raise Trouble("What was read is not what was written.", "Look at the storage.")
+    except storage.Gone as error:
+        raise Trouble("What was written is not there.", "Look at the storage.") from error
+    finally:
+        place.delete(key)
+    bucket = settings.DOCUMENTS_S3_BUCKET
+    return f"bucket {bucket}" if bucket else f"folder {settings.DOCUMENTS_DIR}"
+
+
+def _virus_scanner() -> str:
+    if not settings.CLAMD_ADDRESS:
+        return "NONE CONFIGURED: files are not scanned (CLAMD_ADDRESS)"
+    answer = scanning.ask(b"PING")
+    if answer != "PONG":
+        raise Trouble("The scanner answers something else than PONG.", "Look at clamd.")
+    return f"clamd answers at {settings.CLAMD_ADDRESS}"
 
 
 _CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
@@ -254,6 +281,8 @@ _CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("Fireblocks", _fireblocks, "Check FIREBLOCKS_BASE_URL, _API_KEY and _PRIVATE_KEY."),
     ("exchange", _exchange, "Check BINANCE_BASE_URL, and that this machine may reach it."),
     ("sanctions lists", _sanctions_lists, "manage.py screening import FILE (docs/screening.md)."),
+    ("documents", _documents, "Check DOCUMENTS_DIR, or DOCUMENTS_S3_* (docs/kyc-documents.md)."),
+    ("virus scanner", _virus_scanner, "Start clamd, or correct CLAMD_ADDRESS."),
     ("exchange keys", _exchange_keys, "Give FIELD_KEYS also the keys that were used before."),
     ("clock, database", _clock_of_database, "Synchronise the clocks."),
     ("clock, Alpaca", _clock_of_alpaca, "Check ALPACA_BASE_URL, then the clock."),

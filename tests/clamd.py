@@ -15,7 +15,11 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         server = self.server
         assert isinstance(server, Clamd | UnixClamd)
-        if self._command() != b"INSTREAM":
+        command = self._command()
+        if command == b"PING":
+            self.wfile.write(b"PONG\0")
+            return
+        if command != b"INSTREAM":
             self.wfile.write(b"UNKNOWN COMMAND\0")
             return
         data = b""

@@ -13,10 +13,13 @@ from moto.server import ThreadedMotoServer
 from pytest_django import Settings
 
 from accounts.models import User
+from agora import doctor
+from agora.checks import check_documents
 from compliance.models import AuditRow
 from kyc import documents, storage
 from kyc.documents import DocumentsUnavailable
 from kyc.models import Document, DocumentPage
+from tests.clamd import running
 from tests.document_files import pdf
 from tests.kyc.conftest import Show, files_in
 
@@ -227,3 +230,38 @@ def test_what_is_written_is_never_half_there(folder: Path) -> None:
     names = [path.name for path in files_in(folder)]
     assert names == [key]
     assert place.read(key) == b"whole"
+
+
+def test_a_storage_below_the_static_files_is_an_error(settings: Settings) -> None:
+    assert not check_documents()
+
+    settings.DOCUMENTS_DIR = settings.STATIC_ROOT / "documents"
+
+    assert [message.id for message in check_documents()] == ["agora.E005"]
+
+
+def test_the_doctor_tries_the_storage(folder: Path) -> None:
+    assert str(folder) in _finding("documents").detail
+    assert not files_in(folder)
+    for path in folder.iterdir():
+        path.rmdir()
+    folder.rmdir()
+    folder.write_text("a file stands in its place")
+
+    assert not _finding("documents").ok
+
+
+def test_the_doctor_asks_the_scanner(settings: Settings) -> None:
+    assert "NONE CONFIGURED" in _finding("virus scanner").detail
+    with running() as (address, _server):
+        settings.CLAMD_ADDRESS = address
+        assert _finding("virus scanner").ok
+    assert not _finding("virus scanner").ok
+
+
+def _finding(name: str) -> doctor.Finding:
+    return next(
+        doctor._examine(name, check, remedy)
+        for found, check, remedy in doctor._CHECKS
+        if found == name
+    )
