@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.core.cache import cache
 from django.test import Client
 
 from accounts.models import ApiToken, User
@@ -105,6 +106,16 @@ def test_a_password_alone_gets_no_token_of_an_account_with_a_second_factor(
 
     code = current_code()
     assert ask(anybody, guarded, code=code).status == 201
+    assert_problem(ask(anybody, guarded, code=code), 401, "bad_second_factor")
+
+
+def test_a_used_code_stays_used_for_as_long_as_it_is_valid(anybody: Api, guarded: User) -> None:
+    """allauth forgets it after 30 s, and takes it for 90."""
+    code = current_code()
+    assert ask(anybody, guarded, code=code).status == 201
+    forgotten = f"allauth.mfa.totp.used?user={guarded.pk}&code={code}"
+    assert cache.delete(forgotten)
+
     assert_problem(ask(anybody, guarded, code=code), 401, "bad_second_factor")
 
 
