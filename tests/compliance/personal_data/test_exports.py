@@ -205,7 +205,7 @@ def test_a_person_asks_once_a_day_and_an_officer_whenever_needed(person: User) -
     with pytest.raises(exports.ExportRefused) as refused:
         exports.request(user=person, actor=audit.actor_of(person), now=later)
     assert refused.value.code == "too_often"
-    assert built(person, actor="user:officer", now=later)
+    assert built(person, actor="user:officer", now=later).requested_by == "user:officer"
 
 
 def test_the_database_allows_one_open_request(person: User) -> None:
@@ -272,7 +272,7 @@ def test_the_person_downloads_it_and_that_is_written_down(client: Client, person
 
     assert answer["Content-Type"] == "application/zip"
     assert "no-store" in answer["Cache-Control"]
-    data = b"".join(answer)  # type: ignore[arg-type]
+    data = b"".join(answer)
     assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
     row = AuditRow.objects.get(action="data_export.downloaded")
     assert (row.actor, row.object_id) == (audit.actor_of(person), str(person.pk))
