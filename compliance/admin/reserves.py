@@ -163,25 +163,28 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
     )
     def status(self, snapshot: ReserveSnapshot) -> tuple[str, str]:
         if snapshot.attention:
-            return "attention", str(_("needs a person"))
-        return snapshot.state, snapshot.get_state_display()
+            return "attention", self.told_state(snapshot)
+        return snapshot.state, self.told_state(snapshot)
 
     @display(description=_("outcome"), label={"agrees": "success", "differs": "danger"})
     def outcome(self, snapshot: ReserveSnapshot) -> "tuple[str, str] | str":
         if snapshot.state != ReserveSnapshot.State.READY:
             return "–"
-        if snapshot.agrees:
-            return "agrees", str(_("agrees"))
-        return "differs", str(_("differences: %(n)s") % {"n": snapshot.breaks})
+        return ("agrees" if snapshot.agrees else "differs"), self.told_outcome(snapshot)
 
     @admin.display(description=_("state"))
     def told_state(self, snapshot: ReserveSnapshot) -> str:
-        return self.status(snapshot)[1]
+        if snapshot.attention:
+            return str(_("needs a person"))
+        return snapshot.get_state_display()
 
     @admin.display(description=_("outcome"))
     def told_outcome(self, snapshot: ReserveSnapshot) -> str:
-        told = self.outcome(snapshot)
-        return told if isinstance(told, str) else told[1]
+        if snapshot.state != ReserveSnapshot.State.READY:
+            return "–"
+        if snapshot.agrees:
+            return str(_("agrees"))
+        return str(_("differences: %(n)s") % {"n": snapshot.breaks})
 
     @admin.display(description=_("minted (total supply)"))
     def minted(self, snapshot: ReserveSnapshot) -> str:

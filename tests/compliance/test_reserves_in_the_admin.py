@@ -132,7 +132,7 @@ def test_files_are_for_officers_who_may_look(looker: Client, form: str) -> None:
 
     assert answer.status_code == 200
     assert f".{form}" in answer.headers["Content-Disposition"]
-    assert b"".join(answer.streaming_content)  # type: ignore[arg-type]
+    assert answer.getvalue()
     assert browser_of(new_officer()).get(path).status_code == 404
     assert browser_of(new_user()).get(path).status_code in (302, 403, 404)
 
