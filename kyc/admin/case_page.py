@@ -148,7 +148,7 @@ def _facts(case: Case) -> Sequence[tuple[Text, Any]]:
 def _where(code: str, case: Case) -> str:
     """Where to look for a required action."""
     if code == "MATCHES":
-        query = urlencode({"application__id__exact": case.application_id})
+        query = urlencode({"application__id__exact": str(case.application_id)})
         return f"{reverse('admin:kyc_screeningmatch_changelist')}?{query}"
     if code == Check.WALLET:
         wallet = Wallet.objects.filter(user=case.application.user).first()

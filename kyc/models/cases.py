@@ -139,7 +139,7 @@ class Case(models.Model):
 class CaseCheck(models.Model):
     """One of the required actions, done by an officer; gone again when the person hands in anew."""
 
-    case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="checks")
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="checks")
     code = models.CharField(_("check"), max_length=20)
     done_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"

@@ -12,9 +12,10 @@ from kyc.screening.runs import RUN_TASK
 from trading.services import SETTLE_TASK
 
 # From the top to the bottom; the trail's tables hold plain ids and stand below all.
-LAYERS = ["compliance", "copytrade", "trading", "tokens", "custody", "kyc", "accounts", "lib"]
+APPS = ["compliance", "copytrade", "trading", "tokens", "custody", "kyc", "accounts", "lib"]
+LAYERS = [*APPS, "auth"]  # Django's own groups stand below ours
 SAME_LAYER = {"copytrade": "trading"}
-OURS = [model for label in LAYERS for model in apps.get_app_config(label).get_models()]
+OURS = [model for label in APPS for model in apps.get_app_config(label).get_models()]
 
 
 ForeignKey = models.ForeignKey[models.Model, models.Model]
