@@ -438,7 +438,7 @@ def test_part_in_the_proof_of_reserve(
     wrong["checked"] = inspect(visitor)
     visitor.page.route("**/proof.json", lambda route: route.fulfill(json={}))
     visitor.page.get_by_role("button", name="Check it").click()
-    visitor.page.get_by_text("It is not right").wait_for()
+    visitor.page.get_by_text("It is not right", exact=True).wait_for()
     wrong["wrong"] = inspect(visitor)
     assert_clean(wrong)
 

@@ -1,6 +1,7 @@
 """The check of a proof in the page, by Chromium's own SHA-256 under the site's security policy."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ def test_a_right_proof_is_found_right(visitors: Visitors, others: int) -> None:
     visitor.open("/reserves/mine/").get_by_role("button", name="Check it in this browser").click()
 
     visitor.page.get_by_text("It is right", exact=True).wait_for()
-    assert not visitor.page.get_by_text("It is not right").is_visible()
+    assert not visitor.page.get_by_text("It is not right", exact=True).is_visible()
 
 
 def test_every_change_is_found(visitors: Visitors) -> None:
@@ -47,16 +48,19 @@ def test_every_change_is_found(visitors: Visitors) -> None:
     visitor.sign_in(user)
     page = visitor.page
 
-    def changed(route: Route, change: Any) -> None:
-        proof = route.fetch().json()
-        change(proof)
-        route.fulfill(status=200, content_type="application/json", body=json.dumps(proof))
+    def with_change(change: Any) -> Callable[[Route], None]:
+        def answer(route: Route) -> None:
+            proof = route.fetch().json()
+            change(proof)
+            route.fulfill(status=200, content_type="application/json", body=json.dumps(proof))
+
+        return answer
 
     for name, change in CHANGES.items():
         page.unroute_all()
-        page.route("**/proof.json", lambda route, change=change: changed(route, change))
+        page.route("**/proof.json", with_change(change))
         visitor.open("/reserves/mine/").get_by_role("button", name="Check it").click()
-        page.get_by_text("It is not right").wait_for()
+        page.get_by_text("It is not right", exact=True).wait_for()
         assert not page.get_by_text("It is right", exact=True).is_visible(), name
 
 
@@ -69,7 +73,7 @@ def test_an_answer_that_does_not_come_is_not_taken_for_a_wrong_proof(visitors: V
 
     visitor.open("/reserves/mine/").get_by_role("button", name="Check it").click()
 
-    visitor.page.get_by_text("It could not be checked here").wait_for()
+    visitor.page.get_by_text("It could not be checked here", exact=True).wait_for()
 
 
 def test_without_a_script_steps_and_downloads_are_there(visitors: Visitors) -> None:

@@ -69,8 +69,8 @@ def test_hidden_balances_stay_hidden(browser: Client, buyer: User) -> None:
     text = page(browser)
 
     assert "••••" in text
-    assert "1.25" not in text
-    assert "1250000000000000000" not in text
+    assert ">1.25<" not in text
+    assert ">1250000000000000000<" not in text
 
 
 def test_the_file_passes_the_downloaded_program(

@@ -80,7 +80,7 @@ async function leadsTo(proof, root, sum) {
 function tell(section, verdict) {
   for (const notice of section.querySelectorAll("[data-verdict]")) {
     notice.hidden = notice.dataset.verdict !== verdict;
-    if (!notice.hidden) announce(notice.textContent.trim());
+    if (!notice.hidden) announce(notice.textContent.trim().replace(/\s+/g, " "));
   }
 }
 
