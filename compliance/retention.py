@@ -30,7 +30,8 @@ class Kind:
     """One kind of record: its model, the moment from which its days count, and which rows of it.
 
     Without a model, another part of Agora reads the rule and removes by it. `least_days` is what
-    other parts rely on; a rule cannot go below.
+    other parts rely on; a rule cannot go below. Rows that the worker may remove and not change
+    (agora.database_roles) are removed without being held first: `holds` is False.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind:
     since: Any = None
     which: models.Q = field(default_factory=models.Q)
     least_days: int = SHORTEST
+    holds: bool = True
 
     def expired(self, *, days: int, now: datetime) -> models.QuerySet[Any]:
         """Rows whose days are over: the moment lies more than `days` times 24 hours back."""
@@ -82,12 +84,14 @@ KINDS: dict[str, Kind] = {
             title=_("Sessions, from their expiry"),
             model="sessions.Session",
             since=models.F("expire_date"),
+            holds=False,
         ),
         Kind(
             name="session_device",
             title=_("Devices of sessions, from when they were last seen"),
             model="usersessions.UserSession",
             since=models.F("last_seen_at"),
+            holds=False,
         ),
         Kind(
             name="token_use",
@@ -148,8 +152,9 @@ def _portions(kind: Kind, days: int, now: datetime) -> Iterator[int]:
 def _remove_portion(kind: Kind, days: int, now: datetime) -> int:
     with transaction.atomic():
         rows = kind.expired(days=days, now=now).order_by("_since")
-        rows = rows.select_for_update(skip_locked=True, of=("self",))[:BATCH]
-        keys = [row.pk for row in rows]
+        if kind.holds:
+            rows = rows.select_for_update(skip_locked=True, of=("self",))
+        keys = [row.pk for row in rows[:BATCH]]
         if keys:
             apps.get_model(kind.model)._base_manager.filter(pk__in=keys).delete()
             audit.record(

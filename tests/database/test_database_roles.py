@@ -24,7 +24,7 @@ from agora import database_roles
 from agora.database_roles import AUDITOR, ROLES, WEB, WORKER
 from agora.sandbox.client import SandboxControl
 from compliance import audit, retention
-from compliance.models import AuditRow, ErasureRequest
+from compliance.models import AuditRow, ErasureRequest, RetentionRule
 from compliance.personal_data import erasure, exports
 from compliance.trail import anchors
 from tests.conftest import Chain
@@ -347,6 +347,19 @@ def test_the_trail_is_sealed_anchored_and_cleaned_by_the_worker(
         retention.run(now=timezone.now())
     with acting_as(AUDITOR):
         assert anchors.verify().faults == []
+
+
+@pytest.mark.parametrize("kind", sorted(k.name for k in retention.KINDS.values() if k.model))
+def test_every_kind_of_record_that_expires_is_removed_by_the_worker(
+    acting_as: Callable[[str], Any], kind: str
+) -> None:
+    now = timezone.now()
+    RetentionRule.objects.update_or_create(
+        kind=kind, defaults={"days": 90, "legal_basis": "a test", "changed_at": now}
+    )
+    with acting_as(WORKER):
+        (outcome,) = retention.run(now=now, kind=kind)
+    assert outcome.rows == 0
 
 
 def test_a_persons_data_is_asked_for_by_the_web_and_erased_by_the_worker(
