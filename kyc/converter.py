@@ -54,7 +54,8 @@ def confine() -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NPROC, 0),
-        (resource.RLIMIT_NOFILE, 3),  # the three it has: no file, no socket
+        # No file, no socket, also not in place of one of the three that it has and may close.
+        (resource.RLIMIT_NOFILE, 0),
     ):
         _most, allowed = resource.getrlimit(limit)
         least = value if allowed == resource.RLIM_INFINITY else min(value, allowed)
