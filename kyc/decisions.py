@@ -12,6 +12,7 @@ from uuid import UUID
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from agora.lib import crypto
 from agora.lib.catalog import Text
 from agora.lib.money import plain
 from compliance import audit
@@ -191,8 +192,15 @@ def _case_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
         limit = plain(case.tier.daily_limit_usd)
         lines += [(_("Tier then"), str(case.tier_id)), (_("Daily limit then, USD"), limit)]
     else:
-        lines.append((_("Text for the person"), text_of(_proposed(proposal, case))))
+        lines.append((_("Text for the person"), _text_or_erased(proposal, case)))
     return lines
+
+
+def _text_or_erased(proposal: Proposal, case: Case) -> Text:
+    try:
+        return text_of(_proposed(proposal, case))
+    except crypto.Shredded:
+        return _("erased")
 
 
 def _person(proposal: Proposal) -> Application:

@@ -11,7 +11,8 @@ from django.utils import timezone
 from accounts.models import Notice, User
 from compliance import audit, four_eyes
 from compliance.four_eyes import Refused
-from kyc import cases
+from compliance.models import Proposal
+from kyc import cases, erasure
 from kyc.cases import CaseError
 from kyc.models import Application, Case, CaseEvent, DailyLimit, Document
 from kyc.selectors import is_approved
@@ -334,6 +335,17 @@ def test_suspending_and_its_end_take_two_people_each() -> None:
     trail = audit.history(object_type="kyc_application", object_id=str(person.kyc_application.pk))
     actions = [row.action for row in trail]
     assert actions.index("kyc.suspended") < actions.index("kyc.reinstated")
+
+
+def test_what_was_decided_about_an_erased_person_stays_readable() -> None:
+    proposal = casework.rejection_proposed(officer())
+    casework.approve(proposal, officer())
+    case = Case.objects.select_related("application").get(pk=proposal.object_id)
+
+    erasure.forget(user_id=case.application.user_id, now=timezone.now())
+
+    lines = four_eyes.kind_of(proposal.kind).lines(Proposal.objects.get(pk=proposal.pk))
+    assert ("Text for the person", "erased") in [(str(name), str(value)) for name, value in lines]
 
 
 def test_suspending_needs_its_permission() -> None:
