@@ -25,6 +25,7 @@ from kyc.cases.record import WORK, hold, move, store, text_of, unlock, write
 from kyc.cases.requirements import requirements
 from kyc.limits import local_day
 from kyc.models import Application, Case, CaseEvent, DailyLimit
+from kyc.selectors import open_matches
 from kyc.states import Outcome, State
 
 Status = Application.Status
@@ -223,7 +224,13 @@ def _check_suspension(proposal: Proposal) -> None:
 
 
 def _check_reinstatement(proposal: Proposal) -> None:
+    """Ending a suspension is an approval: what a list may say of the person stands against it."""
     _check_person(proposal, Status.SUSPENDED, _("This person is not suspended."))
+    if open_matches(_person(proposal)).exists():
+        raise Refused(
+            "actions_open",
+            _("Still to be done: %(list)s.") % {"list": _("Matches on lists settled")},
+        )
 
 
 def _suspend(proposal: Proposal, now: datetime) -> None:

@@ -14,8 +14,9 @@ from pytest_django import Settings
 
 from accounts.models import User
 from agora.lib import work
+from compliance.four_eyes import Refused
 from compliance.models import AuditRow
-from kyc import screening, services, tasks
+from kyc import cases, screening, services, tasks
 from kyc.cases.requirements import requirements
 from kyc.models import (
     Application,
@@ -27,6 +28,7 @@ from kyc.models import (
     ScreeningRun,
 )
 from kyc.screening import ScreeningError, everybody, lists
+from tests.kyc import casework
 from tests.people import new_address, new_cpf, new_officer, new_user, onboarded
 
 pytestmark = pytest.mark.django_db
@@ -270,6 +272,27 @@ def test_confirmed_sanctions_forbid_an_approval_and_an_office_does_not(
     assert screening.open_matches(application).exists() is forbids
     (first, *_rest) = requirements(Case.objects.get(application=application))
     assert first.done is not forbids
+
+
+@pytest.mark.parametrize("state", ["OPEN", "CONFIRMED"])
+def test_a_match_stands_against_the_end_of_a_suspension(load: Any, state: str) -> None:
+    application = apply("Zoltan Invented")
+    Application.objects.filter(pk=application.pk).update(status=Application.Status.SUSPENDED)
+    chief, second = casework.officer(*casework.LEADS), casework.officer()
+    back = cases.propose_reinstatement(
+        application=application, officer=chief, reason="Clear.", now=timezone.now()
+    )
+    load(row("x-1", "Zoltan Invented", sanctions="a list"))
+    screening.screen(application=application, now=timezone.now())
+    (match,) = screening.open_matches(application)
+    if state == "CONFIRMED":
+        screening.confirm(match_id=match.pk, officer=reviewer(), reason="Same.", now=timezone.now())
+
+    with pytest.raises(Refused, match="Matches on lists settled"):
+        casework.approve(back, second)
+
+    application.refresh_from_db()
+    assert application.status == Application.Status.SUSPENDED
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 1001])
