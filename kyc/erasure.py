@@ -8,7 +8,7 @@ from accounts import keys
 from accounts.models import User
 from kyc import documents, limits
 from kyc.consent import withdraw_all
-from kyc.models import Application, DailyLimit
+from kyc.models import Application, DailyLimit, ScreeningMatch
 
 
 def has_records(user: User) -> bool:
@@ -40,5 +40,17 @@ def forget(*, user_id: UUID, now: datetime) -> None:
         application.full_name_encrypted = application.tax_id_encrypted = b""
         application.tax_id_index = os.urandom(32)
         application.save(update_fields=["full_name_encrypted", "tax_id_encrypted", "tax_id_index"])
+        _forget_matches(application)
     documents.erase(user_id=user_id, now=now)
     keys.shred(user_id=user_id, now=now)
+
+
+def _forget_matches(application: Application) -> None:
+    """A list's entry says in clear who somebody was, and so may an officer's reason.
+
+    That there was a match, when, and what was decided by whom, stays.
+    """
+    for match in ScreeningMatch.objects.filter(application=application):
+        match.entry, match.source_id, match.digest = {}, "", match.pk.hex
+        match.reason = match.reason and "–"
+        match.save(update_fields=["entry", "source_id", "digest", "reason"])

@@ -16,7 +16,7 @@ from accounts.models import User
 from agora.lib import work
 from compliance.four_eyes import Refused
 from compliance.models import AuditRow
-from kyc import cases, screening, services, tasks
+from kyc import cases, erasure, screening, services, tasks
 from kyc.cases.requirements import requirements
 from kyc.models import (
     Application,
@@ -417,6 +417,23 @@ def test_a_worker_that_died_left_it_for_the_next(load: Any) -> None:
     run.refresh_from_db()
     assert run.persons == 2
     assert [one.application_id for one in Screening.objects.all()] == [second.pk]
+
+
+def test_what_lists_say_of_somebody_is_erased_with_them(load: Any) -> None:
+    cpf = new_cpf()
+    load(row("x-1", "Zoltan Invented", identifiers=cpf), row("x-2", "Zoltan Inventet"))
+    application = apply("Zoltan Invented", cpf=cpf)
+    for match in screening.open_matches(application):
+        screening.confirm(
+            match_id=match.pk, officer=reviewer(), reason="Zoltan told me.", now=timezone.now()
+        )
+
+    erasure.forget(user_id=application.user_id, now=timezone.now())
+
+    kept = ScreeningMatch.objects.filter(application=application).values()
+    assert len(kept) == 2
+    for telling in ("zoltan", "x-1", cpf):
+        assert telling not in str(list(kept)).lower()
 
 
 def test_an_erased_person_is_passed_over(load: Any) -> None:
