@@ -12,7 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
+from accounts.access import signed_in
+from agora.lib import crypto
 from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, leave_dialog, trail_to
+from compliance import audit
 from kyc import screening
 from kyc.models import Case, ScreeningList, ScreeningMatch, ScreeningRun
 from kyc.screening import ScreeningError, runs
@@ -88,7 +91,29 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("name given"))
     def person_name(self, match: ScreeningMatch) -> str:
-        return match.application.full_name
+        try:
+            return match.application.full_name
+        except crypto.Shredded:
+            return str(_("erased"))
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The page shows the person's name, so that the look at it is written down."""
+        found = self.get_object(request, object_id or "")
+        if found is not None and self.has_view_permission(request, found):
+            audit.viewed(
+                viewer=signed_in(request),
+                object_type="kyc_application",
+                object_id=str(found.application_id),
+                fields=["full_name"],
+                now=timezone.now(),
+            )
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     @admin.display(description=_("case"))
     def case(self, match: ScreeningMatch) -> str:

@@ -8,7 +8,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from kyc import screening
+from compliance.models import AuditRow
+from kyc import erasure, screening
 from kyc.models import ScreeningMatch, ScreeningRun
 from kyc.screening import lists
 from tests.kyc.test_screening import apply, row, written
@@ -43,6 +44,24 @@ def test_a_match_shows_both_sides(client: Client, match: ScreeningMatch) -> None
     assert text.count("Zoltan Invented") >= 2
     assert "1970-01-01" in text
     assert "hu; br" in text
+
+
+def test_who_looks_at_the_name_is_written_down(client: Client, match: ScreeningMatch) -> None:
+    browser = officer(client)
+
+    browser.get(reverse("admin:kyc_screeningmatch_change", args=[match.pk]))
+
+    row = AuditRow.objects.get(action="personal_data.viewed")
+    assert row.object_id == str(match.application_id)
+    assert row.evidence == {"fields": ["full_name"]}
+
+
+def test_a_match_of_an_erased_person_can_be_opened(client: Client, match: ScreeningMatch) -> None:
+    erasure.forget(user_id=match.application.user_id, now=timezone.now())
+
+    page = officer(client).get(reverse("admin:kyc_screeningmatch_change", args=[match.pk]))
+
+    assert "erased" in page.content.decode()
 
 
 def test_an_officer_dismisses_with_a_reason(client: Client, match: ScreeningMatch) -> None:
