@@ -41,3 +41,9 @@ class AgoraAdminSite(UnfoldAdminSite):
             return ask_for_factor(request, user=user, target=target)
         # Signed in, but no officer.
         raise PermissionDenied
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
+        """The one page for that, which asks again, tells the person and ends other sessions."""
+        return redirect("account_change_password")
