@@ -29,6 +29,8 @@ _WORKS = [
     "kyc.review_match",
     "kyc.work_case",
 ]
+# Pictures of people's papers are for those who review them; auditors read who looked at them.
+_NOT_FOR_AUDITORS = {"kyc.view_document", "kyc.view_documentpage"}
 # What a role may do besides looking.
 _DOES: dict[str, list[str]] = {
     OFFICER: _WORKS,
@@ -66,7 +68,8 @@ def sync() -> None:
     with transaction.atomic():
         for role, does in _DOES.items():
             group, _created = Group.objects.get_or_create(name=role)
-            looks = _views(_OPERATED if role == OPERATOR else _OURS)
+            looks = set(_views(_OPERATED if role == OPERATOR else _OURS))
+            looks -= _NOT_FOR_AUDITORS if role == AUDITOR else set()
             # Midway through the migrations some permissions are not there yet.
             group.permissions.set(everything[name] for name in (*looks, *does) if name in everything)
 

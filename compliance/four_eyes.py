@@ -46,8 +46,8 @@ class Kind:
     """One kind of decision.
 
     `check` is asked when it is proposed and again before `effect`, then with `checker_id` set; both
-    raise Refused, with a message for the person. `effect` runs in the transaction of the approval and calls nothing
-    outside the database. `lines` are what the second person reads: label and value.
+    raise Refused, with a message for the person. `effect` runs in the transaction of the approval
+    and calls nothing outside the database. `lines` are what the second person reads: label, value.
     """
 
     name: str

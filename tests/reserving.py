@@ -64,7 +64,7 @@ def quantities(row: ReserveRow) -> list[str]:
 
 def a_signer() -> User:
     """An officer who may propose and approve sign-offs."""
-    return new_officer("view_reservesnapshot", "sign_reservesnapshot")
+    return new_officer("view_reservesnapshot", "sign_reservesnapshot", "decide_proposal")
 
 
 def signed(snapshot: ReserveSnapshot, *, now: datetime | None = None) -> ReserveSignature:
