@@ -185,7 +185,6 @@ WALLET_COOL_DOWN_HOURS = whole("WALLET_COOL_DOWN_HOURS", default=24, least=1)
 ALLAUTH_TRUSTED_PROXY_COUNT = whole("TRUSTED_PROXY_COUNT", default=0)
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = whole("REAUTHENTICATION_SECONDS", default=900, least=60)
-USERSESSIONS_ADAPTER = "accounts.adapter.SessionsAdapter"
 SOCIALACCOUNT_ADAPTER = "accounts.providers.ProviderAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
 # What a provider has confirmed needs no second message; anything else is confirmed as at sign-up.
@@ -201,6 +200,7 @@ if bool(OIDC_ISSUER) != bool(OIDC_CLIENT_ID) or (OIDC_API_AUDIENCE and not OIDC_
     raise ImproperlyConfigured("OIDC_ISSUER and OIDC_CLIENT_ID must both be set, or neither.")
 if not set(OIDC_API_SCOPES) <= {"read", "trade", "copy"}:
     raise ImproperlyConfigured("OIDC_API_SCOPES may hold read, trade and copy.")
+USERSESSIONS_ADAPTER = "accounts.adapter.SessionsAdapter"
 MFA_ADAPTER = "accounts.second_factors.SecondFactorAdapter"
 MFA_FORMS = {
     "authenticate": "accounts.second_factors.AuthenticateOnce",
@@ -514,6 +514,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_PATCH": False,  # what a PATCH may leave out says so itself
     "ENUM_NAME_OVERRIDES": {
         "Country": "kyc.models.Application.Country",
+        "DocumentKind": "kyc.api.documents.KINDS",
+        "DocumentState": "kyc.api.documents.STATES",
+        "DocumentReason": "kyc.api.documents.REASONS",
+        "DocumentType": "kyc.api.documents.TYPES",
         "Scope": "accounts.api.tokens.SCOPE_CHOICES",
         "TokenUseOutcome": "accounts.api.tokens.OUTCOME_CHOICES",
         "VerificationStatus": "kyc.api.verification.STANDINGS",
@@ -530,10 +534,6 @@ SPECTACULAR_SETTINGS = {
         "StrategyState": "copytrade.api.strategy_schema.STRATEGY_STATES",
         "AccountState": "copytrade.api.account_schema.ACCOUNT_STATES",
         "SubscriptionState": "copytrade.api.subscription_schema.SUBSCRIPTION_STATES",
-        "DocumentKind": "kyc.api.documents.KINDS",
-        "DocumentState": "kyc.api.documents.STATES",
-        "DocumentReason": "kyc.api.documents.REASONS",
-        "DocumentType": "kyc.api.documents.TYPES",
         "Sizing": "copytrade.api.subscription_schema.SIZINGS",
         "MinimumPolicy": "copytrade.api.subscription_schema.MINIMUMS",
         "StartPolicy": "copytrade.api.subscription_schema.STARTS",

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from compliance.models import ReserveReport
+from compliance.models import ReserveSnapshot
 from tests.people import new_officer, onboarded
 from tests.quoting import a_quote
 from trading.models import Order
@@ -17,7 +17,7 @@ from trading.services import place_order
 pytestmark = pytest.mark.django_db
 
 ORDERS = "admin:trading_order_changelist"
-BUILD = "admin:compliance_reservereport_build_report"
+BUILD = "admin:compliance_reservesnapshot_build_snapshot"
 
 
 def an_officer(*permissions: str) -> tuple[User, Client]:
@@ -59,19 +59,19 @@ def test_only_who_may_change_orders_can_set_them_going(
 
 @pytest.mark.parametrize(
     ("permissions", "built"),
-    [(["view_reservereport"], 0), (["view_reservereport", "add_reservereport"], 1)],
+    [(["view_reservesnapshot"], 0), (["view_reservesnapshot", "add_reservesnapshot"], 1)],
 )
 def test_only_who_may_add_reports_can_have_one_built_and_never_by_a_link(
     permissions: list[str], built: int
 ) -> None:
     _, browser = an_officer(*permissions)
 
-    assert browser.get(reverse("admin:compliance_reservereport_changelist")).status_code == 200
+    assert browser.get(reverse("admin:compliance_reservesnapshot_changelist")).status_code == 200
     browser.get(reverse(BUILD))
-    assert ReserveReport.objects.count() == 0
+    assert ReserveSnapshot.objects.count() == 0
     browser.post(reverse(BUILD), {"_form_submitted": "True"})
 
-    assert ReserveReport.objects.count() == built
+    assert ReserveSnapshot.objects.count() == built
 
 
 def test_a_password_hash_cannot_be_guessed_through_the_search(client: Client) -> None:

@@ -119,7 +119,7 @@ def superuser() -> Callable[..., None]:
         (
             (
                 "UPDATE compliance_reservesnapshot"
-                """ SET figures = jsonb_set(figures, '{total_supply}', '"9"') WHERE id = %s"""
+                """ SET figures = jsonb_set(figures, '{total_supply}', '"0.123"') WHERE id = %s"""
             ),
             "the chain's supply at the block is",
         ),

@@ -12,7 +12,7 @@ from django.utils import timezone
 from agora.lib import work
 from agora.lib.outcome import Rejected, Temporary, Unknown
 from agora.lib.work import Lease, LeaseLost, NotSeen
-from compliance.models import ReserveReport
+from compliance.models import ReserveSnapshot
 
 pytestmark = pytest.mark.django_db
 GRACE = timedelta(seconds=settings.UNKNOWN_GRACE_SECONDS)
@@ -26,7 +26,7 @@ class WorkerDied(BaseException):
 class Outside:
     """A vendor that keeps what it accepts, and a log of what it was asked in which order."""
 
-    job: ReserveReport
+    job: ReserveSnapshot
     held: str | None = None
     asked: list[str] = field(default_factory=list)
     fails: list[BaseException] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Outside:
     def send(self, number: int) -> str:
         self.numbers.append(number)
         self.asked.append("send")
-        assert ReserveReport.objects.get(pk=self.job.pk).asked_at, "the intent stands first"
+        assert ReserveSnapshot.objects.get(pk=self.job.pk).asked_at, "the intent stands first"
         if self.fails and not self.accepts_before_failing:
             raise self.fails.pop()
         self.held = "accepted"
@@ -51,47 +51,47 @@ class Outside:
             raise self.fails.pop()
         return "accepted"
 
-    def ask(self, lease: Lease[ReserveReport], *, after: timedelta = timedelta()) -> str:
+    def ask(self, lease: Lease[ReserveSnapshot], *, after: timedelta = timedelta()) -> str:
         return lease.ask_once(
             mark="test.ask", find=self.find, send=self.send, now=timezone.now() + after
         )
 
 
 @pytest.fixture
-def job() -> ReserveReport:
+def job() -> ReserveSnapshot:
     now = timezone.now()
-    return ReserveReport.objects.create(
+    return ReserveSnapshot.objects.create(
         requested_by="system:test", requested_at=now, next_attempt_at=now
     )
 
 
 @pytest.fixture
-def outside(job: ReserveReport) -> Outside:
+def outside(job: ReserveSnapshot) -> Outside:
     return Outside(job)
 
 
-def next_worker(job: ReserveReport) -> Lease[ReserveReport]:
+def next_worker(job: ReserveSnapshot) -> Lease[ReserveSnapshot]:
     """The row as another worker leases it, once the earlier lease has run out."""
-    ReserveReport.objects.filter(pk=job.pk).update(
+    ReserveSnapshot.objects.filter(pk=job.pk).update(
         lease_until=None, next_attempt_at=timezone.now() - timedelta(hours=1)
     )
-    lease = work.claim(ReserveReport, pk=job.pk)
+    lease = work.claim(ReserveSnapshot, pk=job.pk)
     assert lease is not None
     return lease
 
 
-def asked_at(job: ReserveReport) -> bool:
-    return ReserveReport.objects.get(pk=job.pk).asked_at is not None
+def asked_at(job: ReserveSnapshot) -> bool:
+    return ReserveSnapshot.objects.get(pk=job.pk).asked_at is not None
 
 
-def test_the_first_try_sends_without_looking(job: ReserveReport, outside: Outside) -> None:
+def test_the_first_try_sends_without_looking(job: ReserveSnapshot, outside: Outside) -> None:
     assert outside.ask(next_worker(job)) == "accepted"
     assert outside.asked == ["send"]
 
 
 @pytest.mark.parametrize("failure", [WorkerDied(), Unknown("answer lost"), RuntimeError("a bug")])
 def test_what_was_accepted_is_found_and_not_sent_again(
-    job: ReserveReport, outside: Outside, failure: BaseException
+    job: ReserveSnapshot, outside: Outside, failure: BaseException
 ) -> None:
     outside.accepts_before_failing, outside.fails = True, [failure]
     with pytest.raises(type(failure)):
@@ -102,7 +102,7 @@ def test_what_was_accepted_is_found_and_not_sent_again(
 
 
 def test_what_was_not_heard_is_sent_again_only_after_two_misses_a_grace_apart(
-    job: ReserveReport, outside: Outside
+    job: ReserveSnapshot, outside: Outside
 ) -> None:
     outside.fails = [WorkerDied()]
     with pytest.raises(WorkerDied):
@@ -116,7 +116,7 @@ def test_what_was_not_heard_is_sent_again_only_after_two_misses_a_grace_apart(
     assert outside.asked == ["send", "find", "find", "find", "send"]
 
 
-def test_one_miss_is_no_proof_however_late_it_comes(job: ReserveReport, outside: Outside) -> None:
+def test_one_miss_is_no_proof_however_late_it_comes(job: ReserveSnapshot, outside: Outside) -> None:
     outside.fails = [Unknown("answer lost")]
     with pytest.raises(Unknown):
         outside.ask(next_worker(job))
@@ -126,7 +126,7 @@ def test_one_miss_is_no_proof_however_late_it_comes(job: ReserveReport, outside:
     assert outside.asked == ["send", "find"]
 
 
-def test_a_call_that_arrives_late_is_still_found(job: ReserveReport, outside: Outside) -> None:
+def test_a_call_that_arrives_late_is_still_found(job: ReserveSnapshot, outside: Outside) -> None:
     outside.fails = [Unknown("answer lost")]
     with pytest.raises(Unknown):
         outside.ask(next_worker(job))
@@ -139,7 +139,7 @@ def test_a_call_that_arrives_late_is_still_found(job: ReserveReport, outside: Ou
 
 
 def test_a_second_lost_answer_starts_the_look_ups_anew(
-    job: ReserveReport, outside: Outside
+    job: ReserveSnapshot, outside: Outside
 ) -> None:
     outside.fails = [Unknown("lost again"), Unknown("lost")]
     with pytest.raises(Unknown):
@@ -155,7 +155,7 @@ def test_a_second_lost_answer_starts_the_look_ups_anew(
 
 
 def test_what_was_certainly_not_done_is_sent_again_without_looking(
-    job: ReserveReport, outside: Outside
+    job: ReserveSnapshot, outside: Outside
 ) -> None:
     outside.fails = [Temporary("rate limit")]
     with pytest.raises(Temporary):
@@ -167,7 +167,7 @@ def test_what_was_certainly_not_done_is_sent_again_without_looking(
 
 
 def test_a_look_up_that_fails_leaves_the_doubt_standing(
-    job: ReserveReport, outside: Outside
+    job: ReserveSnapshot, outside: Outside
 ) -> None:
     outside.accepts_before_failing, outside.fails = True, [Unknown("answer lost")]
     outside.look_up_fails = [Temporary("away")]
@@ -182,7 +182,7 @@ def test_a_look_up_that_fails_leaves_the_doubt_standing(
 
 
 def test_a_refused_look_up_does_not_mean_that_the_call_was_refused(
-    job: ReserveReport, outside: Outside
+    job: ReserveSnapshot, outside: Outside
 ) -> None:
     outside.accepts_before_failing, outside.fails = True, [Unknown("answer lost")]
     outside.look_up_fails = [Rejected("forbidden", code="403")]
@@ -194,13 +194,13 @@ def test_a_refused_look_up_does_not_mean_that_the_call_was_refused(
     assert asked_at(job)
 
 
-def test_a_refusal_of_the_call_is_passed_on(job: ReserveReport, outside: Outside) -> None:
+def test_a_refusal_of_the_call_is_passed_on(job: ReserveSnapshot, outside: Outside) -> None:
     outside.fails = [Rejected("no", code="403")]
     with pytest.raises(Rejected):
         outside.ask(next_worker(job))
 
 
-def test_a_worker_that_lost_its_lease_sends_nothing(job: ReserveReport, outside: Outside) -> None:
+def test_a_worker_that_lost_its_lease_sends_nothing(job: ReserveSnapshot, outside: Outside) -> None:
     late = next_worker(job)
     next_worker(job)
 
@@ -209,12 +209,12 @@ def test_a_worker_that_lost_its_lease_sends_nothing(job: ReserveReport, outside:
     assert outside.asked == []
 
 
-def test_what_belongs_to_the_intent_is_stored_with_it(job: ReserveReport, outside: Outside) -> None:
+def test_what_belongs_to_the_intent_is_stored_with_it(job: ReserveSnapshot, outside: Outside) -> None:
     lease = next_worker(job)
     seen: list[object] = []
 
     def send(number: int) -> str:
-        seen.append(ReserveReport.objects.get(pk=job.pk).figures)
+        seen.append(ReserveSnapshot.objects.get(pk=job.pk).figures)
         return "accepted"
 
     lease.ask_once(
@@ -225,7 +225,7 @@ def test_what_belongs_to_the_intent_is_stored_with_it(job: ReserveReport, outsid
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_transaction_is_open_during_the_call(job: ReserveReport, outside: Outside) -> None:
+def test_no_transaction_is_open_during_the_call(job: ReserveSnapshot, outside: Outside) -> None:
     states: list[bool] = []
 
     def send(number: int) -> str:

@@ -11,40 +11,40 @@ from pytest_django import Settings
 
 from agora.lib import work
 from agora.lib.work import Lease, LeaseLost
-from compliance.models import ReserveReport
+from compliance.models import ReserveSnapshot
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timedelta(hours=1)
 
 
-def a_job(**columns: Any) -> ReserveReport:
+def a_job(**columns: Any) -> ReserveSnapshot:
     now = timezone.now()
-    return ReserveReport.objects.create(
+    return ReserveSnapshot.objects.create(
         requested_by="system:test",
         requested_at=now,
         **{"next_attempt_at": now - LONG_AGO, **columns},
     )
 
 
-def leased(job: ReserveReport) -> Lease[ReserveReport]:
-    lease = work.claim(ReserveReport, pk=job.pk)
+def leased(job: ReserveSnapshot) -> Lease[ReserveSnapshot]:
+    lease = work.claim(ReserveSnapshot, pk=job.pk)
     assert lease is not None
     return lease
 
 
-def columns_of(job: ReserveReport) -> dict[str, Any]:
-    return dict(ReserveReport.objects.values().get(pk=job.pk))
+def columns_of(job: ReserveSnapshot) -> dict[str, Any]:
+    return dict(ReserveSnapshot.objects.values().get(pk=job.pk))
 
 
-def let_lease_run_out(job: ReserveReport) -> None:
-    ReserveReport.objects.filter(pk=job.pk).update(lease_until=timezone.now() - LONG_AGO)
+def let_lease_run_out(job: ReserveSnapshot) -> None:
+    ReserveSnapshot.objects.filter(pk=job.pk).update(lease_until=timezone.now() - LONG_AGO)
 
 
 def test_a_due_row_is_leased_for_the_stated_time(settings: Settings) -> None:
     settings.WORK_LEASE_SECONDS = 100
     lease = leased(a_job())
 
-    held = ReserveReport.objects.get(pk=lease.row.pk)
+    held = ReserveSnapshot.objects.get(pk=lease.row.pk)
     assert (held.lease_token, held.attempts) == (lease.token, 1)
     assert held.lease_until is not None
     assert 90 < (held.lease_until - timezone.now()).total_seconds() <= 100
@@ -54,7 +54,7 @@ def test_a_leased_row_is_not_leased_again() -> None:
     job = a_job()
     leased(job)
 
-    assert work.claim(ReserveReport, pk=job.pk) is None
+    assert work.claim(ReserveSnapshot, pk=job.pk) is None
 
 
 @pytest.mark.parametrize("due", [None, timedelta(minutes=5)])
@@ -62,7 +62,7 @@ def test_a_row_that_is_not_due_is_left_alone(due: timedelta | None) -> None:
     job = a_job(next_attempt_at=due and timezone.now() + due)
     before = columns_of(job)
 
-    assert work.claim(ReserveReport, pk=job.pk) is None
+    assert work.claim(ReserveSnapshot, pk=job.pk) is None
     assert columns_of(job) == before
 
 
@@ -106,7 +106,7 @@ def test_release_ends_the_step_and_forgets_its_tries() -> None:
 
     leased(job).release(again_at=again_at, figures={"done": True})
 
-    row = ReserveReport.objects.get(pk=job.pk)
+    row = ReserveSnapshot.objects.get(pk=job.pk)
     assert (row.next_attempt_at, row.figures) == (again_at, {"done": True})
     assert (row.lease_token, row.lease_until, row.asked_at) == (None, None, None)
     assert (row.attempts, row.missed_lookups, row.last_error) == (0, 0, "")
@@ -117,7 +117,7 @@ def test_due_rows_are_claimed_oldest_first_up_to_the_limit() -> None:
     jobs = [a_job(next_attempt_at=now - timedelta(minutes=age)) for age in (1, 3, 2)]
     a_job(next_attempt_at=now + LONG_AGO)
 
-    claimed = work.claim_due(ReserveReport, limit=2)
+    claimed = work.claim_due(ReserveSnapshot, limit=2)
 
     assert {lease.row.pk for lease in claimed} == {jobs[1].pk, jobs[2].pk}
 
@@ -129,7 +129,7 @@ def test_the_sweep_finds_due_and_abandoned_rows_only() -> None:
     leased(abandoned)
     let_lease_run_out(abandoned)
 
-    assert set(work.due_ids(ReserveReport, limit=10)) == {due.pk, abandoned.pk}
+    assert set(work.due_ids(ReserveSnapshot, limit=10)) == {due.pk, abandoned.pk}
 
 
 @given(attempts=st.integers(min_value=0, max_value=1000))
@@ -148,7 +148,7 @@ def test_a_failed_try_gives_the_row_back_for_later() -> None:
 
     goes_on = work.retry_later(leased(job), error="away", wait=timedelta(seconds=9), now=now)
 
-    row = ReserveReport.objects.get(pk=job.pk)
+    row = ReserveSnapshot.objects.get(pk=job.pk)
     assert goes_on
     assert row.next_attempt_at == now + timedelta(seconds=9)
     assert (row.lease_token, row.attention, row.last_error, row.attempts) == (
@@ -166,9 +166,9 @@ def test_the_last_allowed_try_ends_in_attention_and_is_never_due_again(settings:
         goes_on = work.retry_later(leased(job), error="away", wait=-LONG_AGO, now=now)
         assert goes_on == (left > 0)
 
-    row = ReserveReport.objects.get(pk=job.pk)
+    row = ReserveSnapshot.objects.get(pk=job.pk)
     assert (row.attention, row.next_attempt_at, row.last_error) == (True, None, "away")
-    assert work.due_ids(ReserveReport, limit=10) == []
+    assert work.due_ids(ReserveSnapshot, limit=10) == []
 
 
 def test_a_parked_row_waits_for_a_person() -> None:
@@ -176,7 +176,7 @@ def test_a_parked_row_waits_for_a_person() -> None:
 
     work.park(leased(job), error="x" * 5000)
 
-    row = ReserveReport.objects.get(pk=job.pk)
+    row = ReserveSnapshot.objects.get(pk=job.pk)
     assert (row.attention, row.next_attempt_at, row.lease_token) == (True, None, None)
     assert row.last_error == "x" * 2000
 
@@ -188,4 +188,4 @@ def test_leases_are_timed_by_the_database_not_by_the_worker(
     monkeypatch.setattr("django.utils.timezone.now", lambda: skewed)
     job = a_job(next_attempt_at=skewed - timedelta(hours=1))
 
-    assert work.claim(ReserveReport, pk=job.pk) is None
+    assert work.claim(ReserveSnapshot, pk=job.pk) is None
