@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 _REASONS: dict[str, "str | Promise"] = {
     "cancelled_by_user": _("You cancelled the order before it was sent."),
+    "buyer_suspended": _("Your account is suspended. Write to us."),
     "limit_exceeded_at_open": _("Your daily limit was used up when the market opened."),
     "resolved_by_officers": _("Compliance ended the order after looking into it."),
     "broker_rejected": _("The broker refused the order."),

@@ -16,7 +16,7 @@ from agora.lib.money import token_units
 from agora.sandbox.client import SandboxControl
 from compliance.models import AuditRow
 from kyc.limits import limit_status
-from kyc.models import DailyLimit
+from kyc.models import Application, DailyLimit
 from tests.conftest import Chain
 from tests.faults.evidence import Books
 from tests.people import with_limit_used
@@ -324,3 +324,26 @@ def test_an_order_that_fits_no_more_in_the_morning_is_rejected_and_not_sent(
     assert (order.state, order.reason) == (State.REJECTED, "limit_exceeded_at_open")
     assert used() == Decimal("950.00")
     assert [o for o in sandbox.orders() if o["client_order_id"] == order.client_order_id] == []
+
+
+def test_an_order_that_waits_is_not_sent_for_a_buyer_who_was_suspended(
+    sandbox: SandboxControl, buyer: User
+) -> None:
+    DailyLimit.objects.update(day=NOON.date())
+    order = placed_yesterday(buyer)
+    Application.objects.filter(user=buyer).update(status=Application.Status.SUSPENDED)
+
+    order = step(order, now=NEXT_DAY)
+
+    assert (order.state, order.reason) == (State.REJECTED, "buyer_suspended")
+    assert (order.reserved_usd, used()) == (Decimal(0), Decimal(0))
+    assert [o for o in sandbox.orders() if o["client_order_id"] == order.client_order_id] == []
+
+
+def test_what_the_broker_has_of_a_suspended_buyer_is_settled(
+    sandbox: SandboxControl, buyer: User, chain: Chain
+) -> None:
+    order = settle(place(buyer), chain=chain, until={State.SUBMITTED})
+    Application.objects.filter(user=buyer).update(status=Application.Status.SUSPENDED)
+
+    assert settle(order, chain=chain).state == State.MINT_CONFIRMED

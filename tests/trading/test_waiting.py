@@ -93,7 +93,8 @@ def test_an_order_that_counts_for_tomorrow_by_our_clock_stays_where_it_is_reserv
     lease = work.claim(Order, pk=order.pk)
     assert lease is not None
 
-    assert broker_leg._counts_for_today(lease, timezone.now())
+    application = order.user.kyc_application
+    assert broker_leg._counts_for_today(lease, application, timezone.now())
     assert lease.row.limit_day == order.limit_day + timedelta(days=1)
 
 

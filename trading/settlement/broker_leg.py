@@ -10,6 +10,7 @@ from django.db import transaction
 from agora.lib.money import plain, to_cents
 from agora.lib.outcome import Rejected, Temporary
 from kyc import limits
+from kyc.models import Application
 from kyc.selectors import application_of
 from trading import broker
 from trading.broker import BrokerOrder
@@ -54,7 +55,14 @@ def submit(lease: OrderLease, now: datetime) -> None:
     if order.asked_at is None:
         if not _market_is_open(lease, now):
             return
-        if not _counts_for_today(lease, now):
+        application = application_of(order.user)
+        if application is None:
+            raise NeedsAttention("The buyer has no application.")
+        # Suspended since the order was placed, and no earlier sending got through.
+        if not application.is_approved and _sent_before(order) is None:
+            _close(lease, to=State.REJECTED, reason="buyer_suspended", now=now)
+            return
+        if not _counts_for_today(lease, application, now):
             return
     try:
         placed = lease.ask_once(
@@ -124,12 +132,9 @@ def _market_is_open(lease: OrderLease, now: datetime) -> bool:
     return False
 
 
-def _counts_for_today(lease: OrderLease, now: datetime) -> bool:
+def _counts_for_today(lease: OrderLease, application: Application, now: datetime) -> bool:
     """Move the reservation of an order that waited overnight to today; reject it if it won't fit."""
     order = lease.row
-    application = application_of(order.user)
-    if application is None:
-        raise NeedsAttention("The buyer has no application.")
     today = limits.local_day(country=application.country, now=now)
     if order.limit_day >= today:  # later: the clock of this worker is behind at midnight
         return True
