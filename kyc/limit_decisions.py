@@ -123,6 +123,8 @@ def _limit(proposal: Proposal) -> DailyLimit:
 
 def _check_person(proposal: Proposal) -> None:
     limit = _limit(proposal)
+    if limit.application.user_id in (proposal.maker_id, proposal.checker_id):
+        raise Refused("own_case", _("This is your own case: others have to decide."))
     wanted = _check_change(proposal, current=limit.limit_usd)
     if wanted > limit.application.tier.daily_limit_usd:
         raise Refused(

@@ -69,6 +69,8 @@ def _order(proposal: Proposal) -> Order:
 
 def _check(proposal: Proposal) -> None:
     order = _order(proposal)
+    if order.user_id in (proposal.maker_id, proposal.checker_id):
+        raise Refused("own_case", _("This is your own case: others have to decide."))
     if not order.attention:
         raise Refused(
             "not_parked", _("This order goes on by itself: only one that needs a person is ended.")

@@ -117,3 +117,29 @@ def test_a_proposal_overtaken_by_another_change_is_not_carried_out(
         approve(person)
 
     assert limit_of(application).limit_usd == 500
+
+
+def test_nobody_decides_on_their_own_limit(application: Application) -> None:
+    proposal = person_proposal(application, "700")
+    themselves = application.user
+    codenames = ["change_dailylimit", "decide_proposal"]
+    themselves.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    themselves = User.objects.get(pk=themselves.pk)
+
+    with pytest.raises(Refused, match="your own case"):
+        four_eyes.approve(proposal_id=proposal.pk, checker=themselves, now=timezone.now())
+    four_eyes.withdraw(
+        proposal_id=proposal.pk,
+        maker=User.objects.get(pk=proposal.maker_id),
+        now=timezone.now(),
+    )
+    with pytest.raises(Refused, match="your own case"):
+        propose_person_limit(
+            application=application,
+            daily_limit_usd="700",
+            reason="Mine.",
+            maker=themselves,
+            now=timezone.now(),
+        )
+
+    assert limit_of(application).limit_usd == 1000

@@ -5,9 +5,10 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from accounts.models import Notice
+from accounts.models import Notice, User
 from compliance import four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import AuditRow, Proposal
@@ -188,3 +189,22 @@ def test_its_owner_is_told_and_the_trail_names_both_people() -> None:
     proposal.refresh_from_db()
     assert row.actor == f"user:{proposal.checker_id}"
     assert row.evidence["proposal"] == str(proposal.pk)
+
+
+def test_nobody_ends_their_own_order() -> None:
+    order = an_order()
+    buyer = order.user
+    permissions = Permission.objects.filter(codename__in=["resolve_order", "decide_proposal"])
+    buyer.user_permissions.set(permissions)
+    buyer = User.objects.get(pk=buyer.pk)
+
+    with pytest.raises(Refused, match="your own case"):
+        propose_resolution(order=order, reason="Mine.", maker=buyer, now=timezone.now())
+    proposal = propose_resolution(
+        order=order, reason="Stuck.", maker=new_officer("resolve_order"), now=timezone.now()
+    )
+    with pytest.raises(Refused, match="your own case"):
+        four_eyes.approve(proposal_id=proposal.pk, checker=buyer, now=timezone.now())
+
+    order.refresh_from_db()
+    assert order.state == State.PENDING
