@@ -1,6 +1,7 @@
 """The demo's officers and auditor, with a second factor whose secret the demo tells.
 
-Two officers, because decisions need two people. All three share one authenticator key and one set of
+Two officers, because decisions need two people: a superuser, and one with the role of a senior officer.
+All three share one authenticator key and one set of
 recovery codes: demo data, made at the first start, and of use nowhere else.
 """
 
@@ -26,17 +27,22 @@ _FEWEST_CODES = 4
 @transaction.atomic
 def ensure(*, password: str) -> tuple[dict[str, str], dict[str, Any]]:
     """Create who is missing; role → e-mail, and the second factor of them all: key and codes."""
-    for email in OFFICERS.values():
-        if not User.objects.filter(email=email).exists():
-            add_person(email=email, password=password, officer=True)
-    if not User.objects.filter(email=AUDITOR).exists():
-        add_person(email=AUDITOR, password=password)
-        auditor = User.objects.get(email=AUDITOR)
-        auditor.is_staff = True
-        auditor.save(update_fields=["is_staff"])
-        auditor.groups.add(Group.objects.get(name=roles.AUDITOR))
+    if not User.objects.filter(email=OFFICERS["officer"]).exists():
+        add_person(email=OFFICERS["officer"], password=password, officer=True)
+    _add_staff(email=OFFICERS["second_officer"], password=password, role=roles.SENIOR)
+    _add_staff(email=AUDITOR, password=password, role=roles.AUDITOR)
     people = {**OFFICERS, "auditor": AUDITOR}
     return people, _second_factor(list(User.objects.filter(email__in=people.values())))
+
+
+def _add_staff(*, email: str, password: str, role: str) -> None:
+    if User.objects.filter(email=email).exists():
+        return
+    add_person(email=email, password=password)
+    person = User.objects.get(email=email)
+    person.is_staff = True
+    person.save(update_fields=["is_staff"])
+    person.groups.add(Group.objects.get(name=role))
 
 
 def _second_factor(people: list[User]) -> dict[str, Any]:
