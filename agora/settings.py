@@ -521,7 +521,7 @@ SPECTACULAR_SETTINGS = {
         "Scope": "accounts.api.tokens.SCOPE_CHOICES",
         "TokenUseOutcome": "accounts.api.tokens.OUTCOME_CHOICES",
         "VerificationStatus": "kyc.api.verification.STANDINGS",
-        "VerificationNeed": "kyc.cases.needs.Need",
+        "VerificationNeed": "kyc.api.verification.NEEDS",
         "AddressChain": "accounts.api.addresses.CHAIN_CHOICES",
         "AddressExchange": "accounts.api.addresses.EXCHANGE_CHOICES",
         "NoticeLevel": "accounts.api.notices.LEVEL_CHOICES",

@@ -20,6 +20,7 @@ from kyc.cases.needs import Need
 from kyc.cases.record import LONGEST_TEXT
 
 STANDINGS = ["open", "in_review", "needs_you", "rejected", "suspended", "complete"]
+NEEDS = [(need, need) for need in Need.values]
 _ABOUT_FIELDS = {"text_missing": "answer", "text_too_long": "answer"}
 
 
@@ -45,10 +46,10 @@ class VerificationView(serializers.Serializer[Any]):
     target_tier = serializers.IntegerField(allow_null=True)
     target_daily_limit_usd = serializers.CharField(allow_null=True)
     needs = serializers.ListField(
-        child=serializers.ChoiceField(choices=Need.values), help_text="What is asked for."
+        child=serializers.ChoiceField(choices=NEEDS), help_text="What is asked for."
     )
     missing = serializers.ListField(
-        child=serializers.ChoiceField(choices=Need.values),
+        child=serializers.ChoiceField(choices=NEEDS),
         help_text="Documents among the needs that were not uploaded yet.",
     )
     may_hand_in = serializers.BooleanField()
