@@ -274,7 +274,8 @@ def test_a_row_that_is_dated_back_gets_its_place_when_it_was_written(
 
 
 @pytest.mark.parametrize(
-    "text", ["\\", "\\N", "\\.", "a\tb", "a\nb\r", "\b\f\v", "\\t", '"', "\u2028", "日本", "\x01\x7f"]
+    "text",
+    ["\\", "\\N", "\\.", "a\tb", "a\nb\r", "\b\f\v", "\\t", '"', "\u2028", "日本", "\x01\x7f"],
 )
 def test_any_text_verifies_and_reads_back(text: str) -> None:
     write(actor=text, action=text, object_type=text, object_id=text, evidence={text: [text, 1.5]})

@@ -209,7 +209,9 @@ def test_a_worker_that_lost_its_lease_sends_nothing(job: ReserveSnapshot, outsid
     assert outside.asked == []
 
 
-def test_what_belongs_to_the_intent_is_stored_with_it(job: ReserveSnapshot, outside: Outside) -> None:
+def test_what_belongs_to_the_intent_is_stored_with_it(
+    job: ReserveSnapshot, outside: Outside
+) -> None:
     lease = next_worker(job)
     seen: list[object] = []
 
