@@ -71,7 +71,9 @@ def sync() -> None:
             looks = set(_views(_OPERATED if role == OPERATOR else _OURS))
             looks -= _NOT_FOR_AUDITORS if role == AUDITOR else set()
             # Midway through the migrations some permissions are not there yet.
-            group.permissions.set(everything[name] for name in (*looks, *does) if name in everything)
+            group.permissions.set(
+                everything[name] for name in (*looks, *does) if name in everything
+            )
 
 
 def _views(labels: Iterable[str]) -> Iterator[str]:
