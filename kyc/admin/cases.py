@@ -191,8 +191,10 @@ class CaseAdmin(ReadOnlyAdmin):
     # --- the page of one case
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Case]:
+        """Nobody reads their own: it may say that a list is thought to mean them."""
         rows: QuerySet[Case] = super().get_queryset(request)
-        return rows.select_related("application__user", "tier")
+        others = rows.exclude(application__user=signed_in(request))
+        return others.select_related("application__user", "tier")
 
     def changeform_view(
         self,

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -65,6 +66,11 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     readonly_fields = fields
     actions_detail = ["dismiss", "confirm"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ScreeningMatch]:
+        """Nobody reads what a list may say of themselves."""
+        rows: QuerySet[ScreeningMatch] = super().get_queryset(request)
+        return rows.exclude(application__user=signed_in(request))
 
     def has_review_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("kyc.review_match")

@@ -4,16 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import User
+from accounts.second_factors import add_authenticator_app
 from compliance.models import AuditRow
 from kyc import erasure, screening
-from kyc.models import ScreeningMatch, ScreeningRun
+from kyc.models import Case, ScreeningMatch, ScreeningRun
 from kyc.screening import lists
 from tests.kyc.test_screening import apply, row, written
-from tests.people import new_officer, signed_in_recently
+from tests.people import TOTP_SECRET, new_officer, signed_in_recently
 
 pytestmark = pytest.mark.django_db
 OFFICER = ("view_screeningmatch", "view_screeninglist", "view_screeningrun")
@@ -101,3 +104,22 @@ def test_an_officer_has_everybody_looked_up(client: Client, match: ScreeningMatc
     assert ScreeningRun.objects.filter(cause="ASKED").count() == 1
     for name in ("screeninglist", "screeningrun", "screeningmatch"):
         assert browser.get(reverse(f"admin:kyc_{name}_changelist")).status_code == 200
+
+
+def test_nobody_reads_what_is_suspected_of_themselves(
+    client: Client, match: ScreeningMatch
+) -> None:
+    themselves = match.application.user
+    themselves.is_staff = True
+    themselves.save(update_fields=["is_staff"])
+    add_authenticator_app(user=themselves, secret=TOTP_SECRET)
+    looks = Permission.objects.filter(codename__in=["view_screeningmatch", "view_case"])
+    themselves.user_permissions.set(looks)
+    browser = signed_in_recently(client, User.objects.get(pk=themselves.pk))
+    case = Case.objects.get(application=match.application)
+
+    for name, pk in (("screeningmatch", match.pk), ("case", case.pk)):
+        listed = browser.get(reverse(f"admin:kyc_{name}_changelist"))
+        assert listed.status_code == 200
+        assert str(pk) not in listed.content.decode()
+        assert browser.get(reverse(f"admin:kyc_{name}_change", args=[pk])).status_code == 302
