@@ -134,6 +134,7 @@ class Chain:
         self.next, self.last = covered["first"], covered["last"]
         self.head = bytes.fromhex(covered["before"])
         self.end = covered.get("head", covered["before"])
+        self.first, self.whole = covered["first"], not manifest["filter"]
         self.anchors, self.rows, self.links = anchors, 0, 0
         self.tied: list[str] = []
         self.faults: list[str] = []
@@ -177,6 +178,8 @@ class Chain:
             self.faults.append(f"position {self.next}–{self.last} is missing at the end")
         if self.next - 1 > self.last:
             self.faults.append(f"there are positions behind the last one, {self.last}")
+        if self.whole and (self.links or self.first != 1):
+            self.faults.append("rows are left out, and the manifest names no filter for it")
         if self.head.hex() != self.end:
             self.faults.append("the chain does not end in the head that the manifest names")
         for name, counted in (("rows", self.rows), ("links", self.links)):

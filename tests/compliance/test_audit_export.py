@@ -335,6 +335,31 @@ def test_a_row_hidden_among_those_left_out_changes_the_manifest(
     assert (code, "the manifest names 6 rows, read: 5" in output) == (1, True)
 
 
+@pytest.mark.parametrize("hidden", ["a row in the middle", "the beginning"])
+def test_an_export_of_everything_leaves_out_nothing(
+    rows: list[AuditRow], tmp_path: Path, hidden: str
+) -> None:
+    path = exported(tmp_path)
+    manifest, lines = manifest_of(path), lines_of(path)
+    if hidden == "a row in the middle":
+        row, links = json.loads(lines.pop(5)), 1
+        told = f"{row['position']} {row['row_hash']}\n".encode()
+    else:
+        before, links, told = json.loads(lines[4])["hash"], 0, b""
+        del lines[:5]
+        manifest["range"] |= {"first": 6, "before": before}
+    manifest |= {"rows": len(lines), "links": links}
+    changed = {
+        "rows.jsonl": b"".join(lines),
+        "links.txt": told,
+        "manifest.json": json.dumps(manifest).encode(),
+    }
+
+    code, output = verified(repacked(path, changed, own_manifest=True))
+
+    assert (code, "rows are left out" in output) == (1, True)
+
+
 def test_an_export_of_another_chain_is_found_by_an_anchor(
     rows: list[AuditRow], tmp_path: Path, anchor_folder: Path
 ) -> None:
