@@ -20,6 +20,8 @@ _QUIET = {
     "urllib3": "WARNING",
     "web3": "WARNING",
     "asyncio": "WARNING",
+    # A line for each table of each font of a PDF.
+    "fontTools": "WARNING",
     "celery.worker.strategy": "WARNING",
     "celery.app.trace": "WARNING",
     "celery.beat": "WARNING",
