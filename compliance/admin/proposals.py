@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -28,6 +30,16 @@ _COLOURS = {
     Proposal.State.REFUSED: "danger",
     Proposal.State.WITHDRAWN: "warning",
     Proposal.State.EXPIRED: "warning",
+}
+# Objects of proposals that have a page in the back office.
+_PAGES = {
+    "kyc_application": "kyc.Application",
+    "kyc_case": "kyc.Case",
+    "order": "trading.Order",
+    "reserve_snapshot": "compliance.ReserveSnapshot",
+    "retention": "compliance.RetentionRule",
+    "tier": "kyc.Tier",
+    "user": "accounts.User",
 }
 
 
@@ -92,12 +104,28 @@ class ProposalAdmin(ReadOnlyAdmin):
     @admin.display(description=_("what it does"))
     def effect(self, proposal: Proposal) -> str:
         lines = _told(lambda: list(four_eyes.kind_of(proposal.kind).lines(proposal)), [])
-        items = format_html_join("", "<div><strong>{}</strong>: {}</div>", lines)
+        items = format_html_join(
+            "",
+            "<div><strong>{}</strong>: {}</div>",
+            ((name, _as_written(text)) for name, text in lines),
+        )
         return format_html("<div>{}</div>", items) if lines else str(proposal.payload)
 
     @admin.display(description=_("about"))
     def subject(self, proposal: Proposal) -> str:
-        return f"{proposal.object_type} {proposal.object_id}"
+        """Its name and a link to it: the second person has to see what they decide about."""
+        path = _PAGES.get(proposal.object_type)
+        if path is None:
+            return f"{proposal.object_type} {proposal.object_id}"
+        options = apps.get_model(path)._meta
+        view = f"admin:{options.app_label}_{options.model_name}_change"
+        address = reverse(view, args=[quote(proposal.object_id)])
+        return format_html(
+            '<a class="underline" href="{}">{} {}</a>',
+            address,
+            options.verbose_name,
+            proposal.object_id,
+        )
 
     @admin.display(description=_("proposed by"), ordering="maker_id")
     def maker(self, proposal: Proposal) -> str:
@@ -217,6 +245,14 @@ def waiting_count(request: HttpRequest) -> str:
     """How many proposals wait for the reader; the number beside the menu's entry."""
     count = four_eyes.waiting_for(request.user, now=timezone.now()).count()  # type: ignore[arg-type]
     return str(count) if count else ""
+
+
+def _as_written(text: object) -> str:
+    """A text of several lines keeps them: who signs a statement reads it line by line."""
+    words = str(text)
+    if "\n" not in words:
+        return words
+    return format_html('<pre class="max-w-full overflow-x-auto text-xs">{}</pre>', words)
 
 
 def _told(tell: Callable[[], Any], otherwise: Any) -> Any:

@@ -1,5 +1,6 @@
 """Proof of reserve in the admin: read-only; asking for one, signing and exporting are actions."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -261,7 +262,7 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
     def sources_table(self, snapshot: ReserveSnapshot) -> str:
         rows = [
             [each.name, f"{each.asked_at:%H:%M:%S.%f}", f"{each.answered_at:%H:%M:%S.%f}",
-             str(each.evidence)]
+             json.dumps(each.evidence, ensure_ascii=False)]
             for each in snapshot.sources.order_by("id")
         ]  # fmt: skip
         return _table([_("source"), _("asked, UTC"), _("answered, UTC"), _("evidence")], rows)
