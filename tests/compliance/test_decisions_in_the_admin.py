@@ -189,3 +189,23 @@ def test_who_may_only_look_proposes_nothing(view: str) -> None:
 
     assert answer.status_code == 403
     assert not Proposal.objects.exists()
+
+
+def test_the_second_officer_is_led_to_what_it_is_about(proposal: Proposal, checker: User) -> None:
+    page = browser_of(checker).get(reverse("admin:compliance_proposal_change", args=[proposal.pk]))
+
+    assert reverse("admin:kyc_tier_change", args=[1]) in page.text
+
+
+def test_the_menu_shows_no_empty_count(proposal: Proposal, maker: User, checker: User) -> None:
+    counts = "text-[11px] text-center text-red-700"
+
+    assert counts in browser_of(checker).get(reverse(LIST)).text
+    assert counts not in browser_of(maker).get(reverse(LIST)).text
+
+
+def test_an_empty_list_asks_nobody_to_add_a_row(checker: User) -> None:
+    page = browser_of(checker).get(reverse(LIST))
+
+    assert "Nothing here" in page.text
+    assert "Create a new item" not in page.text
