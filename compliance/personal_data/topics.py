@@ -205,7 +205,11 @@ TOPICS = (
         "case_messages",
         "What was written to you in these reviews, and by you.",
         CaseEvent,
-        lambda user_id: Q(case__application__user_id=user_id, for_person=True),
+        # A question, and the answer to it, are all that a person ever sees of a review of a match.
+        lambda user_id: (
+            Q(case__application__user_id=user_id, for_person=True)
+            & ~Q(case__cause=Case.Cause.SCREENING, kind=CaseEvent.Kind.REJECTED)
+        ),
         omit=frozenset({"facts"}),
         extra={"text": _or_erased(text_of)},
     ),

@@ -22,8 +22,10 @@ from compliance import audit
 from compliance.models import AuditRow, DataExport, DataExportPart
 from compliance.personal_data import exports
 from compliance.personal_data.topics import LEFT_OUT, TOPICS
+from kyc import cases
 from kyc.models import Document, DocumentView
 from tests.copying import new_account
+from tests.kyc import casework
 from tests.people import new_user, onboarded
 from tests.settling import place
 
@@ -126,6 +128,20 @@ def test_nothing_of_another_person_is_in_it(person: User) -> None:
     assert str(person.pk) in whole
     for foreign in (str(other.pk), other.email, str(other.kyc_application.pk)):
         assert foreign not in whole
+
+
+def test_how_a_review_of_a_match_ended_is_not_in_it(person: User) -> None:
+    officer = casework.officer()
+    found = cases.open_for_match(application=person.kyc_application, now=NOW)
+    assert found is not None
+    case = cases.take(case_id=found.pk, officer=officer, version=found.version, now=NOW)
+    casework.approve(
+        casework.rejection_proposed(officer, case, "RISK_CONFIRMED"), casework.officer()
+    )
+
+    archive = opened(built(person))
+
+    assert (rows(archive, "cases"), rows(archive, "case_messages")) == ([], [])
 
 
 def test_no_secret_is_in_it(person: User) -> None:
