@@ -23,7 +23,7 @@ from kyc.cases.deciding import APPROVE, REINSTATE, REJECT, SUSPEND, case_held
 from kyc.cases.opening import hold_application
 from kyc.cases.record import WORK, hold, move, store, text_of, unlock, write
 from kyc.cases.requirements import requirements
-from kyc.limits import local_day
+from kyc.limits import limit_of_tier, local_day
 from kyc.models import Application, Case, CaseEvent, DailyLimit
 from kyc.selectors import open_matches
 from kyc.states import Outcome, State
@@ -77,7 +77,7 @@ def _approve(proposal: Proposal, now: datetime) -> None:
 
 def _set_limit(case: Case, *, raised: bool, now: datetime) -> None:
     """A new tier's limit takes the place of any before; else a limit of the person's own stays."""
-    application, wanted = case.application, case.tier.daily_limit_usd
+    application, wanted = case.application, limit_of_tier(case.tier_id)
     _limit, made = DailyLimit.objects.get_or_create(
         application=application,
         defaults={

@@ -13,7 +13,7 @@ from django.db.models import DecimalField, F, Value
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from kyc.models import ZONES, Application, DailyLimit
+from kyc.models import ZONES, Application, DailyLimit, Tier
 
 _USD = DecimalField(max_digits=12, decimal_places=2)
 
@@ -51,6 +51,20 @@ def limit_status(*, user: User, now: datetime) -> LimitStatus | None:
         resets_at=midnight,
         zone=str(zone),
     )
+
+
+def limit_of_tier(number: int) -> Decimal:
+    """A tier's limit in USD, which nobody changes before the transaction ends.
+
+    Who is given it meanwhile would otherwise keep it when two people lower it at the same moment.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT daily_limit_usd FROM {Tier._meta.db_table} WHERE number = %s FOR SHARE",  # noqa: S608
+            [number],
+        )
+        (limit,) = cursor.fetchone()
+    return Decimal(limit)
 
 
 # Written out, because building it anew for each order costs the ORM more than running it. A counter

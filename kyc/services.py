@@ -18,8 +18,8 @@ from agora.lib import crypto
 from compliance import audit
 from kyc import screening
 from kyc.consent import CONSENT_VERSION, agree, consent_hash
-from kyc.limits import local_day
-from kyc.models import Application, DailyLimit, Tier
+from kyc.limits import limit_of_tier, local_day
+from kyc.models import Application, DailyLimit
 from kyc.taxid import InvalidTaxId, clean_tax_id
 
 Messages = dict[str, list["str | Promise"]]
@@ -138,14 +138,14 @@ def _decide_automatically(application: Application, now: datetime) -> None:
 
 def approve_automatically(application: Application, *, now: datetime) -> None:
     """Approve a person for the tier that they applied for; call it inside a transaction."""
-    tier = Tier.objects.get(pk=application.tier_id)
+    limit = limit_of_tier(application.tier_id)
     application.status = Application.Status.APPROVED
     application.decided_at = now
     application.decided_by = audit.system("kyc")
     application.save(update_fields=["status", "decided_at", "decided_by"])
     DailyLimit.objects.create(
         application=application,
-        limit_usd=tier.daily_limit_usd,
+        limit_usd=limit,
         day=local_day(country=application.country, now=now),
         used_usd=Decimal(0),
     )
