@@ -111,9 +111,9 @@ class HasScope(BasePermission):
         if not hasattr(view, method.lower()):
             return True  # 405 follows
         needed = view.scopes[method]
-        if needed == "admin" and not has_second_factor(user_of(request)):
-            raise Problem("second_factor_missing")
         if needed is None or needed in token.scopes:
+            if needed == "admin" and not has_second_factor(user_of(request)):
+                raise Problem("second_factor_missing")
             return True
         raise Problem(
             "insufficient_scope",

@@ -49,6 +49,12 @@ def test_nobody_else_sees_snapshots() -> None:
         assert_problem(officer().get(path), 403, "forbidden")
 
 
+def test_who_lacks_the_scope_is_told_of_that_and_of_no_second_factor() -> None:
+    reader = Api(new_user(), scopes=("read",))
+
+    assert_problem(reader.get(ADMIN), 403, "insufficient_scope")
+
+
 def test_a_file_is_exported(looker: Api, client: Client) -> None:
     snapshot = a_stored_snapshot()
 
