@@ -1,6 +1,7 @@
 """Pages on which people show documents and see what became of them (ID-2)."""
 
 import time
+from datetime import datetime
 from uuid import UUID
 
 import redis
@@ -42,10 +43,10 @@ def documents(request: HttpRequest) -> HttpResponse:
         return render(request, "429.html", status=429)
     posted = request.method == "POST"
     form = DocumentForm(request.POST, request.FILES) if posted else DocumentForm()
-    answer = _take(form, user) if posted else None
+    now = timezone.now()
+    answer = _take(form, user, now) if posted else None
     if isinstance(answer, Document):
-        said = _("Uploaded: %(kind)s. A person of ours will look at it.")
-        messages.success(request, said % {"kind": answer.get_kind_display()})
+        _tell(request, answer, is_new=answer.uploaded_at == now)
         return redirect("documents")
     context = {"form": form, "documents": documents_of(application), "limits": limits()}
     status = 503 if isinstance(answer, DocumentsUnavailable) else 422 if form.errors else 200
@@ -55,13 +56,27 @@ def documents(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _take(form: DocumentForm, user: User) -> Document | DocumentRefused | None:
+def _tell(request: HttpRequest, document: Document, *, is_new: bool) -> None:
+    """That it was taken; the same file again is the document of before, and fulfils no new request."""
+    kind = {"kind": document.get_kind_display()}
+    if is_new:
+        said = _("Uploaded: %(kind)s. A person of ours will look at it.")
+        messages.success(request, said % kind)
+        return
+    said = _(
+        "We have this file already, and it waits for review: %(kind)s. If we asked you for another one, "
+        "choose that."
+    )
+    messages.warning(request, said % kind)
+
+
+def _take(form: DocumentForm, user: User, now: datetime) -> Document | DocumentRefused | None:
     """The stored document, or what was wrong; the form has the words."""
     if not form.is_valid():
         return None
     try:
         file, kind = form.the_file(), form.cleaned_data["kind"]
-        return service.store(user=user, kind=kind, file=file, now=timezone.now())
+        return service.store(user=user, kind=kind, file=file, now=now)
     except DocumentRefused as refusal:
         form.take_refusal(refusal)
         return refusal

@@ -43,6 +43,17 @@ def test_a_document_is_uploaded_and_its_status_shown(
     assert Document.objects.get().application.user == buyer
 
 
+def test_the_same_file_again_is_told_apart_from_a_new_one(browser: Client, folder: Path) -> None:
+    upload(browser, picture())
+    first = browser.get(PAGE).text
+    upload(browser, picture())
+    second = browser.get(PAGE).text
+
+    assert "A person of ours will look at it." in first
+    assert "We have this file already" in second
+    assert "A person of ours will look at it." not in second
+
+
 def test_a_photo_straight_from_the_camera_is_taken(browser: Client, folder: Path) -> None:
     upload(browser, camera=sent(picture()))
 
