@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -130,11 +131,12 @@ def approve(*, proposal_id: uuid.UUID, checker: Person, note: str = "", now: dat
     """Approve and carry out, both in one transaction; holds the proposal's row lock.
 
     Raises Proposal.DoesNotExist, PermissionDenied, or Refused: by its own maker, too late, decided
-    already, or when the effect is not possible any more.
+    already, when its maker may not propose it any more, or when the effect is not possible any more.
     """
     with transaction.atomic():
         proposal, rule = _decidable(proposal_id, checker, now)
         proposal.note = _text(note, needed=False)
+        _check_maker(proposal, rule)
         rule.check(proposal)
         _decide(proposal, Proposal.State.APPROVED, checker, now)
         rule.effect(proposal, now)
@@ -195,6 +197,13 @@ def _decidable(proposal_id: uuid.UUID, checker: Person, now: datetime) -> tuple[
     _check_open(proposal, now)
     proposal.checker_id = checker.pk
     return proposal, rule
+
+
+def _check_maker(proposal: Proposal, rule: Kind) -> None:
+    """Two people must stand behind it when it takes effect, not only when it was proposed."""
+    maker = get_user_model().objects.filter(pk=proposal.maker_id, is_active=True).first()
+    if maker is None or not maker.has_perm(rule.maker_permission):
+        raise Refused("maker_gone", _("Who proposed this may not do so any more. Propose it anew."))
 
 
 def _check_open(proposal: Proposal, now: datetime) -> None:

@@ -163,7 +163,7 @@ class World:
             object_id="1",
             payload={"daily_limit_usd": "900.00", "before": "1000.00"},
             reason="To be seen.",
-            maker_id=self.people["officer"].pk,
+            maker_id=self.people["senior officer"].pk,
             proposed_at=self.now,
             expires_at=self.now + timedelta(days=1),
         )

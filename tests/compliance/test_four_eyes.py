@@ -100,6 +100,24 @@ def test_who_proposed_it_cannot_approve_it(maker: User) -> None:
     assert limit() == "1000.00"
 
 
+@pytest.mark.parametrize("lost", ["account", "permission"])
+def test_what_its_maker_may_not_propose_any_more_is_not_approved(
+    maker: User, checker: User, lost: str
+) -> None:
+    proposal = proposed(maker)
+    if lost == "account":
+        User.objects.filter(pk=maker.pk).update(is_active=False)
+    else:
+        maker.user_permissions.set(Permission.objects.filter(codename="decide_proposal"))
+
+    with pytest.raises(Refused) as refusal:
+        four_eyes.approve(proposal_id=proposal.pk, checker=checker, now=timezone.now())
+
+    assert refusal.value.code == "maker_gone"
+    assert limit() == "1000.00"
+    four_eyes.refuse(proposal_id=proposal.pk, checker=checker, note="Gone.", now=timezone.now())
+
+
 def test_the_database_itself_refuses_one_person_as_maker_and_checker(maker: User) -> None:
     proposal = proposed(maker)
 
