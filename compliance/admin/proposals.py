@@ -97,9 +97,23 @@ class ProposalAdmin(ReadOnlyAdmin):
             checker_email=Subquery(email.filter(pk=OuterRef("checker_id"))),
         )
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Headed by what is decided: the model itself does not know its kinds' titles."""
+        proposal = self.get_object(request, object_id)
+        if proposal is not None:
+            extra_context = {"subtitle": _heading(proposal), **(extra_context or {})}
+        answer: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
+        return answer
+
     @admin.display(description=_("decision"), ordering="kind")
     def decision(self, proposal: Proposal) -> str:
-        return str(_told(lambda: four_eyes.kind_of(proposal.kind).title, proposal.kind))
+        return _title(proposal)
 
     @admin.display(description=_("what it does"))
     def effect(self, proposal: Proposal) -> str:
@@ -245,6 +259,14 @@ def waiting_count(request: HttpRequest) -> str:
     """How many proposals wait for the reader; the number beside the menu's entry."""
     count = four_eyes.waiting_for(request.user, now=timezone.now()).count()  # type: ignore[arg-type]
     return str(count) if count else ""
+
+
+def _title(proposal: Proposal) -> str:
+    return str(_told(lambda: four_eyes.kind_of(proposal.kind).title, proposal.kind))
+
+
+def _heading(proposal: Proposal) -> str:
+    return f"{_title(proposal)}, {proposal.proposed_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _as_written(text: object) -> str:

@@ -209,3 +209,10 @@ def test_an_empty_list_asks_nobody_to_add_a_row(checker: User) -> None:
 
     assert "Nothing here" in page.text
     assert "Create a new item" not in page.text
+
+
+def test_a_decision_is_headed_by_what_it_is(proposal: Proposal, checker: User) -> None:
+    page = browser_of(checker).get(reverse("admin:compliance_proposal_change", args=[proposal.pk]))
+
+    assert f"Daily limit of a tier, {proposal.proposed_at:%Y-%m-%d %H:%M} UTC" in page.text
+    assert str(proposal) not in page.text
