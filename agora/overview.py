@@ -12,7 +12,6 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from agora.lib.catalog import Text
-from agora.lib.money import plain
 from compliance import four_eyes
 from compliance.models import ReserveSnapshot
 from kyc.models import Case
@@ -87,13 +86,24 @@ def _reserve() -> Figure:
     address = reverse("admin:compliance_reservesnapshot_changelist")
     newest = (
         ReserveSnapshot.objects.filter(state=ReserveSnapshot.State.READY)
+        .select_related("signature")
         .order_by("-built_at")
-        .only("built_at", "difference", "breaks")
+        .only("built_at", "difference", "breaks", "signature__signed_at")
         .first()
     )
-    value, words, good = "–", str(_("No proof of reserve yet.")), False
-    if newest is not None and newest.difference is not None:
-        good, value = not newest.breaks, plain(newest.difference)
-        told = _("difference, explained, %(day)s") if good else _("unexplained, %(day)s")
-        words = str(told % {"day": f"{newest.built_at:%Y-%m-%d}"})
-    return Figure(title=_("Proof of reserve"), value=value, words=words, address=address, good=good)
+    return Figure(
+        title=_("Proof of reserve"),
+        value=f"{newest.built_at:%Y-%m-%d}" if newest else "–",
+        words=_found(newest) if newest else _("No proof of reserve yet."),
+        address=address,
+        good=newest is None or not newest.breaks,
+    )
+
+
+def _found(snapshot: ReserveSnapshot) -> Text:
+    if snapshot.breaks:
+        told = _("differences that nothing explains: %(count)s")
+        return str(told % {"count": snapshot.breaks})
+    if hasattr(snapshot, "signature"):
+        return _("accounts for everything, signed")
+    return _("accounts for everything, not signed yet")
