@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from compliance.views import personal_data, proofs, reserves
+from compliance.views import personal_data, proofs, reserves, trail
 
 urlpatterns = [
     path("account/privacy/", personal_data.privacy, name="privacy"),
@@ -23,4 +23,5 @@ urlpatterns = [
         name="proof_file",
     ),
     path("reserves/verify_reserve_proof.py", proofs.verifier, name="reserve_verifier"),
+    path("audit/verify_audit_export.py", trail.verifier, name="audit_verifier"),
 ]

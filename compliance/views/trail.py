@@ -1,9 +1,16 @@
 """Downloads of the audit trail."""
 
-from django.http import StreamingHttpResponse
-from django.utils import timezone
+from pathlib import Path
 
+from django.conf import settings
+from django.http import FileResponse, HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from agora.lib.pages import attachment
 from compliance.trail.export import Filter, export
+
+VERIFIER = "verify_audit_export.py"
 
 
 def archive_response(*, chosen: Filter, form: str, actor: str) -> StreamingHttpResponse:
@@ -16,3 +23,10 @@ def archive_response(*, chosen: Filter, form: str, actor: str) -> StreamingHttpR
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     return response
+
+
+@require_safe
+def verifier(request: HttpRequest) -> FileResponse:
+    """The stand-alone program that checks an export; public, because whoever is handed one needs it."""
+    path = Path(settings.BASE_DIR) / "docs" / "verify" / VERIFIER
+    return attachment(path.open("rb"), name=VERIFIER, content_type="text/x-python; charset=utf-8")

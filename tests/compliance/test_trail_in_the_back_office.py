@@ -4,10 +4,12 @@ import io
 import json
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -81,6 +83,17 @@ def test_the_form_of_an_export_says_what_it_is(auditor: User) -> None:
     assert "verify_audit_export.py" in page
     for name in ("form", "since", "until", "actor", "action", "object_type", "object_id"):
         assert f'name="{name}"' in page
+
+
+def test_the_page_of_an_export_offers_the_program_that_checks_it(auditor: User) -> None:
+    address = reverse("audit_verifier")
+    assert address in browser_of(auditor).get(reverse(EXPORT)).text
+
+    program = Client().get(address)
+
+    assert "attachment" in program["Content-Disposition"]
+    path = Path(settings.BASE_DIR) / "docs/verify/verify_audit_export.py"
+    assert program.getvalue() == path.read_bytes()
 
 
 def test_an_auditor_exports_what_the_form_asks_for(auditor: User, rows: None) -> None:
