@@ -214,6 +214,16 @@ def statements(*, prefix: str) -> Iterator[str]:
             yield f"GRANT {held} ON {quote(grant.table)} TO {name}"
 
 
+def exist(*, prefix: str) -> bool:
+    """Whether any of the roles was made."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = ANY(%s))",
+            [[f"{prefix}_{role}" for role in ROLES]],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def differences(*, prefix: str) -> list[str]:
     """Where the database's own grants are not what the policy says; empty when all is well."""
     found: dict[tuple[str, str], set[str]] = {}

@@ -112,6 +112,11 @@ def test_the_database_holds_exactly_what_the_policy_says(made_roles: None, db: N
     assert database_roles.differences(prefix=PREFIX) == []
 
 
+def test_a_check_without_the_roles_says_so_in_a_sentence(db: None) -> None:
+    with pytest.raises(CommandError, match=r"^The roles do not exist: run this with --apply\.$"):
+        call_command("database_roles", "--check", "--prefix", "never_made")
+
+
 def test_every_table_that_refuses_changes_is_append_only_in_the_policy(db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(

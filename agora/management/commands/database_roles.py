@@ -41,6 +41,8 @@ class Command(BaseCommand):
             self.stdout.write("COMMIT;")
 
     def _check(self, prefix: str) -> None:
+        if not database_roles.exist(prefix=prefix):
+            raise CommandError("The roles do not exist: run this with --apply.", returncode=1)
         differences = database_roles.differences(prefix=prefix)
         if differences:
             raise CommandError("\n".join(differences), returncode=1)
