@@ -23,6 +23,13 @@ from accounts.wallets import cancel_change
 from agora.lib.models import IdempotencyKey
 
 ERASED_NAME = "–"
+# Nobody's own: the top-level domain is reserved (RFC 2606).
+ERASED_DOMAIN = "erased.invalid"
+
+
+def is_erased(user: User) -> bool:
+    """Whether what the user was known by is gone."""
+    return user.email.endswith(f"@{ERASED_DOMAIN}")
 
 
 def close(*, user: User, now: datetime) -> None:
@@ -39,7 +46,7 @@ def close(*, user: User, now: datetime) -> None:
     for rows in (AddressEntry, Authenticator, EmailAddress, Notice, SocialAccount, WalletProof):
         rows.objects.filter(user=user).delete()
     IdempotencyKey.objects.filter(client=user.pk).delete()
-    user.email = f"erased-{secrets.token_hex(12)}@erased.invalid"
+    user.email = f"erased-{secrets.token_hex(12)}@{ERASED_DOMAIN}"
     user.is_active, user.last_login, user.language = False, None, ""
     user.set_unusable_password()
     user.save()

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from accounts.erasure import is_erased
 from accounts.models import User
 from agora.lib import crypto
 from agora.lib.catalog import Text
@@ -182,9 +183,9 @@ def _back(proposal: Proposal, now: datetime) -> None:
 
 
 def _case_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
-    case = Case.objects.select_related("application", "tier").get(pk=proposal.object_id)
+    case = Case.objects.select_related("application__user", "tier").get(pk=proposal.object_id)
     lines: list[tuple[Text, Text]] = [
-        (_("Person"), str(case.application_id)),
+        (_("Person"), _name_of(case.application)),
         (_("Cause"), case.get_cause_display()),
         (_("Outcome"), Outcome(str(proposal.payload["outcome"])).label),
         (_("Tier now"), str(case.application.tier_id)),
@@ -195,6 +196,10 @@ def _case_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     else:
         lines.append((_("Text for the person"), _text_or_erased(proposal, case)))
     return lines
+
+
+def _name_of(application: Application) -> Text:
+    return _("erased") if is_erased(application.user) else application.user.email
 
 
 def _text_or_erased(proposal: Proposal, case: Case) -> Text:
@@ -246,9 +251,9 @@ def _reinstate(proposal: Proposal, now: datetime) -> None:
 
 
 def _person_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
-    application = Application.objects.get(pk=proposal.object_id)
+    application = Application.objects.select_related("user").get(pk=proposal.object_id)
     return [
-        (_("Person"), str(application.pk)),
+        (_("Person"), _name_of(application)),
         (_("Tier now"), str(application.tier_id)),
         (_("State now"), application.get_status_display()),
     ]

@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
+from accounts.erasure import close
 from accounts.models import Notice, User
 from compliance import audit, four_eyes
 from compliance.four_eyes import Refused
@@ -69,6 +70,21 @@ def test_approval_by_a_second_person_grants_the_tier_and_its_limit() -> None:
     assert (closed.state, closed.outcome) == (State.APPROVED, Outcome.VERIFIED)
     assert closed.lock_until is None
     assert told(person.user) == ["verification-approved"]
+
+
+def test_what_is_decided_names_the_person_until_they_are_erased() -> None:
+    proposal = casework.approval_proposed(officer())
+    person = application(Case.objects.get(pk=proposal.object_id)).user
+
+    assert _lines(proposal)["Person"] == person.email
+
+    close(user=person, now=timezone.now())
+    assert _lines(proposal)["Person"] == "erased"
+
+
+def _lines(proposal: Proposal) -> dict[str, str]:
+    lines = four_eyes.kind_of(proposal.kind).lines(proposal)
+    return {str(name): str(text) for name, text in lines}
 
 
 def test_a_new_tiers_limit_takes_the_place_of_a_personal_one() -> None:
