@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop
 
 from accounts import notices
 from accounts.models import Notice
-from agora.lib.money import plain
+from agora.lib.formats import usd
 from kyc.cases.needs import Need
 from kyc.models import Application, Case, CaseEvent
 
@@ -23,7 +23,7 @@ _WORDS = {
     ),
     "approved": (
         gettext_noop("You are verified for tier %(tier)s"),
-        gettext_noop("From now on you can order for up to %(limit)s USD a day."),
+        gettext_noop("From now on you can order for up to %(limit)s a day."),
     ),
     "cleared": (
         gettext_noop("Your account was checked"),
@@ -50,8 +50,7 @@ _ALARMING = {"asked": Notice.Level.WARNING, "suspended": Notice.Level.ALERT}
 
 def asked(case: Case, *, now: datetime) -> None:
     """Something is needed. The officer's own text stays on the page: e-mails are open to many."""
-    language = case.application.user.language or settings.LANGUAGE_CODE
-    with translation.override(language):
+    with translation.override(_language(case.application)):
         needs = ", ".join(str(Need(need).label) for need in case.needs)
     _tell(case.application, "asked", {"needs": needs}, now)
 
@@ -63,7 +62,8 @@ def approved(case: Case, *, now: datetime) -> None:
         if case.events.filter(kind=CaseEvent.Kind.ASKED).exists():
             _tell(case.application, "cleared", {}, now)
         return
-    limit = plain(case.tier.daily_limit_usd)
+    with translation.override(_language(case.application)):
+        limit = usd(case.tier.daily_limit_usd)
     _tell(case.application, "approved", {"tier": case.tier_id, "limit": limit}, now)
 
 
@@ -80,6 +80,10 @@ def suspended(application: Application, *, now: datetime) -> None:
 def reinstated(application: Application, *, now: datetime) -> None:
     """The person can buy again."""
     _tell(application, "reinstated", {}, now)
+
+
+def _language(application: Application) -> str:
+    return application.user.language or settings.LANGUAGE_CODE
 
 
 def _tell(application: Application, what: str, params: dict[str, str | int], now: datetime) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.erasure import close
 from accounts.models import Notice, User
@@ -85,6 +85,20 @@ def test_what_is_decided_names_the_person_until_they_are_erased() -> None:
 def _lines(proposal: Proposal) -> dict[str, str]:
     lines = four_eyes.kind_of(proposal.kind).lines(proposal)
     return {str(name): str(text) for name, text in lines}
+
+
+@pytest.mark.parametrize(
+    ("language", "limit"), [("en", "$5,000.00"), ("es", "USD 5.000,00"), ("pt-br", "US$ 5.000,00")]
+)
+def test_the_person_reads_their_limit_as_on_the_pages(language: str, limit: str) -> None:
+    proposal = casework.approval_proposed(officer())
+    person = application(Case.objects.get(pk=proposal.object_id)).user
+    User.objects.filter(pk=person.pk).update(language=language)
+
+    casework.approve(proposal, officer())
+
+    with translation.override(language):
+        assert limit in Notice.objects.get(user=person).text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_a_new_tiers_limit_takes_the_place_of_a_personal_one() -> None:
