@@ -23,6 +23,7 @@ from compliance.models import RetentionRule
 BATCH = 1000
 _MOST_BATCHES = 100  # a run ends well within a task's time limit; the next one goes on
 SHORTEST, LONGEST = 1, 36_500
+FIVE_YEARS = 1826  # FATF recommendation 11: identity is kept for at least as long after the end
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,11 @@ KINDS: dict[str, Kind] = {
             least_days=3,
         ),
         # Removed by compliance.personal_data, from the end of the relationship.
-        Kind(name="identity", title=_("Who a person is, from the end of the relationship")),
+        Kind(
+            name="identity",
+            title=_("Who a person is, from the end of the relationship"),
+            least_days=FIVE_YEARS,
+        ),
         Kind(
             name="notice",
             title=_("Notices that were read, from their reading"),

@@ -274,6 +274,7 @@ def test_a_rule_is_changed_by_two_people() -> None:
         ({"days": 0}, "days_invalid"),
         ({"days": 36_501}, "days_invalid"),
         ({"days": 2, "kind": "idempotency_key"}, "days_invalid"),
+        ({"days": 1825, "kind": "identity"}, "days_invalid"),
         ({"days": 90, "basis": " "}, "basis_missing"),
         ({"days": DAYS, "basis": "test"}, "same"),
         ({"days": 90, "kind": "audit_trail"}, "unknown_kind"),
