@@ -51,7 +51,8 @@ def note_settings() -> None:
     configuration.note(process="worker", now=timezone.now())
 
 
-@shared_task(name=BUILD_TASK)
+# Each of a few statements may take two minutes, and what a killed worker had found is lost.
+@shared_task(name=BUILD_TASK, time_limit=600)
 def build_reserve_snapshot(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
     """Fill in a requested snapshot."""
     snapshots.build(snapshot_id=uuid.UUID(id), now=timezone.now())

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -87,12 +88,17 @@ def _request(actor: str, *, now: datetime, **more: Any) -> ReserveSnapshot:
 def build(*, snapshot_id: uuid.UUID, now: datetime) -> ReserveSnapshot | None:
     """Fill in a requested snapshot; None when it is not due or another worker has it.
 
-    Tried again while a source is away or the chain reorganises. Holds the row's lease only.
+    Tried again while a source is away or the chain reorganises; parked when its workers died too
+    often. Holds the row's lease only.
     """
     lease = work.claim(ReserveSnapshot, pk=snapshot_id)
     if lease is None:
         return None
     try:
+        if lease.row.attempts > settings.WORK_MAX_ATTEMPTS:
+            work.park(lease, error="Its worker died too often.")
+            log.error("reserve.needs_attention", snapshot=str(snapshot_id))
+            return lease.row
         found = _find(lease)
         _store(lease, found)
     except OutsideError as error:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.models import Notice
 from agora.reserve_metrics import ReservesCollector
 from agora.sandbox.client import SandboxControl
+from compliance import tasks
 from compliance.models import AuditRow, ChainMint, ReserveRow, ReserveSnapshot
 from compliance.reserves import snapshots
 from tests.conftest import Chain
@@ -219,6 +220,23 @@ def test_the_days_snapshot_is_asked_for_once(before: ReserveSnapshot) -> None:
     assert first is not None
     assert first.day == now.date()
     assert snapshots.request_daily(now=now) is None
+
+
+def test_a_build_may_take_as_long_as_its_statements() -> None:
+    limit = tasks.build_reserve_snapshot.time_limit
+
+    assert limit >= 3 * snapshots._LONGEST_STATEMENT.total_seconds()
+
+
+def test_a_snapshot_whose_workers_died_too_often_waits_for_a_person() -> None:
+    asked = snapshots.request(actor="user:officer", now=timezone.now())
+    ReserveSnapshot.objects.filter(pk=asked.pk).update(attempts=settings.WORK_MAX_ATTEMPTS)
+
+    snapshots.build(snapshot_id=asked.pk, now=timezone.now())
+
+    asked.refresh_from_db()
+    assert (asked.state, asked.attention, asked.next_attempt_at) == ("REQUESTED", True, None)
+    assert asked.last_error == "Its worker died too often."
 
 
 @pytest.mark.fault
