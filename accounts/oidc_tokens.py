@@ -5,7 +5,8 @@ this audience and this time, about somebody whose account is linked. It never op
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -27,6 +28,9 @@ _REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 _CLOCKS_DIFFER = 10  # seconds
 _DISCOVERED_FOR = 3600.0  # seconds
 _KEYS_FOR = 300.0  # seconds; an unknown key id has them fetched anew, at most every 30 s
+_AWAY_FOR = 30.0  # seconds; until then nobody waits again for an address that did not answer
+
+_failed_at: dict[str, float] = {}  # by address, of this process and its clock
 
 
 class Refused(Exception):
@@ -91,22 +95,46 @@ def _verified(raw: str) -> Mapping[str, Any]:
         raise Refused(_("The token is not valid here.")) from error
 
 
+@contextmanager
+def _asking(address: str) -> Iterator[None]:
+    """Around a request to the provider: raises Temporary at once for a while after one that failed.
+
+    Otherwise each token sent while the provider is away would hold a thread for as long as one waits
+    for an answer.
+    """
+    if time.monotonic() - _failed_at.get(address, float("-inf")) < _AWAY_FOR:
+        raise Temporary("The sign-in provider did not answer a moment ago.")
+    try:
+        yield
+    except Exception:
+        _failed_at[address] = time.monotonic()
+        raise
+
+
+class _Keys(jwt.PyJWKClient):
+    """The provider's published keys; those fetched already hold while it is away."""
+
+    def fetch_data(self) -> Any:
+        with _asking(self.uri):
+            return super().fetch_data()
+
+
 @cache
-def _discovered(issuer: str, _period: int) -> tuple[str, jwt.PyJWKClient]:
+def _discovered(issuer: str, _period: int) -> tuple[str, _Keys]:
     """The issuer as it names itself, and its keys; asked for once in a period."""
     limits = (settings.VENDOR_CONNECT_TIMEOUT, settings.VENDOR_READ_TIMEOUT)
+    address = f"{issuer}/.well-known/openid-configuration"
     try:
-        answer = requests.get(
-            f"{issuer}/.well-known/openid-configuration", timeout=limits, allow_redirects=False
-        )
-        answer.raise_for_status()
+        with _asking(address):
+            answer = requests.get(address, timeout=limits, allow_redirects=False)
+            answer.raise_for_status()
         document = answer.json()
-        name, address = str(document["issuer"]), str(document["jwks_uri"])
+        name, jwks = str(document["issuer"]), str(document["jwks_uri"])
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
         raise Temporary("The sign-in provider does not answer.") from error
     if name.rstrip("/") != issuer:
         raise Temporary("The sign-in provider calls itself by another name.")
-    keys = jwt.PyJWKClient(address, lifespan=_KEYS_FOR, timeout=settings.VENDOR_READ_TIMEOUT)
+    keys = _Keys(jwks, lifespan=_KEYS_FOR, timeout=settings.VENDOR_READ_TIMEOUT)
     return name, keys
 
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pytest_django import Settings
 
+from accounts import oidc_tokens
 from accounts.models import User
 from accounts.providers import provider_id
 from accounts.second_factors import add_authenticator_app
@@ -171,6 +172,21 @@ def test_a_provider_that_is_away_is_no_fault_of_the_caller(
 
     assert_problem(answer, 503, "unavailable")
     assert "Retry-After" in answer.headers
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["discovery", "keys"])
+def test_a_provider_that_is_away_is_not_asked_for_every_token(
+    anybody: Api, provider: Provider, linked: User, known: bool
+) -> None:
+    if known:
+        oidc_tokens._discovered(provider.issuer, int(time.monotonic() // 3600))
+    provider.is_away = True
+    before = len(provider.asked)
+
+    answers = [orders(anybody, provider.token()) for _request in range(3)]
+
+    assert [answer.status for answer in answers] == [503, 503, 503]
+    assert len(provider.asked) == before + 1
 
 
 def test_a_provider_that_calls_itself_otherwise_is_not_believed(
