@@ -225,6 +225,7 @@ def test_the_days_snapshot_is_asked_for_once(before: ReserveSnapshot) -> None:
 def test_a_build_may_take_as_long_as_its_statements() -> None:
     limit = tasks.build_reserve_snapshot.time_limit
 
+    assert limit is not None
     assert limit >= 3 * snapshots._LONGEST_STATEMENT.total_seconds()
 
 
