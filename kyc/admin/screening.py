@@ -247,7 +247,16 @@ class ScreeningListAdmin(ReadOnlyAdmin):
 
 @admin.register(ScreeningRun)
 class ScreeningRunAdmin(ReadOnlyAdmin):
-    list_display = ["begun_at", "cause", "finished_at", "persons", "found", "attention"]
+    list_display = ["begun_at", "cause", "finished_at", "persons", "found", "failed", "attention"]
     list_filter = ["cause", "begun_at"]
-    fields = ["cause", "begun_at", "finished_at", "persons", "found", "attention", "last_error"]
+    fields = [
+        "cause",
+        "begun_at",
+        "finished_at",
+        "persons",
+        "found",
+        "failed",
+        "attention",
+        "last_error",
+    ]
     readonly_fields = fields

@@ -182,6 +182,7 @@ class ScreeningRun(Job):
     cursor = models.UUIDField(null=True, blank=True)
     persons = models.PositiveIntegerField(_("persons looked up"), default=0)
     found = models.PositiveIntegerField(_("new matches"), default=0)
+    failed = models.PositiveIntegerField(_("could not be looked up"), db_default=0)
 
     class Meta:
         verbose_name = _("screening of everybody")

@@ -22,20 +22,24 @@ def work_on(*, run_id: uuid.UUID) -> ScreeningRun | None:
     """Go on with a run to its end; None when it is not due, or somebody else has it.
 
     A worker that dies leaves it at the last hundred people; looking somebody up twice finds the same.
+    Who cannot be looked up keeps nobody else from it: they are counted, and the run needs attention.
     """
     lease = work.claim(ScreeningRun, pk=run_id)
     if lease is None:
         return None
     while people := _after(lease.row.cursor):
-        found = sum(_look_up(application, timezone.now()) for application in people)
+        found = [_look_up(application, timezone.now()) for application in people]
+        failed = found.count(None)
         lease.write(
             cursor=people[-1],
-            persons=lease.row.persons + len(people),
-            found=lease.row.found + found,
+            persons=lease.row.persons + len(people) - failed,
+            found=lease.row.found + sum(new or 0 for new in found),
+            failed=lease.row.failed + failed,
         )
         lease.extend()
-    lease.release(again_at=None, finished_at=timezone.now())
-    log.info("screening.run_finished", persons=lease.row.persons, found=lease.row.found)
+    run = lease.row
+    lease.release(again_at=None, finished_at=timezone.now(), attention=run.failed > 0)
+    log.info("screening.run_finished", persons=run.persons, found=run.found, failed=run.failed)
     return lease.row
 
 
@@ -47,8 +51,11 @@ def _after(cursor: uuid.UUID | None) -> list[uuid.UUID]:
     return list(found.order_by("pk").values_list("pk", flat=True)[:BATCH])
 
 
-def _look_up(application_id: uuid.UUID, now: datetime) -> int:
-    """New matches of one person; approves who waited only for a list to be looked up in."""
+def _look_up(application_id: uuid.UUID, now: datetime) -> int | None:
+    """New matches of one person; approves who waited only for a list to be looked up in.
+
+    None when that failed, and nothing was changed.
+    """
     try:
         with transaction.atomic():
             application = hold_application(Application(pk=application_id))
@@ -60,6 +67,9 @@ def _look_up(application_id: uuid.UUID, now: datetime) -> int:
         # Erased a moment ago, or a key is missing, which `rotate_keys` and the doctor tell of.
         log.warning("screening.unreadable", application=str(application_id))
         return 0
+    except Exception as error:  # a bug, or a database in trouble: what it says may name the person
+        log.error("screening.failed", application=str(application_id), error=type(error).__name__)
+        return None
 
 
 def _waits_for_nothing_else(application: Application) -> bool:

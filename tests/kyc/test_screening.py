@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -393,6 +394,26 @@ def test_a_run_goes_through_everybody_some_at_a_time(
     assert run.finished_at is not None
     assert run.persons == 5
     assert set(Screening.objects.values_list("application", flat=True)) == people
+
+
+def test_who_cannot_be_looked_up_keeps_nobody_else_from_it(
+    load: Any,
+) -> None:
+    people = {apply("Ana Pereira").pk for _ in range(3)}
+    broken = min(people)
+    load(row("x-1", "Zoltan Invented"))
+    with connection.cursor() as cursor:  # stands for whatever fails with one person alone
+        cursor.execute(
+            "ALTER TABLE kyc_screening ADD CONSTRAINT fails_for_one "
+            f"CHECK (application_id <> '{broken}')"
+        )
+
+    run = everybody.work_on(run_id=ScreeningRun.objects.get().pk)
+
+    assert run is not None
+    assert run.finished_at is not None
+    assert (run.persons, run.failed, run.attention) == (2, 1, True)
+    assert set(Screening.objects.values_list("application", flat=True)) == people - {broken}
 
 
 def test_a_run_that_is_over_is_not_begun_again(load: Any) -> None:

@@ -94,3 +94,5 @@ class Command(BaseCommand):
             self.stdout.write("A worker has taken it over.")
             return
         self.stdout.write(f"{begun.persons} people looked up, {begun.found} new matches.")
+        if begun.failed:
+            self.stdout.write(f"{begun.failed} could not be looked up; the log says which.")
