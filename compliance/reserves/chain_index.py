@@ -16,6 +16,7 @@ from compliance.models import ChainCheckpoint, ChainMint, ChainTransfer
 from compliance.reserves.liabilities import Holder
 from tokens import chain, events
 from tokens.events import Events
+from trading.states import State
 
 log = structlog.get_logger(__name__)
 _BATCH = 2000
@@ -94,19 +95,30 @@ FROM (
     ) AS moved
     GROUP BY address
 ) AS b
-LEFT JOIN accounts_wallet w ON w.address = b.address
+LEFT JOIN accounts_wallet w ON w.address = b.address AND (
+    w.verified_at IS NOT NULL
+    OR EXISTS (
+        SELECT FROM trading_order o
+        WHERE o.user_id = w.user_id AND o.wallet_address = w.address AND o.state = %(minted)s
+    )
+)
 WHERE b.units <> 0 AND b.address <> %(nobody)s
 ORDER BY b.address
 """
 
 
 def holders(*, token: Token, block: int) -> list[Holder]:
-    """Everybody who holds tokens at this block, by address; read what `read_up_to` has kept."""
+    """Everybody who holds tokens at this block, by address; read what `read_up_to` has kept.
+
+    An address is somebody's who proved it, or whose own order was minted to it: who merely typed the
+    address of another must not be shown what that one holds.
+    """
     given: dict[str, int | str] = {
         "chain": token.chain_id,
         "contract": token.contract,
         "block": block,
         "nobody": _NOBODY,
+        "minted": State.MINT_CONFIRMED,
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '120s'")

@@ -15,14 +15,15 @@ import requests
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import Notice
+from accounts.models import Notice, Wallet
 from agora.reserve_metrics import ReservesCollector
 from agora.sandbox.client import SandboxControl
 from compliance import tasks
-from compliance.models import AuditRow, ChainMint, ReserveRow, ReserveSnapshot
-from compliance.reserves import snapshots
+from compliance.models import AuditRow, ChainMint, ChainTransfer, ReserveRow, ReserveSnapshot
+from compliance.reserves import chain_index, snapshots
+from compliance.reserves.chain_index import Token
 from tests.conftest import Chain
-from tests.people import new_officer, onboarded
+from tests.people import new_address, new_officer, onboarded
 from tests.reserving import SUMS, a_signer, a_snapshot, change, quantities, reorganise, row_of
 from tests.settling import place, settle
 from tokens import chain as evm
@@ -220,6 +221,40 @@ def test_the_days_snapshot_is_asked_for_once(before: ReserveSnapshot) -> None:
     assert first is not None
     assert first.day == now.date()
     assert snapshots.request_daily(now=now) is None
+
+
+def owner_told(address: str) -> object:
+    """Whose the only holder of a token on no chain is."""
+    token = Token(chain_id=424_242, contract=new_address())
+    ChainTransfer.objects.create(
+        **token._asdict(), block_number=1, log_index=0, tx_hash="0x0",
+        from_address=chain_index._NOBODY, to_address=address, units=10**18,
+    )  # fmt: skip
+    (holder,) = chain_index.holders(token=token, block=1)
+    return holder.user_id
+
+
+def test_an_address_that_was_merely_typed_is_nobodys(sandbox: SandboxControl) -> None:
+    person = onboarded()
+    place(person)  # an order that nothing was minted for yet
+
+    assert owner_told(person.wallet.address) is None
+
+
+def test_an_address_that_was_proved_is_its_persons() -> None:
+    person = onboarded()
+    Wallet.objects.filter(user=person).update(verified_at=timezone.now(), method="key")
+
+    assert owner_told(person.wallet.address) == person.pk
+
+
+def test_an_address_that_their_own_order_was_minted_to_is_its_persons(
+    sandbox: SandboxControl, chain: Chain
+) -> None:
+    person = onboarded()
+    settle(place(person), chain=chain)
+
+    assert owner_told(person.wallet.address) == person.pk
 
 
 def test_a_build_may_take_as_long_as_its_statements() -> None:
