@@ -31,7 +31,7 @@ def sign_up(visitor: Visitor, *, email: str) -> None:
     if "/account/login/" in page.url:
         page.locator("#id_login").fill(email)
         page.locator("#id_password").fill(PASSWORD)
-        page.get_by_role("main").get_by_role("button", name="Sign in").click()
+        page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
     visitor.sees("Dashboard")
 
 
