@@ -14,7 +14,9 @@ from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
 from pytest_django import Settings
 
+from agora.sandbox.client import SandboxControl
 from tests.architecture.permissions import ACTORS, Visits, World, routes, who
+from tests.conftest import Chain
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
@@ -22,8 +24,12 @@ TABLE = Path(__file__).with_name("permission_matrix.csv")
 
 
 @pytest.fixture
-def visits(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Visits:
-    """The world and everybody in it; nobody is slowed down, and admin pages are not drawn."""
+def visits(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, chain: Chain, sandbox: SandboxControl
+) -> Visits:
+    """The world and everybody in it, vendors and chain too; nobody is slowed down, and admin pages
+    are not drawn.
+    """
     monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", "")
     settings.API_RATES = dict.fromkeys(settings.API_RATES, 0)
     settings.ACCOUNT_RATE_LIMITS = False
