@@ -1,14 +1,14 @@
 """What the first page of the back office says of the newest proof of reserve."""
 
+from decimal import Decimal
+
 import pytest
 from django.utils import timezone
 
 from accounts.models import User
 from agora.overview import Figure, figures
-from compliance import four_eyes
-from compliance.reserves import sign_off
 from tests.people import new_officer
-from tests.reserving import a_signer, a_snapshot
+from tests.reserving import a_stored_snapshot, with_signature
 
 pytestmark = pytest.mark.django_db
 
@@ -26,17 +26,20 @@ def test_none_yet_is_no_alarm() -> None:
     assert figure.good
 
 
-def test_it_says_in_words_that_everything_is_there_and_whether_it_is_signed(
-    sandbox: object, chain: object
-) -> None:
-    snapshot = a_snapshot()
+def test_it_says_in_words_that_everything_is_there_and_whether_it_is_signed() -> None:
+    snapshot = a_stored_snapshot()
     figure = shown()
     assert figure.value == f"{snapshot.built_at:%Y-%m-%d}"
     assert str(figure.words) == "accounts for everything, not signed yet"
 
-    proposal = sign_off.propose(
-        snapshot_id=snapshot.pk, reason="Compared.", maker=a_signer(), now=timezone.now()
-    )
-    four_eyes.approve(proposal_id=proposal.pk, checker=a_signer(), now=timezone.now())
+    with_signature(snapshot)
 
     assert str(shown().words) == "accounts for everything, signed"
+
+
+def test_what_nothing_explains_is_an_alarm() -> None:
+    a_stored_snapshot(difference=Decimal(3), breaks=2)
+    figure = shown()
+
+    assert not figure.good
+    assert str(figure.words) == "differences that nothing explains: 2"
