@@ -21,7 +21,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agora.lib.admin import ReadOnlyAdmin, decimal_column
+from agora.lib.admin import ReadOnlyAdmin, decimal_column, leave_dialog
 from copytrade.models import Fill, LedgerEntry, LedgerProof
 from copytrade.services.proof import ProofRefused, book_difference, correct
 
@@ -142,7 +142,7 @@ class LedgerEntryAdmin(ExportMixin, ReadOnlyAdmin):
             messages.error(request, str(refusal.message))
         else:
             messages.success(request, _("The opposite is booked."))
-        return _back("admin:copytrade_ledgerentry_changelist")
+        return leave_dialog(reverse("admin:copytrade_ledgerentry_changelist"))
 
 
 class Differing(SimpleListFilter):
@@ -216,9 +216,4 @@ class LedgerProofAdmin(ReadOnlyAdmin):
             messages.error(request, str(refusal.message))
         else:
             messages.success(request, _("The difference is booked."))
-        return _back("admin:copytrade_ledgerproof_changelist")
-
-
-def _back(name: str) -> HttpResponse:
-    """The dialog is sent by htmx, which would put a plain redirect inside itself."""
-    return HttpResponse(headers={"HX-Redirect": reverse(name)})
+        return leave_dialog(reverse("admin:copytrade_ledgerproof_changelist"))

@@ -12,7 +12,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from agora.lib.admin import ReadOnlyAdmin, decimal_column, trail_link, trail_to
+from agora.lib.admin import ReadOnlyAdmin, decimal_column, leave_dialog, trail_link, trail_to
 from copytrade.forms.risk import initial_of
 from copytrade.models import Exchange, KillSwitch, RiskDay, RiskLimits
 from copytrade.selectors.risk import limits_of
@@ -103,7 +103,7 @@ class RiskLimitsAdmin(ReadOnlyAdmin):
             messages.error(request, str(refusal.message))
         else:
             messages.success(request, _("The limits are set. They apply from the next order on."))
-        return _back("admin:copytrade_risklimits_changelist")
+        return leave_dialog(reverse("admin:copytrade_risklimits_changelist"))
 
 
 @admin.register(RiskDay)
@@ -181,7 +181,7 @@ class KillSwitchAdmin(ReadOnlyAdmin):
         else:
             for text in told(engaged):
                 messages.warning(request, text)
-        return _back("admin:copytrade_killswitch_changelist")
+        return leave_dialog(reverse("admin:copytrade_killswitch_changelist"))
 
     @action(
         description=_("Release"),
@@ -197,9 +197,4 @@ class KillSwitchAdmin(ReadOnlyAdmin):
     def release(self, request: HttpRequest, form: Any, object_id: int) -> HttpResponse:
         kill.release(switch_id=object_id, by=request.user, now=timezone.now())  # type: ignore[arg-type]
         messages.success(request, _("The switch is released."))
-        return _back("admin:copytrade_killswitch_changelist")
-
-
-def _back(name: str) -> HttpResponse:
-    """The dialog is sent by htmx, which would put a plain redirect inside itself."""
-    return HttpResponse(headers={"HX-Redirect": reverse(name)})
+        return leave_dialog(reverse("admin:copytrade_killswitch_changelist"))
