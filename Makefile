@@ -31,7 +31,7 @@ doctor: setup ## Check a running demo, or the installation that the environment 
 
 test: setup frontend/node_modules/.package-lock.json browser ## Run the whole suite; ARGS="tests/api -k name" a part
 	@.ci/contracts-test
-	@$(PY) -m pytest $(ARGS)
+	@.ci/test $(ARGS)
 
 check: setup frontend/node_modules/.package-lock.json ## Run every check that needs no running service
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target $(addprefix check-,$(CHECKS))
