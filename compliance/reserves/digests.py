@@ -2,7 +2,8 @@
 
 hashlib holds the interpreter's lock for short messages, so threads gain nothing here. The helpers
 are processes that run this file and nothing else: they import neither Django nor numpy, start
-within milliseconds, and hold no connection that a fork would share.
+within milliseconds, and hold no connection that a fork would share. While they hash, the caller
+lays out the messages that come next.
 """
 
 import hashlib
@@ -10,22 +11,25 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO
 
 _HEADER = struct.Struct(">QQ")  # width of a message, bytes that follow
 _BATCH = 512
 _PIPE_BYTES = 1 << 20
+_PART = 8192  # messages handed over at once: fewer bytes than a pipe holds, up to 128 each
+_ENDED = "A helper that hashes ended early; the tree was not built. Build it again."
 _FEW = 20_000  # below this, handing messages over takes longer than hashing them
 
 
 class Hasher:
-    """Hashes here and in helper processes; a context manager that ends them."""
+    """Hashes in helper processes, or here where there are none; a context manager that ends them."""
 
     def __init__(self, *, helpers: int | None = None) -> None:
         cores = len(os.sched_getaffinity(0))
-        self._wanted = cores - 1 if helpers is None else helpers
+        self._wanted = (cores if cores > 1 else 0) if helpers is None else helpers
         self._helpers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> "Hasher":
@@ -42,20 +46,27 @@ class Hasher:
             helper.communicate()
         self._helpers = []
 
-    def digests(self, messages: memoryview, *, width: int) -> bytes:
-        """The digests of `messages`, bytes which follow each other without a gap, in their order."""
-        count = len(messages) // width
+    def digests(
+        self, lay_out: Callable[[int, int], memoryview], *, count: int, width: int
+    ) -> bytes:
+        """The digests of `count` messages in their order.
+
+        `lay_out(start, stop)` gives the messages of that range, `width` bytes each, without a gap.
+        """
         if count < _FEW or not self._wanted:
-            return _hashed(messages, width)
-        share = -(-count // (self._wanted + 1)) * width
-        own, others = messages[:share], range(share, len(messages), share)
+            return b"".join(_hashed(lay_out(*part), width) for part in _parts(count))
+        done: list[bytes] = []
+        under_way: deque[tuple[IO[bytes], int]] = deque()
         helpers = self._ready()
-        for helper, start in zip(helpers, others, strict=False):
-            _send(_pipe(helper.stdin), messages[start : start + share], width)
-        done = [_hashed(own, width)]
-        for helper, start in zip(helpers, others, strict=False):
-            part = len(messages[start : start + share]) // width
-            done.append(_received(_pipe(helper.stdout), 32 * part))
+        for number, (start, stop) in enumerate(_parts(count)):
+            # Two parts a helper: one that it hashes, one in its pipe. With more, it could wait for
+            # room for its answer while this process waits for room for its question.
+            if len(under_way) == 2 * len(helpers):
+                done.append(_received(*under_way.popleft()))
+            helper = helpers[number % len(helpers)]
+            _send(_pipe(helper.stdin), lay_out(start, stop), width)
+            under_way.append((_pipe(helper.stdout), 32 * (stop - start)))
+        done += [_received(*asked) for asked in under_way]
         return b"".join(done)
 
     def _ready(self) -> list[subprocess.Popen[bytes]]:
@@ -71,6 +82,11 @@ class Hasher:
         return self._helpers
 
 
+def _parts(count: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, count, _PART):
+        yield start, min(start + _PART, count)
+
+
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:  # cannot be: all are opened with PIPE
         raise OSError("The helper has no pipe.")
@@ -78,15 +94,18 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 
 
 def _send(pipe: IO[bytes], part: memoryview, width: int) -> None:
-    pipe.write(_HEADER.pack(width, len(part)))
-    pipe.write(part)
-    pipe.flush()
+    try:
+        pipe.write(_HEADER.pack(width, len(part)))
+        pipe.write(part)
+        pipe.flush()
+    except BrokenPipeError as error:
+        raise OSError(_ENDED) from error
 
 
 def _received(pipe: IO[bytes], size: int) -> bytes:
     answer = pipe.read(size)
     if len(answer) != size:
-        raise OSError("A helper that hashes ended early; the tree was not built. Build it again.")
+        raise OSError(_ENDED)
     return answer
 
 

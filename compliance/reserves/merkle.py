@@ -139,7 +139,7 @@ def build(
         _refuse_twice(holders)
         salts = _salts(working, snapshot, holders, table(nonces, HASH_BYTES))
         order = np.argsort(salts[:, :8].copy().view(np.uint64).ravel())
-        leaves = _leaves(working, *(part.take(order, axis=0) for part in (holders, salts, owed)))
+        leaves = _leaves(working, order, holders, salts, owed)
         return Tree(snapshot, len(accounts), _levels(working, leaves), order)
 
 
@@ -169,22 +169,35 @@ def _refuse_twice(accounts: Bytes2D) -> None:
 
 
 def _salts(hasher: Hasher, snapshot: uuid.UUID, accounts: Bytes2D, nonces: Bytes2D) -> Bytes2D:
-    messages = np.empty((len(accounts), HASH_BYTES + 16 + ACCOUNT_BYTES), dtype=np.uint8)
-    messages[:, :32] = nonces
-    messages[:, 32:48] = np.frombuffer(snapshot.bytes, dtype=np.uint8)
-    messages[:, 48:] = accounts
-    return _hashed(hasher, messages)
+    def lay_out(start: int, stop: int) -> memoryview:
+        messages = np.empty((stop - start, HASH_BYTES + 16 + ACCOUNT_BYTES), dtype=np.uint8)
+        messages[:, :32] = nonces[start:stop]
+        messages[:, 32:48] = np.frombuffer(snapshot.bytes, dtype=np.uint8)
+        messages[:, 48:] = accounts[start:stop]
+        return messages.reshape(-1).data
+
+    return _hashed(hasher, lay_out, count=len(accounts), width=HASH_BYTES + 16 + ACCOUNT_BYTES)
 
 
-def _leaves(hasher: Hasher, accounts: Bytes2D, salts: Bytes2D, units: Bytes2D) -> Bytes2D:
-    count = len(accounts)
-    messages = np.empty((count, 1 + 8 + ACCOUNT_BYTES + HASH_BYTES + SUM_BYTES), dtype=np.uint8)
-    messages[:, 0] = LEAF[0]
-    messages[:, 1:9] = np.arange(count, dtype=">u8").view(np.uint8).reshape(count, 8)
-    messages[:, 9:29] = accounts
-    messages[:, 29:61] = salts
-    messages[:, 61:] = units
-    return np.hstack([_hashed(hasher, messages), units])
+def _leaves(
+    hasher: Hasher, order: NDArray[np.intp], accounts: Bytes2D, salts: Bytes2D, units: Bytes2D
+) -> Bytes2D:
+    width = 1 + 8 + ACCOUNT_BYTES + HASH_BYTES + SUM_BYTES
+    leaves = np.empty((len(order), NODE_BYTES), dtype=np.uint8)
+    leaves[:, HASH_BYTES:] = units.take(order, axis=0)
+
+    def lay_out(start: int, stop: int) -> memoryview:
+        chosen = order[start:stop]
+        messages = np.empty((stop - start, width), dtype=np.uint8)
+        messages[:, 0] = LEAF[0]
+        messages[:, 1:9] = np.arange(start, stop, dtype=">u8").view(np.uint8).reshape(-1, 8)
+        messages[:, 9:29] = accounts.take(chosen, axis=0)
+        messages[:, 29:61] = salts.take(chosen, axis=0)
+        messages[:, 61:] = leaves[start:stop, HASH_BYTES:]
+        return messages.reshape(-1).data
+
+    leaves[:, :HASH_BYTES] = _hashed(hasher, lay_out, count=len(order), width=width)
+    return leaves
 
 
 def _levels(hasher: Hasher, leaves: Bytes2D) -> list[Bytes2D]:
@@ -204,13 +217,17 @@ def _one(node: Node) -> Bytes2D:
 
 def parents(hasher: Hasher, level: Bytes2D) -> Bytes2D:
     """The level above a padded one, before its own padding."""
-    count = len(level) // 2
-    messages = np.empty((count, 1 + 2 * NODE_BYTES), dtype=np.uint8)
-    messages[:, 0] = NODE[0]
-    messages[:, 1:] = level.reshape(count, 2 * NODE_BYTES)
-    above = np.empty((count, NODE_BYTES), dtype=np.uint8)
-    above[:, :HASH_BYTES] = _hashed(hasher, messages)
+    pairs = level.reshape(len(level) // 2, 2 * NODE_BYTES)
+
+    def lay_out(start: int, stop: int) -> memoryview:
+        messages = np.empty((stop - start, 1 + 2 * NODE_BYTES), dtype=np.uint8)
+        messages[:, 0] = NODE[0]
+        messages[:, 1:] = pairs[start:stop]
+        return messages.reshape(-1).data
+
+    above = np.empty((len(pairs), NODE_BYTES), dtype=np.uint8)
     above[:, HASH_BYTES:] = _pair_sums(level)
+    above[:, :HASH_BYTES] = _hashed(hasher, lay_out, count=len(pairs), width=1 + 2 * NODE_BYTES)
     return above
 
 
@@ -223,6 +240,8 @@ def _pair_sums(level: Bytes2D) -> Bytes2D:
     return np.stack([high, low], axis=1).astype(">u8").view(np.uint8)
 
 
-def _hashed(hasher: Hasher, messages: Bytes2D) -> Bytes2D:
-    digests = hasher.digests(messages.reshape(-1).data, width=messages.shape[1])
-    return np.frombuffer(digests, dtype=np.uint8).reshape(len(messages), HASH_BYTES)
+def _hashed(
+    hasher: Hasher, lay_out: Callable[[int, int], memoryview], *, count: int, width: int
+) -> Bytes2D:
+    digests = hasher.digests(lay_out, count=count, width=width)
+    return np.frombuffer(digests, dtype=np.uint8).reshape(count, HASH_BYTES)

@@ -1,9 +1,12 @@
 """The tree itself, without a database: docs/liabilities-tree.md as a test."""
 
 import hashlib
+import os
 import random
+import signal
 import uuid
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +24,12 @@ def account(number: int) -> bytes:
 
 def nonce(number: int) -> bytes:
     return hashlib.sha256(b"nonce %d" % number).digest()
+
+
+def children() -> set[int]:
+    """Processes that this one started and that still run."""
+    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
+    return {int(pid) for pid in listed.split()}
 
 
 def grown(units: list[int], *, snapshot: uuid.UUID = SNAPSHOT, helpers: int = 0) -> Tree:
@@ -145,6 +154,24 @@ def test_helpers_hash_to_the_same_tree() -> None:
     alone, together = grown(units), grown(units, helpers=2)
 
     assert together.root == alone.root
+
+
+@pytest.mark.parametrize("parts_handed_over", [0, 1, 4])
+def test_a_helper_that_dies_is_told_and_leaves_no_process(parts_handed_over: int) -> None:
+    before, message = children(), bytes(77)
+    handed_over: list[int] = []
+
+    def lay_out(start: int, stop: int) -> memoryview:
+        if len(handed_over) == parts_handed_over:
+            for pid in children() - before:
+                os.kill(pid, signal.SIGKILL)
+        handed_over.append(start)
+        return memoryview(message * (stop - start))
+
+    with pytest.raises(OSError, match="Build it again"), Hasher(helpers=1) as hasher:
+        hasher.digests(lay_out, count=80_000, width=len(message))
+
+    assert children() == before
 
 
 def test_equal_balances_do_not_look_equal() -> None:
