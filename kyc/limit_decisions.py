@@ -13,6 +13,8 @@ from agora.lib.money import plain
 from compliance import four_eyes
 from compliance.four_eyes import Kind, Refused
 from compliance.models import Proposal
+from kyc.cases.opening import hold_application
+from kyc.limits import limit_of_tier
 from kyc.models import MOST_IN_TIER_1, Application, DailyLimit, Tier
 
 TIER_LIMIT = "kyc.tier_limit"
@@ -113,29 +115,35 @@ def _set_tier(proposal: Proposal, now: datetime) -> None:
     )
 
 
-def _limit(proposal: Proposal) -> DailyLimit:
-    limits = DailyLimit.objects.select_for_update(of=("self",)).select_related("application__tier")
-    limit = limits.filter(pk=UUID(proposal.object_id)).first()
+def _limit(proposal: Proposal) -> tuple[DailyLimit, Decimal]:
+    """The person's counter, held, and the limit of their tier, which stays until the end.
+
+    Rows are locked in the order application, tier, counter, as by an approval and by a change of the
+    tier: neither lowers the tier below a personal limit that is just being set.
+    """
+    person = hold_application(Application(pk=UUID(proposal.object_id)))
+    most = limit_of_tier(person.tier_id)
+    limit = DailyLimit.objects.select_for_update().filter(pk=person.pk).first()
     if limit is None:
         raise Refused("gone", _("This person has no limit any more."))
-    return limit
+    limit.application = person
+    return limit, most
 
 
 def _check_person(proposal: Proposal) -> None:
-    limit = _limit(proposal)
+    limit, most = _limit(proposal)
     if limit.application.user_id in (proposal.maker_id, proposal.checker_id):
         raise Refused("own_case", _("This is your own case: others have to decide."))
-    wanted = _check_change(proposal, current=limit.limit_usd)
-    if wanted > limit.application.tier.daily_limit_usd:
+    if _check_change(proposal, current=limit.limit_usd) > most:
         raise Refused(
             "above_tier", _("A person's own limit is at most that of their tier. Raise the tier.")
         )
 
 
 def _set_person(proposal: Proposal, now: datetime) -> None:
-    limit = _limit(proposal)
+    limit, most = _limit(proposal)
     limit.limit_usd = _amount(str(proposal.payload["daily_limit_usd"]))
-    limit.is_personal = limit.limit_usd < limit.application.tier.daily_limit_usd
+    limit.is_personal = limit.limit_usd < most
     limit.save(update_fields=["limit_usd", "is_personal"])
 
 

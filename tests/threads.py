@@ -1,5 +1,6 @@
 """Running the same thing at the same moment in many threads, each with its own connection."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -26,3 +27,16 @@ def at_once(count: int, call: Callable[[int], T]) -> list[T | Exception]:
 
     with ThreadPoolExecutor(max_workers=count) as pool:
         return list(pool.map(run, range(count)))
+
+
+def until_somebody_waits() -> None:
+    """Return once a connection of this database waits for a lock."""
+    sql = """SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    for _ in range(2000):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise TimeoutError("Nobody waits.")

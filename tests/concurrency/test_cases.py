@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Notice
@@ -18,7 +18,7 @@ from kyc.states import State
 from tests import people
 from tests.kyc import casework
 from tests.kyc.casework import application, fresh, officer
-from tests.threads import at_once
+from tests.threads import at_once, until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OFFICERS = 6
@@ -151,7 +151,7 @@ def test_an_approval_waits_for_a_match_that_is_just_being_stored_and_fails_by_it
             casework.approve(proposal, checker)
         else:
             matched.wait(timeout=20)
-            _until_somebody_waits()
+            until_somebody_waits()
             seen_waiting.set()
 
     answers = at_once(3, act)
@@ -188,16 +188,3 @@ def a_match(person: Application, now: datetime) -> ScreeningMatch:
         score=Decimal(90),
         found_at=now,
     )
-
-
-def _until_somebody_waits() -> None:
-    """Return once a connection of this database waits for a lock."""
-    sql = """SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-    for _ in range(2000):
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-            if cursor.fetchone()[0]:
-                return
-        threading.Event().wait(0.01)
-    raise TimeoutError("Nobody waits.")
