@@ -97,7 +97,6 @@ KINDS = [
         name=ROLE,
         title=_("Role of a person"),
         maker_permission="accounts.assign_role",
-        checker_permission="compliance.decide_proposal",
         check=_check,
         effect=_change,
         lines=_lines,

@@ -22,7 +22,6 @@ KINDS = [
         name=sign_off.SIGN_OFF,
         title=_("Sign-off of a proof of reserve"),
         maker_permission=sign_off.PERMISSION,
-        checker_permission="compliance.decide_proposal",
         check=sign_off.check,
         effect=sign_off.sign,
         lines=_sign_off_lines,

@@ -89,7 +89,6 @@ KINDS = [
         name=RETENTION,
         title=_("How long records are kept"),
         maker_permission="compliance.propose_retention",
-        checker_permission="compliance.decide_proposal",
         check=_check,
         effect=_change,
         lines=_lines,

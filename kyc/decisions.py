@@ -30,7 +30,6 @@ from kyc.selectors import open_matches
 from kyc.states import Outcome, State
 
 Status = Application.Status
-_CHECKER = "compliance.decide_proposal"
 _SUSPENDER = "kyc.suspend_application"
 
 
@@ -264,7 +263,6 @@ KINDS = [
         name=APPROVE,
         title=_("Approve a person"),
         maker_permission=WORK,
-        checker_permission=_CHECKER,
         check=_check_approval,
         effect=_approve,
         lines=_case_lines,
@@ -274,7 +272,6 @@ KINDS = [
         name=REJECT,
         title=_("Reject a person"),
         maker_permission=WORK,
-        checker_permission=_CHECKER,
         check=_check_rejection,
         effect=_reject,
         lines=_case_lines,
@@ -284,7 +281,6 @@ KINDS = [
         name=SUSPEND,
         title=_("Suspend a person"),
         maker_permission=_SUSPENDER,
-        checker_permission=_CHECKER,
         check=_check_suspension,
         effect=_suspend,
         lines=_person_lines,
@@ -293,7 +289,6 @@ KINDS = [
         name=REINSTATE,
         title=_("End a person's suspension"),
         maker_permission=_SUSPENDER,
-        checker_permission=_CHECKER,
         check=_check_reinstatement,
         effect=_reinstate,
         lines=_person_lines,

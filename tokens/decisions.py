@@ -108,7 +108,6 @@ KINDS = [
         name=ATTESTATION,
         title=_("Audit of the contract"),
         maker_permission="tokens.add_attestation",
-        checker_permission="compliance.decide_proposal",
         check=_check,
         effect=_record,
         lines=_lines,

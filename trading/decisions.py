@@ -176,7 +176,6 @@ KINDS = [
         name=RESOLVE,
         title=_("End of an order"),
         maker_permission="trading.resolve_order",
-        checker_permission="compliance.decide_proposal",
         check=_check,
         effect=_end,
         lines=_lines,

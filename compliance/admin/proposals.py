@@ -170,7 +170,7 @@ class ProposalAdmin(ReadOnlyAdmin):
 
     def has_decide_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Only an open proposal can be decided; the service knows by whom."""
-        return request.user.has_perm("compliance.decide_proposal") and self._is_open(object_id)
+        return request.user.has_perm(four_eyes.CHECKER) and self._is_open(object_id)
 
     def has_withdraw_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self._is_open(object_id, maker_id=request.user.pk)

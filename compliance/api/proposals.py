@@ -137,7 +137,7 @@ class ApproveProposal(OfficerEndpoint):
     """The second person's yes."""
 
     rates: ClassVar = {"POST": "trade"}
-    permissions: ClassVar = {"POST": "compliance.decide_proposal"}
+    permissions: ClassVar = {"POST": four_eyes.CHECKER}
 
     @extend_schema(
         operation_id="approve_proposal",
@@ -162,7 +162,7 @@ class RefuseProposal(OfficerEndpoint):
     """The second person's no."""
 
     rates: ClassVar = {"POST": "trade"}
-    permissions: ClassVar = {"POST": "compliance.decide_proposal"}
+    permissions: ClassVar = {"POST": four_eyes.CHECKER}
 
     @extend_schema(
         operation_id="refuse_proposal",

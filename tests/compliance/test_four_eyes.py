@@ -39,7 +39,6 @@ def _kind() -> Iterator[None]:
             name=KIND,
             title="Limit of a tier",
             maker_permission="kyc.change_tier",
-            checker_permission="compliance.decide_proposal",
             check=_check,
             effect=_effect,
             lines=lambda proposal: [("Limit", proposal.payload["daily_limit_usd"])],

@@ -31,7 +31,6 @@ def _kind() -> Iterator[None]:
             name="test.count",
             title="Count",
             maker_permission="compliance.decide_proposal",
-            checker_permission="compliance.decide_proposal",
             check=lambda proposal: None,
             effect=_effect,
             lines=lambda proposal: [],
