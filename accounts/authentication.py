@@ -11,7 +11,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from accounts import oidc_tokens, token_store
+from accounts import oidc_tokens, token_brake, token_store
 from accounts.middleware import remember_shown
 from accounts.models import ApiToken, TokenUse, User
 from accounts.oidc_tokens import ProviderToken
@@ -30,7 +30,8 @@ _REASONS = {
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer agr_…`, or a token of the configured OpenID Connect provider.
 
-    Cookies mean nothing here, so no request can be forged.
+    Cookies mean nothing here, so no request can be forged. Raises Problem 429, before anything is
+    looked up, for a network address that has failed too often (accounts.token_brake).
     """
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken | ProviderToken] | None:
@@ -40,10 +41,18 @@ class BearerAuthentication(BaseAuthentication):
         scheme, _space, raw = header.partition(" ")
         if scheme.lower() != "bearer":
             raise AuthenticationFailed(_("Use the Bearer scheme."))
-        if oidc_tokens.is_one(raw.strip()):
-            return _by_provider(raw.strip())
+        token_brake.refuse_closed(request._request)
         try:
-            token = _look_up(raw.strip(), request)
+            return self._prove(request, raw.strip())
+        except AuthenticationFailed:
+            token_brake.note_failure(request._request)
+            raise
+
+    def _prove(self, request: Request, raw: str) -> tuple[User, ApiToken | ProviderToken]:
+        if oidc_tokens.is_one(raw):
+            return _by_provider(raw)
+        try:
+            token = _look_up(raw, request)
         except token_store.InvalidToken as error:
             if error.token is not None:
                 _shown(request, error.token, error.outcome)

@@ -483,6 +483,7 @@ API_RATES = {
     "onboard": whole("API_RATE_ONBOARD", default=10),
     "document": whole("API_RATE_DOCUMENT", default=10),
     "token": whole("API_RATE_TOKEN", default=10),
+    "bad_token": whole("API_RATE_BAD_TOKEN", default=60),
     "export": whole("API_RATE_EXPORT", default=10),
     "key": whole("API_RATE_KEY", default=10),
 }

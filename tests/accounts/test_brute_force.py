@@ -1,14 +1,19 @@
 """Guessing passwords and codes is stopped: on the pages, when confirming, and on the API."""
 
+import time
 from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils.crypto import get_random_string
 
-from accounts.models import ApiToken, User
+from accounts import token_brake
+from accounts.models import ApiToken, TokenUse, User
 from accounts.second_factors import add_authenticator_app
 from tests.api.conftest import Answer, Api, assert_problem
 from tests.people import TOTP_SECRET, current_code, new_user, note_sign_in
@@ -159,3 +164,78 @@ def test_the_scope_admin_needs_a_second_factor(
     answer = ask(anybody, person, scopes=["admin"], code=current_code())
 
     assert answer.status == (201 if has_factor else 422)
+
+
+def guess(*, address: str, token: str = "") -> Answer:
+    """A request with a bearer token, made up or given, from an address."""
+    api = Api(None)
+    api.client.defaults["REMOTE_ADDR"] = address
+    api.headers["Authorization"] = f"Bearer {token or made_up()}"
+    return api.get("/api/v1/tokens")
+
+
+def made_up() -> str:
+    return f"agr_{get_random_string(12)}_{get_random_string(43)}"
+
+
+@pytest.mark.parametrize("kind", ["unknown", "known beginning", "no token at all", "revoked"])
+def test_tokens_cannot_be_guessed_without_end(person: User, settings: Any, kind: str) -> None:
+    settings.API_RATES = {**settings.API_RATES, "bad_token": TRIES}
+    good, own = Api(person), Api(person)
+    tries = {
+        "unknown": made_up(),
+        "known beginning": good.token[:-43] + get_random_string(43),
+        "no token at all": "guess",
+        "revoked": own.token,
+    }
+    if kind == "revoked":
+        own.post("/api/v1/token/revoke", {}, key=None)
+    address = f"198.51.100.{list(tries).index(kind) + 1}"
+
+    answers = [guess(address=address, token=tries[kind]).status for _try in range(TRIES)]
+    assert answers == [401] * TRIES
+    with CaptureQueriesContext(connection) as queries:
+        answer = guess(address=address, token=good.token)
+
+    assert_problem(answer, 429, "rate_limited")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert len(queries) == 0
+    assert guess(address="198.51.100.99", token=good.token).status == 200
+
+
+def test_a_whole_network_of_ipv6_counts_as_one_address(person: User, settings: Any) -> None:
+    settings.API_RATES = {**settings.API_RATES, "bad_token": TRIES}
+    for number in range(TRIES):
+        guess(address=f"2001:db8:0:1::{number}")
+
+    assert guess(address="2001:db8:0:1:ffff::1").status == 429
+    assert guess(address="2001:db8:0:2::1", token=Api(person).token).status == 200
+
+
+def test_an_address_that_was_closed_is_open_again_in_the_next_minute(
+    person: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.API_RATES = {**settings.API_RATES, "bad_token": 1}
+    address, token = "198.51.100.50", Api(person).token
+    guess(address=address)
+    assert guess(address=address, token=token).status == 429
+
+    later = time.time() + 60
+    monkeypatch.setattr(token_brake.time, "time", lambda: later)
+    assert guess(address=address, token=token).status == 200
+
+
+def test_good_tokens_are_not_counted(person: User, settings: Any) -> None:
+    settings.API_RATES = {**settings.API_RATES, "bad_token": 1}
+    token = Api(person).token
+
+    assert {guess(address="198.51.100.60", token=token).status for _try in range(5)} == {200}
+
+
+def test_wrong_secrets_from_many_addresses_write_one_row(person: User) -> None:
+    token = Api(person).token[:-43]
+    for number in range(20):
+        guess(address=f"203.0.113.{number}", token=token + get_random_string(43))
+
+    noted = TokenUse.objects.get()
+    assert (noted.outcome, noted.address) == ("wrong_secret", None)
