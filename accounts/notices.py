@@ -171,8 +171,8 @@ def deliver(*, notice_id: uuid.UUID, now: datetime) -> Notice | None:
 
 def _attempt(lease: Lease[Notice], *, now: datetime) -> None:
     notice = lease.row
-    if notice.attempts > settings.WORK_MAX_ATTEMPTS:
-        _park(lease, error="Its worker died too often.")
+    if work.worn_out(notice):
+        _park(lease, error=work.WORKER_DIED)
         return
     if not notice.user.is_active:
         lease.release(again_at=None)

@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 # While the broker is away nudges pile up; past this many they are dropped, the sweep has them.
 _MAX_WAITING_NUDGES = 1000
 
+# What a worn-out row is parked with.
+WORKER_DIED = "Its worker died too often."
+
 
 class LeaseLost(Exception):
     """Another worker holds the row now; whatever this one found out is not written."""
@@ -200,6 +203,15 @@ def due_ids(model: type[Job], *, limit: int) -> Sequence[object]:
         .order_by("next_attempt_at")
         .values_list("pk", flat=True)[:limit]
     )
+
+
+def worn_out(row: Job) -> bool:
+    """Whether too many tries ended without any answer, so that a person has to look.
+
+    Asked right after `claim`, before the work itself. `retry_later` counts failures that are told;
+    this is for those that are not: a worker killed each time, or an error that nobody foresaw.
+    """
+    return row.attempts > settings.WORK_MAX_ATTEMPTS
 
 
 def backoff(*, attempts: int) -> timedelta:

@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -95,8 +94,8 @@ def build(*, snapshot_id: uuid.UUID, now: datetime) -> ReserveSnapshot | None:
     if lease is None:
         return None
     try:
-        if lease.row.attempts > settings.WORK_MAX_ATTEMPTS:
-            work.park(lease, error="Its worker died too often.")
+        if work.worn_out(lease.row):
+            work.park(lease, error=work.WORKER_DIED)
             log.error("reserve.needs_attention", snapshot=str(snapshot_id))
             return lease.row
         found = _find(lease)

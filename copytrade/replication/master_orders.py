@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -60,8 +59,8 @@ def advance(*, order_id: uuid.UUID, now: datetime) -> MasterOrder | None:
 
 def _attempt(lease: OrderLease, now: datetime) -> None:
     order = lease.row
-    if order.attempts > settings.WORK_MAX_ATTEMPTS:
-        _park(lease, error="Its worker died too often.", now=now)
+    if work.worn_out(order):
+        _park(lease, error=work.WORKER_DIED, now=now)
         return
     failpoint("master_order.claimed", key=order.pk)
     try:

@@ -189,3 +189,13 @@ def test_leases_are_timed_by_the_database_not_by_the_worker(
     job = a_job(next_attempt_at=skewed - timedelta(hours=1))
 
     assert work.claim(ReserveSnapshot, pk=job.pk) is None
+
+
+def test_a_row_whose_tries_end_without_an_answer_is_worn_out(settings: Settings) -> None:
+    settings.WORK_MAX_ATTEMPTS = 2
+    job, told = a_job(), []
+    for _ in range(3):
+        told.append(work.worn_out(leased(job).row))
+        let_lease_run_out(job)
+
+    assert told == [False, False, True]

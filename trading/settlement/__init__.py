@@ -56,8 +56,8 @@ def advance(*, order_id: uuid.UUID, now: datetime) -> Order | None:
 
 def _attempt(lease: OrderLease, now: datetime) -> None:
     order = lease.row
-    if order.attempts > settings.WORK_MAX_ATTEMPTS:
-        park(lease, error="Its worker died too often.", now=now)
+    if work.worn_out(order):
+        park(lease, error=work.WORKER_DIED, now=now)
         return
     step = STEPS.get(State(order.state))
     if step is None:
