@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -20,7 +21,7 @@ from kyc import documents
 from kyc.documents import DocumentRefused
 from kyc.documents.refusals import LONGEST_NOTE
 from kyc.documents.viewing import VIEW_PERMISSION
-from kyc.models import Document, DocumentView
+from kyc.models import Case, Document, DocumentView
 from kyc.views.documents import page_response
 
 
@@ -50,8 +51,8 @@ class DocumentAdmin(ReadOnlyAdmin):
     search_help_text = _("Id of document or application, e-mail address")
     date_hierarchy = "uploaded_at"
     fields = [
-        "id", "person", "application", "kind", "state", "reason", "note_shown", "uploaded_at", "decided_at",
-        "decided_by", "media_type", "size", "sha256", "views_link", "trail", "pages_shown",
+        "id", "person", "application", "case", "kind", "state", "reason", "note_shown", "uploaded_at",
+        "decided_at", "decided_by", "media_type", "size", "sha256", "views_link", "trail", "pages_shown",
     ]  # fmt: skip
     readonly_fields = fields
     actions_detail = ["accept_document", "reject_document"]
@@ -88,6 +89,16 @@ class DocumentAdmin(ReadOnlyAdmin):
     def status(self, document: Document) -> tuple[str, str]:
         return document.state, document.get_state_display()
 
+    @admin.display(description=_("open case"))
+    def case(self, document: Document) -> str:
+        """Where the document is decided about, as long as there is one."""
+        found = _open_cases(document.application_id).first()
+        if found is None:
+            return "–"
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:kyc_case_change", args=[found.pk]), found
+        )
+
     @admin.display(description=_("note to the person"))
     def note_shown(self, document: Document) -> str:
         return document.note or "–"
@@ -121,6 +132,18 @@ class DocumentAdmin(ReadOnlyAdmin):
         """Who may only look at documents may not decide about them."""
         user = request.user
         return user.has_perm("kyc.review_document") and user.has_perm(VIEW_PERMISSION)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
+        """Nobody reads their own here: it leads to a case that they may not know of."""
+        rows: QuerySet[Document] = super().get_queryset(request)
+        return rows.exclude(application__user=signed_in(request))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
+        """No buttons while a case is open: the document is decided about there, under its lock."""
+        document: Document | None = self.get_object(request, str(object_id))
+        if document is None or _open_cases(document.application_id).exists():
+            return []
+        return super().get_actions_detail(request, object_id)
 
     def _id_or_404(self, request: HttpRequest, object_id: str) -> UUID:
         document: Document | None = self.get_object(request, object_id)
@@ -177,6 +200,11 @@ class DocumentAdmin(ReadOnlyAdmin):
             done=str(_("The document is rejected.")),
             back=reverse("admin:kyc_document_change", args=[document_id]),
         )
+
+
+def _open_cases(application_id: UUID) -> QuerySet[Case]:
+    cases = Case.objects.filter(application=application_id, closed_at=None)
+    return cases.select_related("application")
 
 
 @admin.register(DocumentView)

@@ -76,10 +76,15 @@ def judge_document(
             raise CaseError("no_such_document", _("This person has no such document."))
         try:
             document = (
-                documents.accept(document_id=document_id, officer=officer, now=now)
+                documents.accept(document_id=document_id, officer=officer, within=case_id, now=now)
                 if accept
                 else documents.reject(
-                    document_id=document_id, officer=officer, reason=reason, note=text, now=now
+                    document_id=document_id,
+                    officer=officer,
+                    reason=reason,
+                    note=text,
+                    within=case_id,
+                    now=now,
                 )
             )
         except documents.DocumentRefused as refusal:

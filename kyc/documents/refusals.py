@@ -71,6 +71,9 @@ REFUSALS: dict[str, Text] = {
     ),
     # --- a document
     "not_waiting": gettext_lazy("It has been reviewed or withdrawn meanwhile. Look at it again."),
+    "in_case": gettext_lazy(
+        "This person has an open case. Take it and decide about their documents there."
+    ),
     "own_document": gettext_lazy("Nobody reviews their own documents. Leave it to a colleague."),
     "reason": gettext_lazy("Choose a reason that the person can act on."),
     "note_too_long": gettext_lazy("Keep the note to %(note)s characters."),

@@ -13,7 +13,7 @@ from accounts.models import Notice, User
 from agora.lib import crypto
 from compliance import audit
 from kyc.documents.refusals import LONGEST_NOTE, DocumentRefused
-from kyc.models import Document
+from kyc.models import Application, Case, Document
 
 # Notices are translated when they are shown, so each reason has a text of its own.
 _KINDS = {
@@ -47,13 +47,16 @@ _WHY = {
 }
 
 
-def accept(*, document_id: UUID, officer: User, now: datetime) -> Document:
+def accept(
+    *, document_id: UUID, officer: User, within: UUID | None = None, now: datetime
+) -> Document:
     """Accept a document that waits, and tell the person; a repeat changes nothing.
 
-    Raises Document.DoesNotExist, and DocumentRefused (own_document, not_waiting). Locks its row.
+    `within` is the case it is judged in, whose row the caller holds. Raises Document.DoesNotExist, and
+    DocumentRefused (own_document, in_case, not_waiting). Locks its row.
     """
     with transaction.atomic():
-        document = _locked(document_id, officer)
+        document = _locked(document_id, officer, within)
         if document.state == Document.State.ACCEPTED:
             return document
         if document.state != Document.State.PENDING:
@@ -66,13 +69,19 @@ def accept(*, document_id: UUID, officer: User, now: datetime) -> Document:
 
 
 def reject(
-    *, document_id: UUID, officer: User, reason: str, note: str = "", now: datetime
+    *,
+    document_id: UUID,
+    officer: User,
+    reason: str,
+    note: str = "",
+    within: UUID | None = None,
+    now: datetime,
 ) -> Document:
     """Refuse a document, also one that was accepted, with a reason; the person is told.
 
     `note` is for the person: sealed under their key, shown beside the document, in no e-mail.
-    Raises Document.DoesNotExist, and DocumentRefused (own_document, not_waiting, reason,
-    note_too_long). Locks its row.
+    `within` as for `accept`. Raises Document.DoesNotExist, and DocumentRefused (own_document, in_case,
+    not_waiting, reason, note_too_long). Locks its row.
     """
     if reason not in Document.Reason.values or (
         reason == Document.Reason.OTHER and not note.strip()
@@ -81,7 +90,7 @@ def reject(
     if len(note) > LONGEST_NOTE:
         raise DocumentRefused("note_too_long")
     with transaction.atomic():
-        document = _locked(document_id, officer)
+        document = _locked(document_id, officer, within)
         if document.state not in (Document.State.PENDING, Document.State.ACCEPTED):
             raise DocumentRefused("not_waiting")
         document.reason = reason
@@ -95,14 +104,21 @@ def reject(
     return document
 
 
-def _locked(document_id: UUID, officer: User) -> Document:
-    document = (
-        Document.objects.select_for_update(of=("self",))
-        .select_related("application__user")
-        .get(pk=document_id)
-    )
+def _locked(document_id: UUID, officer: User, within: UUID | None) -> Document:
+    """The document, its row held; outside a case only while the person has none that is open.
+
+    Otherwise who may not act on the case would change what it is decided by.
+    """
+    person = Document.objects.get(pk=document_id).application_id
+    if within is None:
+        # A case is opened by who holds this row: none appears before the decision is stored.
+        Application.objects.select_for_update(no_key=True).get(pk=person)
+    rows = Document.objects.select_for_update(of=("self",)).select_related("application__user")
+    document = rows.get(pk=document_id)
     if document.application.user_id == officer.pk:
         raise DocumentRefused("own_document")
+    if Case.objects.filter(application=person, closed_at=None).exclude(pk=within).exists():
+        raise DocumentRefused("in_case")
     return document
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -298,6 +299,37 @@ def test_a_document_is_accepted_and_another_is_not_from_the_page() -> None:
     assert (passport.state, selfie.state) == ("ACCEPTED", "REJECTED")
     shown = text(browser.get(page(case)))
     assert "Passport, page with the photo: Accepted" in shown
+
+
+def test_a_document_of_an_open_case_leads_to_the_case_and_has_no_buttons() -> None:
+    me = officer()
+    case = taken(me)
+    passport = case.application.documents.get(kind=Document.Kind.PASSPORT)
+    accept = reverse("admin:kyc_document_accept_document", args=[passport.pk])
+    browser = seen_by(me)
+
+    shown = text(browser.get(reverse("admin:kyc_document_change", args=[passport.pk])))
+    answer = browser.post(accept, {"_form_submitted": "on"}, follow=True)
+
+    assert page(case) in shown
+    assert accept not in shown
+    said = [str(message) for message in get_messages(answer.wsgi_request)]
+    assert said == ["This person has an open case. Take it and decide about their documents there."]
+    passport.refresh_from_db()
+    assert passport.state == "PENDING"
+
+
+def test_nobody_reads_their_own_documents_in_the_back_office() -> None:
+    case = applied()
+    me = case.application.user
+    User.objects.filter(pk=me.pk).update(is_staff=True)
+    casework.allow(me, *casework.WORKS)
+    passport = case.application.documents.get(kind=Document.Kind.PASSPORT)
+
+    answer = seen_by(me).get(reverse("admin:kyc_document_change", args=[passport.pk]))
+
+    assert page(case) not in text(answer)
+    assert answer.status_code != 200
 
 
 def test_another_persons_document_cannot_be_judged_in_a_case() -> None:

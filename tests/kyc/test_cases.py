@@ -1,18 +1,20 @@
 """Cases: the queue, the review, and who may do what when (ID-2)."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from accounts.models import Notice
+from accounts.models import Notice, User
 from agora.lib.states import IllegalMove
 from compliance import audit
-from kyc import cases
+from kyc import cases, documents
 from kyc.cases import CaseError
-from kyc.models import CaseEvent, Document
+from kyc.documents import DocumentRefused
+from kyc.models import Case, CaseEvent, Document
 from kyc.states import MOVES, State
 from tests import people
 from tests.kyc import casework
@@ -279,6 +281,46 @@ def test_an_answer_brings_the_case_back_to_its_officer_due_anew_and_unchecked() 
     answer = case.events.get(kind=CaseEvent.Kind.ANSWERED)
     assert cases.text_of(answer) == "Because."
     assert cases.take_next(officer=mine, now=later) == case
+
+
+def judge(case: Case, by: User, *, accept: bool = True) -> Document:
+    """Decide about the case's passport."""
+    passport = case.application.documents.get(kind=Document.Kind.PASSPORT)
+    cases.judge_document(
+        case_id=case.pk,
+        officer=by,
+        document_id=passport.pk,
+        accept=accept,
+        reason="" if accept else "expired",
+        version=case.version,
+        now=timezone.now(),
+    )
+    passport.refresh_from_db()
+    return passport
+
+
+@pytest.mark.parametrize("accept", [True, False])
+def test_documents_of_an_open_case_are_judged_in_the_case_alone(accept: bool) -> None:
+    mine = officer()
+    case = taken(mine)
+    passport = case.application.documents.get(kind=Document.Kind.PASSPORT)
+    beside = documents.accept if accept else partial(documents.reject, reason="expired")
+
+    with pytest.raises(DocumentRefused, check=lambda error: error.code == "in_case"):
+        beside(document_id=passport.pk, officer=mine, now=timezone.now())
+    passport.refresh_from_db()
+    assert passport.state == "PENDING"
+
+    assert judge(case, mine, accept=accept).state == ("ACCEPTED" if accept else "REJECTED")
+    event = case.events.get(kind=CaseEvent.Kind.CHECKED)
+    assert event.facts["document"] == str(passport.pk)
+
+
+def test_documents_of_a_case_that_somebody_else_reviews_are_theirs_to_judge() -> None:
+    case = taken(officer())
+
+    with refused("locked"):
+        judge(case, officer())
 
 
 def test_an_escalated_case_is_its_groups_alone() -> None:
