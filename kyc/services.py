@@ -17,7 +17,7 @@ from accounts.services import set_wallet
 from agora.lib import crypto
 from compliance import audit
 from kyc import screening
-from kyc.consent import CONSENT_VERSION, agree, consent_hash
+from kyc.consent import ACCOUNT, agree
 from kyc.limits import limit_of_tier, local_day
 from kyc.models import Application, DailyLimit
 from kyc.taxid import InvalidTaxId, clean_tax_id
@@ -63,7 +63,7 @@ def onboard(
         with transaction.atomic():
             set_wallet(user=user, address=address, now=now)
             application = _store(user, country, name, tax_digits, index, now)
-            agree(user=user, language=language, now=now)
+            agree(user=user, terms=ACCOUNT, language=language, now=now)
             _decide_automatically(application, now)
     except ValidationError as error:
         raise OnboardingError({"wallet_address": list(error.messages)}) from error
@@ -111,8 +111,8 @@ def _store(
         country=country,
         tax_id_index=index,
         tier_id=AUTOMATIC_TIER,
-        consent_version=CONSENT_VERSION,
-        consent_hash=consent_hash(),
+        consent_version=ACCOUNT.version,
+        consent_hash=ACCOUNT.sha256,
         consented_at=now,
         submitted_at=now,
     )

@@ -16,7 +16,7 @@ from agora.lib.idempotency import Answer
 from agora.lib.openapi import IDEMPOTENCY_KEY
 from agora.lib.problems import FieldError, Problem, pointer, wrong
 from kyc import selectors, services
-from kyc.consent import CONSENT_TEXT, CONSENT_VERSION
+from kyc.consent import ACCOUNT
 from kyc.models import Application
 
 
@@ -55,7 +55,9 @@ class Onboarded(serializers.Serializer[Any]):
     tier = serializers.IntegerField()
     country = serializers.ChoiceField(choices=Application.Country.choices)
     wallet_address = serializers.CharField()
-    daily_limit = DailyLimitView()
+    daily_limit = DailyLimitView(
+        allow_null=True, help_text="Null while the application is `PENDING`: nothing can be bought."
+    )
 
 
 class Consent(serializers.Serializer[Any]):
@@ -93,7 +95,7 @@ class Onboard(rest.Endpoint):
         summary="Read the consent text",
     )
     def get(self, request: Request) -> Response:
-        return Response({"consent_version": CONSENT_VERSION, "consent_text": CONSENT_TEXT})
+        return Response({"consent_version": ACCOUNT.version, "consent_text": ACCOUNT.text})
 
     @extend_schema(
         operation_id="onboard",
@@ -103,7 +105,11 @@ class Onboard(rest.Endpoint):
         responses={201: Onboarded},
         examples=[_EXAMPLE],
         summary="Onboard the token's account",
-        description="KYC-light: approved for tier 1 at once, or refused with nothing stored.",
+        description=(
+            "KYC-light: approved for tier 1 at once, or `PENDING` until officers have looked at it, or "
+            "refused with nothing stored. Where a pending one stands is at "
+            "`/users/{user_id}/verification`."
+        ),
     )
     def post(self, request: Request) -> Response:
         key = idempotency.key_of(request)
@@ -112,7 +118,7 @@ class Onboard(rest.Endpoint):
         email = asked.pop("email", user.email)
         if email.strip().lower() != user.email.lower():
             raise wrong("email", _("This is not the e-mail address of the account."), code="email")
-        if asked.pop("consent_version", CONSENT_VERSION) != CONSENT_VERSION:
+        if asked.pop("consent_version", ACCOUNT.version) != ACCOUNT.version:
             raise wrong("consent_version", _("The consent text has changed. Read it again."))
         return idempotency.once(
             request,
@@ -135,7 +141,6 @@ def _onboard(user: User, asked: dict[str, Any]) -> Answer:
 
 
 def _onboarded(user: User, application: Application) -> dict[str, object]:
-    limit = selectors.limit_status(user=user, now=timezone.now())
     return {
         "user_id": str(user.pk),
         "application_id": str(application.pk),
@@ -143,14 +148,18 @@ def _onboarded(user: User, application: Application) -> dict[str, object]:
         "tier": application.tier_id,
         "country": application.country,
         "wallet_address": user.wallet.address,
-        "daily_limit": limit
-        and {
-            "limit_usd": rest.usd(limit.limit_usd),
-            "used_usd": rest.usd(limit.used_usd),
-            "left_usd": rest.usd(limit.left_usd),
-            "resets_at": rest.moment(limit.resets_at),
-            "zone": limit.zone,
-        },
+        "daily_limit": daily_limit_json(selectors.limit_status(user=user, now=timezone.now())),
+    }
+
+
+def daily_limit_json(limit: selectors.LimitStatus | None) -> dict[str, object] | None:
+    """A person's limit on the wire; null before they are approved."""
+    return limit and {
+        "limit_usd": rest.usd(limit.limit_usd),
+        "used_usd": rest.usd(limit.used_usd),
+        "left_usd": rest.usd(limit.left_usd),
+        "resets_at": rest.moment(limit.resets_at),
+        "zone": limit.zone,
     }
 
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.access import signed_in
 from agora.lib.pages import next_or
-from kyc.consent import CONSENT_TEXT, CONSENT_VERSION
+from kyc.consent import ACCOUNT
 from kyc.forms import OnboardingForm
 from kyc.selectors import application_of
 from kyc.services import OnboardingError, onboard
@@ -48,8 +48,8 @@ def onboarding(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "next": request.POST.get("next") or request.GET.get("next", ""),
-        "consent_text": _(CONSENT_TEXT),
-        "consent_original": CONSENT_TEXT,
-        "consent_version": CONSENT_VERSION,
+        "consent_text": _(ACCOUNT.text),
+        "consent_original": ACCOUNT.text,
+        "consent_version": ACCOUNT.version,
     }
     return render(request, "kyc/onboarding.html", context, status=422 if form.errors else 200)

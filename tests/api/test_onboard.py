@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from agora.lib.models import IdempotencyKey
 from compliance.models import AuditRow
-from kyc.consent import CONSENT_VERSION
+from kyc.consent import ACCOUNT
 from kyc.models import Application
 from tests.api.conftest import Answer, Api, assert_problem, pointers
 from tests.people import new_address, new_cpf
@@ -43,6 +44,18 @@ def test_valid_submission_is_approved(api: Api) -> None:
     assert answer.body["user_id"] == str(api.user.pk)
     assert answer.body["daily_limit"]["left_usd"] == "1000.00"
     assert api.order("0.02").status == 201
+
+
+def test_with_no_list_to_look_in_a_required_screening_leaves_it_pending_without_a_limit(
+    api: Api, settings: Settings
+) -> None:
+    settings.SCREENING_REQUIRED = True
+
+    answer = onboard(api)
+
+    assert (answer.status, answer.body["status"]) == (201, "PENDING")
+    assert answer.body["daily_limit"] is None
+    assert assert_problem(api.order("0.02"), 403, "not_approved")
 
 
 def test_personal_data_is_neither_sent_back_nor_kept_in_the_answer(api: Api) -> None:
@@ -112,5 +125,5 @@ def test_tax_id_of_another_account(api: Api, stranger: Api) -> None:
 
 def test_consent_can_be_read_first(api: Api) -> None:
     answer = api.get("/api/v1/users/onboard")
-    assert answer.body["consent_version"] == CONSENT_VERSION
+    assert answer.body["consent_version"] == ACCOUNT.version
     assert len(answer.body["consent_text"]) > 100

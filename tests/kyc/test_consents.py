@@ -1,13 +1,16 @@
 """Each consent is kept with the hash of the very text, and the text with it (LGPD art. 8)."""
 
 import hashlib
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from django.db import DatabaseError, connection
 
-from accounts.models import User
-from kyc import consent
+from accounts.models import User, Wallet
+from compliance.personal_data.sealed_columns import COLUMNS
+from kyc import consent, services
 from kyc.models import Application, Consent, ConsentText
 from kyc.services import OnboardingError, onboard
 from tests.people import new_address, new_cpf, new_user, onboarded
@@ -43,9 +46,9 @@ def test_onboarding_records_time_language_and_hash_of_the_text(person: User) -> 
 def test_the_hash_leads_to_the_text_though_the_text_in_force_has_changed(
     person: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agreed_to = consent.CONSENT_TEXT
-    monkeypatch.setattr(consent, "CONSENT_TEXT", "Another text.")
-    monkeypatch.setattr(consent, "CONSENT_VERSION", "2027-01")
+    agreed_to = consent.ACCOUNT.text
+    later_terms = replace(consent.ACCOUNT, version="2027-01", text="Another text.")
+    monkeypatch.setattr(services, "ACCOUNT", later_terms)
     later = onboarded(now=NOW)
 
     first, second = (Consent.objects.get(user=user).text for user in (person, later))
@@ -78,3 +81,34 @@ def test_the_database_keeps_the_text_as_it_was(person: User, change: str) -> Non
 
     with pytest.raises(DatabaseError, match="append-only"), connection.cursor() as cursor:
         cursor.execute(change)
+
+
+# Where each thing that the text names is stored.
+STORED = {
+    "name": (Application, "full_name_encrypted"),
+    "tax id": (Application, "tax_id_encrypted"),
+    "e-mail address": (User, "email"),
+    "country": (Application, "country"),
+    "wallet address": (Wallet, "address"),
+}
+
+
+def named(pattern: str) -> list[str]:
+    """The things that a sentence of the account's text lists."""
+    found = re.search(pattern, consent.ACCOUNT.text)
+    assert found is not None, pattern
+    return re.split(r", | and ", found[1])
+
+
+def test_what_the_text_calls_encrypted_is_a_sealed_column_and_the_rest_is_none() -> None:
+    encrypted = named(r"My ([^.]+?) are stored encrypted")
+    readable = named(r"My ([^.]+?) are stored readable")
+
+    assert (
+        set(encrypted) | set(readable) == set(named(r"stores my ([^.]+?), to check")) == set(STORED)
+    )
+    sealed = {f"{column.table}.{column.read}" for column in COLUMNS if column.personal}
+    for name, (model, field) in STORED.items():
+        column = f"{model._meta.db_table}.{field}"
+        assert (column in sealed) == (name in encrypted), name
+        assert (name in encrypted) != (name in readable), name

@@ -12,7 +12,7 @@ from stdnum.py import ruc
 from accounts.models import User, Wallet
 from accounts.selectors import wallet_of
 from compliance.models import AuditRow
-from kyc.consent import CONSENT_TEXT, CONSENT_VERSION
+from kyc.consent import ACCOUNT
 from kyc.models import Application, DailyLimit
 from kyc.selectors import application_of, is_approved
 from kyc.services import OnboardingError, onboard
@@ -97,8 +97,8 @@ def test_name_and_tax_id_read_back_from_their_ciphertext() -> None:
 def test_the_consent_is_kept_with_version_hash_and_time() -> None:
     application = submit(new_user())
 
-    assert application.consent_version == CONSENT_VERSION
-    assert application.consent_hash == hashlib.sha256(CONSENT_TEXT.encode()).hexdigest()
+    assert application.consent_version == ACCOUNT.version
+    assert application.consent_hash == hashlib.sha256(ACCOUNT.text.encode()).hexdigest()
     assert application.consented_at is not None
 
 
