@@ -19,14 +19,16 @@ def remove_orphaned_files() -> None:
 
 @shared_task(name="kyc.tasks.begin_nightly_screening", expires=3600)
 def begin_nightly_screening() -> None:
-    """Have everybody looked up again."""
-    runs.begin(cause=ScreeningRun.Cause.NIGHT, now=timezone.now())
+    """Have everybody looked up again, unless the night before is not over yet."""
+    runs.begin_nightly(now=timezone.now())
 
 
 @shared_task(name=runs.RUN_TASK)
 def screen_everybody(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
-    """Go on with a screening of everybody."""
-    everybody.work_on(run_id=uuid.UUID(id))
+    """Go on with a screening of everybody, and leave what is left to another task."""
+    run = everybody.work_on(run_id=uuid.UUID(id))
+    if run is not None and run.finished_at is None:
+        work.nudge(runs.RUN_TASK, pk=run.pk)
 
 
 @shared_task(name="kyc.tasks.sweep_screenings", expires=30)

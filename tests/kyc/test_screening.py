@@ -416,6 +416,61 @@ def test_who_cannot_be_looked_up_keeps_nobody_else_from_it(
     assert set(Screening.objects.values_list("application", flat=True)) == people - {broken}
 
 
+def test_a_run_gives_its_worker_back_and_goes_on_where_it_was(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(everybody, "STINT_SECONDS", 0)
+    people = {apply("Ana Pereira").pk for _ in range(3)}
+    load(row("x-1", "Zoltan Invented"))
+    run = ScreeningRun.objects.get()
+
+    noted = []
+    while (worked := everybody.work_on(run_id=run.pk)) and worked.finished_at is None:
+        noted.append((worked.persons, worked.lease_token, work.due_ids(ScreeningRun, limit=1)))
+
+    assert noted == [(number, None, [run.pk]) for number in (1, 2, 3)]
+    assert set(Screening.objects.values_list("application", flat=True)) == people
+
+
+def test_a_slow_run_notes_how_far_it_is_and_keeps_its_lease(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(everybody, "NOTE_SECONDS", 0)
+    for _ in range(3):
+        apply("Ana Pereira")
+    load(row("x-1", "Zoltan Invented"))
+    run = ScreeningRun.objects.get()
+    seen = []
+    look_up = everybody._look_up
+
+    def watched(person: Any, now: Any) -> int | None:
+        run.refresh_from_db()
+        seen.append((run.persons, run.lease_until is not None and run.lease_until > now))
+        return look_up(person, now)
+
+    monkeypatch.setattr(everybody, "_look_up", watched)
+    everybody.work_on(run_id=run.pk)
+
+    assert seen == [(0, True), (1, True), (2, True)]
+
+
+def test_who_is_the_end_of_every_worker_is_passed_over_and_somebody_is_told(load: Any) -> None:
+    _deadly, second = sorted(apply("Ana Pereira").pk for _ in range(2))
+    load(row("x-1", "Zoltan Invented"))
+    run = ScreeningRun.objects.get()
+    for _death in range(everybody.MOST_TRIES):
+        assert work.claim(ScreeningRun, pk=run.pk)
+        past = timezone.now() - timedelta(seconds=1)
+        ScreeningRun.objects.filter(pk=run.pk).update(lease_until=past)
+
+    everybody.work_on(run_id=run.pk)
+
+    run.refresh_from_db()
+    assert run.finished_at is not None
+    assert (run.persons, run.failed, run.attention) == (1, 1, True)
+    assert [one.application_id for one in Screening.objects.all()] == [second]
+
+
 def test_a_run_that_is_over_is_not_begun_again(load: Any) -> None:
     load(row("x-1", "Zoltan Invented"))
     run = ScreeningRun.objects.get()
@@ -594,3 +649,14 @@ def test_every_night_a_run_is_due() -> None:
     run = ScreeningRun.objects.get()
     assert run.cause == ScreeningRun.Cause.NIGHT
     assert work.due_ids(ScreeningRun, limit=10) == [run.pk]
+
+
+def test_a_night_does_not_pile_up_on_the_one_before() -> None:
+    tasks.begin_nightly_screening()
+    tasks.begin_nightly_screening()
+    run = ScreeningRun.objects.get()
+    everybody.work_on(run_id=run.pk)
+
+    tasks.begin_nightly_screening()
+
+    assert ScreeningRun.objects.count() == 2

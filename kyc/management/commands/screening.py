@@ -88,7 +88,8 @@ class Command(BaseCommand):
         if not lists.active().exists():
             raise CommandError("No list is loaded. Load one: manage.py screening import FILE")
         begun = runs.begin(cause=ScreeningRun.Cause.ASKED, now=timezone.now())
-        everybody.work_on(run_id=begun.pk)
+        while (run := everybody.work_on(run_id=begun.pk)) and run.finished_at is None:
+            pass
         begun.refresh_from_db()
         if begun.finished_at is None:
             self.stdout.write("A worker has taken it over.")
