@@ -571,7 +571,7 @@ KYC_LOCK_SECONDS = seconds("KYC_LOCK_SECONDS", default=900)
 KYC_REAPPLY_DAYS = whole("KYC_REAPPLY_DAYS", default=30)
 SCREENING_SOURCE = env.str("SCREENING_SOURCE", default="kyc.screening.lookup.LocalLists")
 SCREENING_THRESHOLD = whole("SCREENING_THRESHOLD", default=86, least=70)
-SCREENING_REQUIRED = env.bool("SCREENING_REQUIRED", default=False)
+SCREENING_REQUIRED = env.bool("SCREENING_REQUIRED", default=True)
 
 # --- Personal data --------------------------------------------------------------------------
 DATA_EXPORT_DAYS = whole("DATA_EXPORT_DAYS", default=7, least=1)

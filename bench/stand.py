@@ -32,6 +32,7 @@ _SETTINGS = {
     "DEBUG": "false",
     "EMAIL_URL": "memorymail://",
     "API_RATE_TRADE": "1000000000",
+    "SCREENING_REQUIRED": "false",
     "QUOTE_SECONDS": "86400",
     "MARKET_DATA_MAX_AGE_SECONDS": "86400",
     "EXCHANGE_WEIGHT_PER_MINUTE": "1000000000",

@@ -39,6 +39,7 @@ os.environ.update(
         "EMAIL_URL": "memorymail://",
         "STATIC_ROOT": str(DATA / "staticfiles"),
         "MINT_CONFIRMATIONS": "2",
+        "SCREENING_REQUIRED": "false",
         "WORK_LEASE_SECONDS": "2",
         "UNKNOWN_GRACE_SECONDS": "0.2",
         "POLL_SECONDS": "0.1",

@@ -33,6 +33,7 @@ _SETTINGS = {
     "ACCOUNT_EMAIL_VERIFICATION": "optional",
     "EMAIL_URL": "consolemail://",
     "MINT_CONFIRMATIONS": "2",
+    "SCREENING_REQUIRED": "false",  # no list comes with Agora
 }
 
 
