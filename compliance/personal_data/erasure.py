@@ -23,7 +23,7 @@ from agora.lib.catalog import Text
 from agora.lib.failpoints import failpoint
 from agora.lib.outcome import OutsideError
 from agora.lib.work import Lease, LeaseLost
-from compliance import audit
+from compliance import audit, ownership
 from compliance.models import (
     DataExport,
     DataExportPart,
@@ -116,6 +116,20 @@ def withdraw(*, user_id: uuid.UUID, actor: str, now: datetime) -> ErasureRequest
     return asked
 
 
+def try_again(*, asked: ErasureRequest, actor: str, now: datetime) -> bool:
+    """Make a request that waits for a person due again, its days as before; False for any other.
+
+    Locks nothing.
+    """
+    with transaction.atomic():
+        if not work.revive(ErasureRequest.objects.filter(pk=asked.pk), now=now):
+            return False
+        _record(asked, "tried_again", actor=actor, now=now)
+        work.nudge_after_commit(CARRY_OUT_TASK, pk=asked.pk)
+    asked.refresh_from_db()
+    return True
+
+
 def of_user(user_id: uuid.UUID) -> ErasureRequest | None:
     """The request that stands, if there is one."""
     asked = ErasureRequest.objects.filter(user_id=user_id)
@@ -134,7 +148,11 @@ def step(*, request_id: uuid.UUID, now: datetime) -> ErasureRequest | None:
     if lease is None:
         return None
     with structlog.contextvars.bound_contextvars(erasure_id=str(request_id)), suppress(LeaseLost):
-        _do_what_is_due(lease, now=now)
+        if work.worn_out(lease.row):
+            work.park(lease, error=work.WORKER_DIED)
+            log.error("erasure.needs_attention", error=work.WORKER_DIED)
+        else:
+            _do_what_is_due(lease, now=now)
     return lease.row
 
 
@@ -205,7 +223,7 @@ def _forget(lease: Lease[ErasureRequest], *, now: datetime) -> None:
 
 def _destroy(user_id: uuid.UUID, *, now: datetime) -> None:
     kyc.forget(user_id=user_id, now=now)
-    LiabilityNonce.objects.filter(user_id=user_id).delete()
+    LiabilityNonce.objects.filter(ownership.nonces_of(user_id)).delete()
     _forget_copies(user_id)
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User, Wallet
+from accounts.models import User
 from agora.lib.catalog import Text
+from compliance.ownership import addresses_of
 from copytrade.models import ExchangeAccount, Strategy, Subscription
 from copytrade.states import AccountState, StrategyState, SubscriptionState
 from tokens.selectors import balance_of
@@ -17,8 +18,8 @@ MESSAGES: dict[str, Text] = {
     "staff": _("This account works for Agora. Its roles have to be taken away first."),
     "orders_open": _("An order is still under way. Wait until it has ended, or cancel it."),
     "tokens_held": _(
-        "Your wallet still holds AAPL-RAT. Agora could not tell any more that they are yours: send "
-        "them elsewhere first."
+        "Your wallet, or one that was yours before, still holds AAPL-RAT. Agora could not tell any "
+        "more that they are yours: send them elsewhere first."
     ),
     "subscriptions_running": _("You still copy a strategy. Stop it, and wait until it has closed."),
     "strategies_published": _("You still publish a strategy. Delete it first."),
@@ -69,9 +70,12 @@ def in_database(user: User) -> list[Obstacle]:
 
 
 def on_chain(user: User) -> list[Obstacle]:
-    """Whether the wallet holds tokens; raises Temporary or Rejected while the chain cannot be read."""
-    wallet = Wallet.objects.filter(user=user).first()
-    # A wallet that nothing was ever minted to holds nothing that anybody would miss here.
-    if wallet is None or not Order.objects.filter(user=user).exclude(mint=None).exists():
-        return []
-    return [Obstacle("tokens_held")] if balance_of(wallet.address).units else []
+    """Whether an address of the person's, also of before, holds tokens.
+
+    Raises Temporary or Rejected while the chain cannot be read.
+    """
+    minted = Order.objects.filter(user=user).exclude(mint=None)
+    to = set(minted.values_list("wallet_address", flat=True).distinct())
+    # Whom nothing was ever minted for holds nothing that anybody would miss here.
+    held = to and any(balance_of(each).units for each in to.union(addresses_of(user.pk)))
+    return [Obstacle("tokens_held")] if held else []

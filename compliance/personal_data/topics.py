@@ -29,6 +29,7 @@ from accounts.models import (
 from agora.lib.crypto import Shredded
 from agora.lib.models import IdempotencyKey
 from compliance.models import AuditRow, DataExport, ErasureRequest, LiabilityNonce, Proposal
+from compliance.ownership import nonces_of
 from copytrade.models import (
     AccountWatch,
     CopyOrder,
@@ -281,7 +282,7 @@ TOPICS = (
         "reserve_proofs",
         "The numbers that hide your account in the proofs of reserve.",
         LiabilityNonce,
-        _by("user_id"),
+        nonces_of,
         extra={
             "account": lambda row: f"0x{bytes(row.account).hex()}",
             "nonce": lambda row: bytes(row.nonce).hex(),

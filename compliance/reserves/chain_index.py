@@ -12,11 +12,11 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from agora.lib.outcome import Temporary
+from compliance import ownership
 from compliance.models import ChainCheckpoint, ChainMint, ChainTransfer
 from compliance.reserves.liabilities import Holder
 from tokens import chain, events
 from tokens.events import Events
-from trading.states import State
 
 log = structlog.get_logger(__name__)
 _BATCH = 2000
@@ -82,8 +82,8 @@ def _keep(token: Token, found: Events) -> None:
     ChainMint.objects.bulk_create(mints, batch_size=_BATCH, ignore_conflicts=True)
 
 
-_HOLDERS = """
-SELECT b.address, w.user_id, b.units
+_HOLDERS = f"""
+SELECT b.address, o.user_id, b.units
 FROM (
     SELECT address, sum(units) AS units
     FROM (
@@ -95,30 +95,19 @@ FROM (
     ) AS moved
     GROUP BY address
 ) AS b
-LEFT JOIN accounts_wallet w ON w.address = b.address AND (
-    w.verified_at IS NOT NULL
-    OR EXISTS (
-        SELECT FROM trading_order o
-        WHERE o.user_id = w.user_id AND o.wallet_address = w.address AND o.state = %(minted)s
-    )
-)
+LEFT JOIN ({ownership.OWNERS}) AS o ON o.address = lower(b.address)
 WHERE b.units <> 0 AND b.address <> %(nobody)s
 ORDER BY b.address
-"""
+"""  # noqa: S608  # joins two constants
 
 
 def holders(*, token: Token, block: int) -> list[Holder]:
-    """Everybody who holds tokens at this block, by address; read what `read_up_to` has kept.
-
-    An address is somebody's who proved it, or whose own order was minted to it: who merely typed the
-    address of another must not be shown what that one holds.
-    """
+    """Everybody who holds tokens at this block, by address; read what `read_up_to` has kept."""
     given: dict[str, int | str] = {
         "chain": token.chain_id,
         "contract": token.contract,
         "block": block,
         "nobody": _NOBODY,
-        "minted": State.MINT_CONFIRMED,
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '120s'")

@@ -13,7 +13,7 @@ import numpy as np
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from compliance.models import LiabilityNonce, LiabilityTree
+from compliance.models import LiabilityTree
 from compliance.reserves import merkle, tree_store
 from compliance.reserves.digests import Hasher
 from compliance.reserves.merkle import Node, TreeError
@@ -24,7 +24,6 @@ __all__ = [
     "Root",
     "TreeError",
     "build",
-    "forget",
     "held_by",
     "proof_of",
     "verify",
@@ -210,15 +209,6 @@ def _own_and_siblings(nodes: list[Node | None], *, own_first: bool) -> tuple[Nod
     if own_first or len(there) == 1:
         return there[0], there[1:]
     return there[1], [there[0], *there[2:]]
-
-
-def forget(*, user_id: uuid.UUID) -> int:
-    """Erase the user's nonces: their balances in published trees can no longer be told or guessed.
-
-    Returns how many were erased. The trees stay as they are. Call it in the erasure's transaction.
-    """
-    erased, _per_model = LiabilityNonce.objects.filter(user_id=user_id).delete()
-    return erased
 
 
 def verify(*, snapshot_id: uuid.UUID) -> list[str]:

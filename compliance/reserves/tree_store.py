@@ -66,7 +66,7 @@ def nonces_of(accounts: Sequence[bytes], users: Sequence[uuid.UUID | None]) -> l
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_BUILD_LOCK])
     known = _known_nonces()
     owners = dict(zip(accounts, users, strict=True))
-    _hand_over({a: u for a, u in owners.items() if a in known and known[a][1] != u})
+    _hand_over({a: u for a, u in owners.items() if u and a in known and known[a][1] != u})
     missing = [account for account in owners if account not in known]
     fresh = os.urandom(HASH_BYTES * len(missing))
     for at, account in enumerate(missing):
@@ -83,8 +83,11 @@ def _known_nonces() -> dict[bytes, tuple[bytes, uuid.UUID | None]]:
     return {bytes(account): (bytes(nonce), user) for account, nonce, user in rows}
 
 
-def _hand_over(owners: dict[bytes, uuid.UUID | None]) -> None:
-    """An address that another person owns by now is theirs to prove from here on."""
+def _hand_over(owners: dict[bytes, uuid.UUID]) -> None:
+    """An address that another person owns by now is theirs to prove from here on.
+
+    One that nobody is known to own any more stays whose it was: their proofs are of the past.
+    """
     with connection.cursor() as cursor:
         cursor.executemany(
             "UPDATE compliance_liabilitynonce SET user_id = %s WHERE account = %s",
