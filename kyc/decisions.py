@@ -21,7 +21,7 @@ from compliance.four_eyes import Kind, Refused
 from compliance.models import Proposal
 from kyc.cases import news
 from kyc.cases.deciding import APPROVE, REINSTATE, REJECT, SUSPEND, case_held
-from kyc.cases.opening import hold_application
+from kyc.cases.opening import ensure_open, hold_application
 from kyc.cases.record import WORK, hold, move, store, text_of, unlock, write
 from kyc.cases.requirements import requirements
 from kyc.limits import limit_of_tier, local_day
@@ -104,6 +104,9 @@ def _reject(proposal: Proposal, now: datetime) -> None:
     _close(case, State.REJECTED, CaseEvent.Kind.REJECTED, proposal, now, text=text)
     if case.cause != Case.Cause.SCREENING:
         news.rejected(case, now=now)
+    # The end of this case leaves nobody with a match that no case is about.
+    if open_matches(application).exists():
+        ensure_open(application=application, now=now)
 
 
 def _proposed(proposal: Proposal, case: Case) -> CaseEvent:

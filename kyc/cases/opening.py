@@ -22,6 +22,24 @@ def open_for_match(*, application: Application, now: datetime) -> Case | None:
     found = Case.objects.filter(application=person, closed_at=None).values_list("pk", flat=True)
     if found:
         return _matched(hold(found[0]), now)
+    return _open_about_lists(person, now)
+
+
+def ensure_open(*, application: Application, now: datetime) -> Case | None:
+    """See to it that two people decide what a match means: open a case unless there is one.
+
+    None when there is one, or when the person cannot buy anyway, rejected or suspended. Call it inside
+    the transaction that leaves the match as it is. Holds the application's row.
+    """
+    person = hold_application(application)
+    if person.status not in (Application.Status.PENDING, Application.Status.APPROVED):
+        return None
+    if Case.objects.filter(application=person, closed_at=None).exists():
+        return None
+    return _open_about_lists(person, now)
+
+
+def _open_about_lists(person: Application, now: datetime) -> Case:
     pending = person.status == Application.Status.PENDING
     cause = Case.Cause.ONBOARDING if pending else Case.Cause.SCREENING
     return open_case(application=person, cause=cause, tier=person.tier, by=None, now=now)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from compliance import audit
 from compliance.four_eyes import Refused
-from kyc.cases.opening import hold_application, open_for_match
+from kyc.cases.opening import ensure_open, hold_application, open_for_match
 from kyc.models import Application, Screening, ScreeningMatch
 from kyc.screening.lookup import Hit, source
 
@@ -79,7 +79,8 @@ def _store(application: Application, hit: Hit, now: datetime) -> ScreeningMatch 
 def confirm(*, match_id: uuid.UUID, officer: User, reason: str, now: datetime) -> ScreeningMatch:
     """Say that it is the same person. What follows from it two people decide in the case.
 
-    Raises PermissionDenied, ScreeningMatch.DoesNotExist or ScreeningError.
+    Without an open case one is opened, unless the person cannot buy anyway. Raises PermissionDenied,
+    ScreeningMatch.DoesNotExist or ScreeningError.
     """
     return _decide(match_id, ScreeningMatch.State.CONFIRMED, officer, reason, now)
 
@@ -110,6 +111,8 @@ def _decide(
         match.decided_by, match.decided_at = officer, now
         match.save(update_fields=["state", "reason", "decided_by", "decided_at"])
         _record(match, f"screening.{state.lower()}", audit.actor_of(officer), now)
+        if state == ScreeningMatch.State.CONFIRMED:
+            ensure_open(application=match.application, now=now)
     return match
 
 

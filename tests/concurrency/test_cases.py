@@ -1,8 +1,6 @@
 """Officers at the same case at the same moment."""
 
 import threading
-from datetime import datetime
-from decimal import Decimal
 
 import pytest
 from django.db import transaction
@@ -13,7 +11,7 @@ from compliance.four_eyes import Refused
 from compliance.models import Proposal
 from kyc import cases
 from kyc.cases import queue
-from kyc.models import Application, Case, CaseEvent, ScreeningMatch
+from kyc.models import Case, CaseEvent
 from kyc.states import State
 from tests import people
 from tests.kyc import casework
@@ -138,7 +136,7 @@ def test_an_approval_waits_for_a_match_that_is_just_being_stored_and_fails_by_it
 
     def screen() -> None:
         with transaction.atomic():
-            a_match(case.application, timezone.now())
+            casework.a_match(case.application)
             cases.open_for_match(application=case.application, now=timezone.now())
             matched.set()
             seen_waiting.wait(timeout=20)
@@ -168,23 +166,8 @@ def test_a_match_that_comes_after_the_approval_opens_a_case_of_its_own() -> None
     casework.approve(proposal, officer())
 
     with transaction.atomic():
-        a_match(case.application, timezone.now())
+        casework.a_match(case.application)
         opened = cases.open_for_match(application=case.application, now=timezone.now())
 
     assert opened is not None
     assert (opened.pk != case.pk, opened.cause) == (True, Case.Cause.SCREENING)
-
-
-def a_match(person: Application, now: datetime) -> ScreeningMatch:
-    """Somebody on a list who may be the person."""
-    return ScreeningMatch.objects.create(
-        application=person,
-        list_name="test",
-        source_id="Q1",
-        digest="0" * 64,
-        entry={},
-        is_sanctioned=True,
-        by=ScreeningMatch.By.NAME,
-        score=Decimal(90),
-        found_at=now,
-    )

@@ -12,7 +12,7 @@ from compliance import four_eyes
 from compliance.models import Proposal
 from kyc import cases
 from kyc.cases.requirements import Check
-from kyc.models import Application, Case, Document, Tier
+from kyc.models import Application, Case, Document, ScreeningMatch, Tier
 from tests import people
 
 _numbers = itertools.count(1)
@@ -131,6 +131,23 @@ def rejection_proposed(by: User, case: Case | None = None, outcome: str = "EXPIR
 def approve(proposal: Proposal, by: User, *, now: datetime | None = None) -> None:
     """A second person approves."""
     four_eyes.approve(proposal_id=proposal.pk, checker=by, now=now or timezone.now())
+
+
+def a_match(
+    person: Application, *, is_sanctioned: bool = True, source_id: str = "Q1"
+) -> ScreeningMatch:
+    """Somebody on a list who may be the person, without the case that screening opens for it."""
+    return ScreeningMatch.objects.create(
+        application=person,
+        list_name="test",
+        source_id=source_id,
+        digest="0" * 64,
+        entry={},
+        is_sanctioned=is_sanctioned,
+        by=ScreeningMatch.By.NAME,
+        score=Decimal(90),
+        found_at=timezone.now(),
+    )
 
 
 def fresh(case: Case) -> Case:
