@@ -8,6 +8,8 @@ the setting's name and never its value where that may be secret.
 import re
 import secrets
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import environ
@@ -18,6 +20,16 @@ from environ.fileaware_mapping import FileAwareMapping
 _SUPERVISES_ONLY = len(sys.argv) > 1 and sys.argv[1] in {"demo", "failpoints", "compilemessages"}
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True}
 _FLAGS |= {"false": False, "0": False, "no": False, "off": False, "": False}
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+# Where each vendor's test side is, by the setting. Market data is the same for paper and live.
+TEST_HOSTS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "ALPACA_BASE_URL": frozenset({"paper-api.alpaca.markets"}),
+        "ALPACA_DATA_URL": frozenset({"data.alpaca.markets", "data.sandbox.alpaca.markets"}),
+        "FIREBLOCKS_BASE_URL": frozenset({"sandbox-api.fireblocks.io"}),
+        "BINANCE_BASE_URL": frozenset({"testnet.binance.vision"}),
+    }
+)
 _EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
@@ -84,6 +96,36 @@ def address(
     if value == default or (parts.scheme in schemes and parts.hostname):
         return value
     raise ImproperlyConfigured(f"{name} is not an address that begins {' or '.join(schemes)}://.")
+
+
+def vendor_address(name: str, *, default: str, live: bool = False) -> str:
+    """The address of a vendor's test side, or of this machine's sandbox.
+
+    Anything else moves real money, so it takes a second setting, which the caller hands in as
+    `live`; even then only over https.
+    """
+    value = address(name, default=default)
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    if host in LOCAL_HOSTS or (parts.scheme == "https" and (live or host in TEST_HOSTS[name])):
+        return value
+    known = " or ".join(f"https://{test}" for test in sorted(TEST_HOSTS[name]))
+    if live:
+        raise ImproperlyConfigured(f"{name} must begin https:// unless it is this machine.")
+    raise ImproperlyConfigured(
+        f"{name} is {parts.scheme}://{host}, which is neither {known} nor this machine:"
+        " real money could move. See LIVE_VENDORS in docs/settings.md."
+    )
+
+
+def live_vendors(name: str, *, allowed: frozenset[str]) -> frozenset[str]:
+    """Which vendors may be reached at their live side; none unless they are named."""
+    named = frozenset(env.list(name, default=[]))
+    if named <= allowed:
+        return named
+    raise ImproperlyConfigured(
+        f"{name} is {sorted(named)}; it may only name {' and '.join(sorted(allowed))}."
+    )
 
 
 def evm_address(name: str) -> str:

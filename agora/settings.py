@@ -7,7 +7,6 @@ runtime leaves its values in DATA_DIR/runtime.env, so that commands in a second 
 import sys
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import crontab
@@ -15,7 +14,18 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from agora.back_office import UNFOLD as UNFOLD
-from agora.environment import address, env, evm_address, flag, one_of, required, seconds, whole
+from agora.environment import (
+    address,
+    env,
+    evm_address,
+    flag,
+    live_vendors,
+    one_of,
+    required,
+    seconds,
+    vendor_address,
+    whole,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -280,13 +290,17 @@ if CLAMD_ADDRESS and not CLAMD_ADDRESS.startswith("/") and not (_host and _port.
     raise ImproperlyConfigured("CLAMD_ADDRESS is neither host:port nor the path of a socket.")
 
 # --- Vendors --------------------------------------------------------------------------------
-ALPACA_BASE_URL = address("ALPACA_BASE_URL", default="https://paper-api.alpaca.markets")
-if urlsplit(ALPACA_BASE_URL).hostname == "api.alpaca.markets":
-    raise ImproperlyConfigured("ALPACA_BASE_URL is the live broker; Agora is for paper accounts.")
-ALPACA_DATA_URL = address("ALPACA_DATA_URL", default="https://data.alpaca.markets")
+# Alpaca's live side is not among them: shares are bought in paper accounts only.
+LIVE_VENDORS = live_vendors("LIVE_VENDORS", allowed=frozenset({"binance", "fireblocks"}))
+ALPACA_BASE_URL = vendor_address("ALPACA_BASE_URL", default="https://paper-api.alpaca.markets")
+ALPACA_DATA_URL = vendor_address("ALPACA_DATA_URL", default="https://data.alpaca.markets")
 ALPACA_API_KEY = env.str("ALPACA_API_KEY", default="")
 ALPACA_API_SECRET = env.str("ALPACA_API_SECRET", default="")
-FIREBLOCKS_BASE_URL = address("FIREBLOCKS_BASE_URL", default="https://sandbox-api.fireblocks.io/v1")
+FIREBLOCKS_BASE_URL = vendor_address(
+    "FIREBLOCKS_BASE_URL",
+    default="https://sandbox-api.fireblocks.io/v1",
+    live="fireblocks" in LIVE_VENDORS,
+)
 FIREBLOCKS_API_KEY = env.str("FIREBLOCKS_API_KEY", default="")
 FIREBLOCKS_PRIVATE_KEY = env.str("FIREBLOCKS_PRIVATE_KEY", default="", multiline=True)
 FIREBLOCKS_RECEIPT_SOURCE_VAULT = env.str("FIREBLOCKS_RECEIPT_SOURCE_VAULT", default="0")
@@ -298,7 +312,11 @@ VENDOR_CONNECT_TIMEOUT = seconds("VENDOR_CONNECT_TIMEOUT", default=3)
 VENDOR_READ_TIMEOUT = seconds("VENDOR_READ_TIMEOUT", default=10)
 
 # --- Exchange -------------------------------------------------------------------------------
-BINANCE_BASE_URL = address("BINANCE_BASE_URL", default="https://testnet.binance.vision")
+BINANCE_BASE_URL = vendor_address(
+    "BINANCE_BASE_URL",
+    default="https://testnet.binance.vision",
+    live="binance" in LIVE_VENDORS,
+)
 COPY_SEND_TIMEOUT = seconds("COPY_SEND_TIMEOUT", default=3)
 COPY_CONCURRENCY = whole("COPY_CONCURRENCY", default=100, least=1)
 EXCHANGE_WEIGHT_PER_MINUTE = whole("EXCHANGE_WEIGHT_PER_MINUTE", default=6000, least=1)

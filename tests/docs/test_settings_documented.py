@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # Functions of agora/environment.py that read a name, besides the methods of `env`.
-_HELPERS = {"required", "one_of", "flag", "whole", "seconds", "address", "evm_address"}
+_HELPERS = {
+    *("required", "one_of", "flag", "whole", "seconds"),
+    *("address", "evm_address", "vendor_address", "live_vendors"),
+}
 _ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| .+ \| ([^|]*) \| [^|]*\|$", re.MULTILINE)
 
 
@@ -23,7 +26,7 @@ def _default(call: ast.Call) -> str | None:
     """The default as the document writes it; None where it is computed."""
     if isinstance(call.func, ast.Name) and call.func.id == "required":
         return "required"
-    if isinstance(call.func, ast.Name) and call.func.id == "evm_address":
+    if isinstance(call.func, ast.Name) and call.func.id in {"evm_address", "live_vendors"}:
         return "empty"
     for keyword in call.keywords:
         if keyword.arg == "default" and isinstance(keyword.value, ast.Constant):

@@ -42,6 +42,14 @@ def _read(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("ALPACA_BASE_URL", "paper-api.alpaca.markets"),
         ("ALPACA_BASE_URL", "https://api.alpaca.markets"),
         ("ALPACA_BASE_URL", "https://API.alpaca.markets/v2"),
+        ("ALPACA_DATA_URL", "https://alpaca.example"),
+        ("FIREBLOCKS_BASE_URL", "https://api.fireblocks.io/v1"),
+        ("FIREBLOCKS_BASE_URL", "http://sandbox-api.fireblocks.io/v1"),
+        ("BINANCE_BASE_URL", "https://api.binance.com"),
+        ("BINANCE_BASE_URL", "https://testnet.binance.vision.example"),
+        ("BINANCE_BASE_URL", "https://testnet.binance.vision@api.binance.com"),
+        ("LIVE_VENDORS", "alpaca"),
+        ("LIVE_VENDORS", "binance,kraken"),
         ("CHAIN_ID", "base"),
         ("CHAIN_ID", "0"),
         ("MINT_CONFIRMATIONS", "1.5"),
@@ -77,3 +85,26 @@ def test_a_missing_secret_stops_the_start() -> None:
 
     assert result.returncode != 0
     assert "TOKEN_PEPPER is not set" in result.stderr
+
+
+def test_a_live_address_needs_a_second_setting_that_names_the_vendor() -> None:
+    live = "https://api.binance.com"
+
+    refused = _read("BINANCE_BASE_URL", BINANCE_BASE_URL=live, LIVE_VENDORS="fireblocks")
+    allowed = _read("BINANCE_BASE_URL", BINANCE_BASE_URL=live, LIVE_VENDORS="binance")
+
+    assert "real money could move. See LIVE_VENDORS" in refused.stderr
+    assert allowed.stdout == f"'{live}'\n"
+
+
+def test_a_live_address_is_never_reached_without_encryption() -> None:
+    result = _read("DEBUG", BINANCE_BASE_URL="http://api.binance.com", LIVE_VENDORS="binance")
+
+    assert "BINANCE_BASE_URL must begin https://" in result.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "localhost:9", "[::1]:9"])
+def test_a_vendor_may_be_this_machines_sandbox(host: str) -> None:
+    address = f"http://{host}/fireblocks/v1"
+
+    assert _read("FIREBLOCKS_BASE_URL", FIREBLOCKS_BASE_URL=address).stdout == f"'{address}'\n"
