@@ -140,8 +140,7 @@ def try_again(*, notice_ids: list[uuid.UUID], actor: str, now: datetime) -> int:
     count = 0
     for notice_id in notice_ids:
         with transaction.atomic():
-            waiting = Notice.objects.filter(pk=notice_id, attention=True)
-            if not waiting.update(attention=False, attempts=0, next_attempt_at=now):
+            if not work.revive(Notice.objects.filter(pk=notice_id), now=now):
                 continue
             audit.record(
                 actor=actor,

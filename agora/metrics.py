@@ -36,6 +36,7 @@ from agora.audit_metrics import AuditCollector
 from agora.case_metrics import CasesCollector
 from agora.copy_metrics import CopiesCollector
 from agora.lib.problems import Problem, respond
+from agora.personal_data_metrics import PersonalDataCollector
 from agora.reserve_metrics import ReservesCollector
 from trading.models import Order
 from trading.states import State
@@ -160,6 +161,7 @@ def exposition() -> bytes:
     own.register(ReservesCollector())
     own.register(AuditCollector())
     own.register(CasesCollector())
+    own.register(PersonalDataCollector())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         counted = CollectorRegistry()
         MultiProcessCollector(counted)  # type: ignore[no-untyped-call]

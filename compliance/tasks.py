@@ -77,7 +77,8 @@ def expire_proposals() -> None:
     four_eyes.expire(now=timezone.now())
 
 
-@shared_task(name=exports.BUILD_TASK)
+# Years of trades are read row by row, and what a killed worker had read is lost.
+@shared_task(name=exports.BUILD_TASK, time_limit=1800)
 def build_data_export(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
     """Put a person's copy of their data together, or remove one that has expired."""
     exports.step(export_id=uuid.UUID(id), now=timezone.now())

@@ -254,6 +254,11 @@ def park(lease: Lease[J], *, error: str) -> None:
     )
 
 
+def revive(rows: models.QuerySet[J], *, now: datetime) -> int:
+    """Make those of the rows that wait for a person due again, with all their tries; how many."""
+    return rows.filter(attention=True).update(attention=False, attempts=0, next_attempt_at=now)
+
+
 def nudge(task: str, *, pk: object, delay: float = 0) -> None:
     """Tell Celery about a row, from a thread of its own: the caller never waits for the broker.
 

@@ -1,14 +1,17 @@
 """Copies of people's data and erasures in the admin: read-only; asked for on a person's behalf."""
 
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -39,6 +42,8 @@ class _OfPeople(ReadOnlyAdmin):
 
     search_fields = ["=id", "=user_id"]
     search_help_text = _("Id of the request or of the person")
+    actions = ["try_again"]
+    service: ClassVar[ModuleType]
 
     @admin.display(description=_("audit trail"))
     def trail(self, row: Any) -> str:
@@ -47,6 +52,13 @@ class _OfPeople(ReadOnlyAdmin):
     @display(description=_("attention"), ordering="attention", label={"yes": "danger"})
     def look(self, row: Any) -> "tuple[str, str] | str":
         return ("yes", str(_("needs a person"))) if row.attention else "–"
+
+    @admin.action(description=_("Try again what needs attention"), permissions=["try_again"])
+    def try_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        actor, now = audit.actor_of(request.user), timezone.now()
+        count = sum(self.service.try_again(waiting=row, actor=actor, now=now) for row in queryset)
+        text = ngettext("%(n)d request is due again.", "%(n)d requests are due again.", count)
+        messages.info(request, text % {"n": count})
 
     def _answer(
         self, request: HttpRequest, act: Callable[[], object], refusal: type[Exception], done: str
@@ -57,6 +69,7 @@ class _OfPeople(ReadOnlyAdmin):
 
 @admin.register(DataExport)
 class DataExportAdmin(_OfPeople):
+    service = exports
     list_display = ["requested_at", "user_id", "status", "requested_by", "expires_at", "look"]
     list_filter = ["state", "attention", "requested_at"]
     fields = [
@@ -80,6 +93,8 @@ class DataExportAdmin(_OfPeople):
 
     def has_request_copy_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("compliance.request_dataexport")
+
+    has_try_again_permission = has_request_copy_permission
 
     @action(
         description=_("Make a copy for a person"),
@@ -110,6 +125,7 @@ class DataExportAdmin(_OfPeople):
 
 @admin.register(ErasureRequest)
 class ErasureRequestAdmin(_OfPeople):
+    service = erasure
     list_display = ["requested_at", "user_id", "status", "execute_after", "keep_until", "look"]
     list_filter = ["state", "attention", "requested_at"]
     fields = [
@@ -142,6 +158,8 @@ class ErasureRequestAdmin(_OfPeople):
         self, request: HttpRequest, object_id: str | None = None
     ) -> bool:
         return request.user.has_perm("compliance.request_erasure")
+
+    has_try_again_permission = has_request_for_permission
 
     def has_undo_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Only what was not carried out can be undone."""

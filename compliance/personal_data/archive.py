@@ -26,6 +26,7 @@ from kyc.models import DocumentPage
 
 FORMAT = 1
 _ROWS_AT_ONCE = 500
+_ROWS_A_SIGN = 10_000
 _WORK = frozenset(field.name for field in Job._meta.get_fields())
 
 
@@ -47,13 +48,11 @@ def write(
 ) -> None:
     """Write everything held about the user into `file`, which need not be seekable.
 
-    `alive` is called between files. Raises agora.lib.outcome.Temporary while documents cannot be read.
+    `alive` is called between files, and within large ones. Raises agora.lib.outcome.Temporary while
+    documents cannot be read.
     """
     with zipfile.ZipFile(file, "w", compression=zipfile.ZIP_DEFLATED) as archive:
-        files = []
-        for topic in TOPICS:
-            files.append(_write_topic(archive, topic, user))
-            alive()
+        files = [_write_topic(archive, topic, user, alive) for topic in TOPICS]
         missing = _write_documents(archive, user, alive)
         manifest = {
             "format": FORMAT,
@@ -72,7 +71,9 @@ def write(
         archive.writestr("README.txt", readme)
 
 
-def _write_topic(archive: zipfile.ZipFile, topic: Topic, user: User) -> Counted:
+def _write_topic(
+    archive: zipfile.ZipFile, topic: Topic, user: User, alive: Callable[[], None]
+) -> Counted:
     name, count = f"data/{topic.name}.json", 0
     rows = topic.model._base_manager.filter(topic.rows(user.pk)).order_by("pk")
     with archive.open(name, "w") as file:
@@ -81,7 +82,10 @@ def _write_topic(archive: zipfile.ZipFile, topic: Topic, user: User) -> Counted:
             values = json.dumps(row_json(topic, row, user_id=user.pk), ensure_ascii=False)
             file.write((",\n" if count else "\n").encode() + values.encode())
             count += 1
+            if count % _ROWS_A_SIGN == 0:
+                alive()
         file.write(b"\n]\n")
+    alive()
     return Counted(file=name, about=topic.about, rows=count)
 
 

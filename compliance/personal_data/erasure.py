@@ -116,17 +116,17 @@ def withdraw(*, user_id: uuid.UUID, actor: str, now: datetime) -> ErasureRequest
     return asked
 
 
-def try_again(*, asked: ErasureRequest, actor: str, now: datetime) -> bool:
+def try_again(*, waiting: ErasureRequest, actor: str, now: datetime) -> bool:
     """Make a request that waits for a person due again, its days as before; False for any other.
 
     Locks nothing.
     """
     with transaction.atomic():
-        if not work.revive(ErasureRequest.objects.filter(pk=asked.pk), now=now):
+        if not work.revive(ErasureRequest.objects.filter(pk=waiting.pk), now=now):
             return False
-        _record(asked, "tried_again", actor=actor, now=now)
-        work.nudge_after_commit(CARRY_OUT_TASK, pk=asked.pk)
-    asked.refresh_from_db()
+        _record(waiting, "tried_again", actor=actor, now=now)
+        work.nudge_after_commit(CARRY_OUT_TASK, pk=waiting.pk)
+    waiting.refresh_from_db()
     return True
 
 

@@ -16,8 +16,6 @@ from typing import IO
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Value
-from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
@@ -37,6 +35,8 @@ from compliance.personal_data import archive
 
 BUILD_TASK = "compliance.tasks.build_data_export"
 PART_BYTES = 1 << 20
+# Between two signs of life lies at most one statement, or one page of a document.
+_LONGEST_READ = timedelta(seconds=60)
 
 MESSAGES: dict[str, Text] = {
     "asked_before": _("A copy is being put together already. You are told when it is ready."),
@@ -59,8 +59,13 @@ class ExportRefused(Exception):
 def request(*, user: User, actor: str, now: datetime) -> DataExport:
     """Ask for a copy of everything held about the user; a worker puts it together.
 
-    Raises ExportRefused: one at a time, and for the person themselves one a day. Locks nothing.
+    One that waits for a person after too many failed tries is tried again instead, so that nobody is
+    left without a copy. Raises ExportRefused: one at a time, and for the person themselves one a day.
+    Locks nothing.
     """
+    waiting = DataExport.objects.filter(user_id=user.pk, state=DataExport.State.REQUESTED).first()
+    if waiting is not None and try_again(waiting=waiting, actor=actor, now=now):
+        return waiting
     _check(user, by_person=actor == audit.actor_of(user), now=now)
     export = DataExport(user_id=user.pk, requested_by=actor, requested_at=now, next_attempt_at=now)
     try:
@@ -86,13 +91,26 @@ def _check(user: User, *, by_person: bool, now: datetime) -> None:
         raise ExportRefused("too_often")
 
 
+def try_again(*, waiting: DataExport, actor: str, now: datetime) -> bool:
+    """Make a copy that waits for a person due again; False for any other. Locks nothing."""
+    with transaction.atomic():
+        if not work.revive(DataExport.objects.filter(pk=waiting.pk), now=now):
+            return False
+        _record(waiting, "tried_again", actor=actor, now=now)
+        work.nudge_after_commit(BUILD_TASK, pk=waiting.pk)
+    waiting.refresh_from_db()
+    return True
+
+
 def step(*, export_id: uuid.UUID, now: datetime) -> DataExport | None:
     """Build a copy that was asked for, or remove one that has expired; None when nothing is due."""
     lease = work.claim(DataExport, pk=export_id)
     if lease is None:
         return None
     with structlog.contextvars.bound_contextvars(export_id=str(export_id)), suppress(LeaseLost):
-        if lease.row.state == DataExport.State.REQUESTED:
+        if work.worn_out(lease.row):
+            _park(lease, error=work.WORKER_DIED)
+        elif lease.row.state == DataExport.State.REQUESTED:
             _build(lease, now=now)
         else:
             _remove(lease, now=now)
@@ -105,7 +123,9 @@ def _build(lease: Lease[DataExport], *, now: datetime) -> None:
         key = key_for(user.pk)
         with tempfile.TemporaryFile() as sealed:
             parts = _Parts(sealed, export=lease.row, key=key)
-            archive.write(user=user, file=parts, now=now, alive=lambda: _keep(lease))
+            archive.write(
+                user=user, file=parts, now=now, alive=lambda: lease.extend(at_least=_LONGEST_READ)
+            )
             parts.close()
             failpoint("export.before_commit", key=lease.row.pk)
             with transaction.atomic():
@@ -116,6 +136,11 @@ def _build(lease: Lease[DataExport], *, now: datetime) -> None:
     except Temporary as error:
         if not work.retry_later(lease, error=error.message, wait=None, now=now):
             log.error("export.needs_attention", error=error.message)
+
+
+def _park(lease: Lease[DataExport], *, error: str) -> None:
+    work.park(lease, error=error)
+    log.error("export.needs_attention", error=error)
 
 
 def _finish(lease: Lease[DataExport], parts: "_Parts", *, user: User, now: datetime) -> None:
@@ -143,11 +168,6 @@ def _finish(lease: Lease[DataExport], parts: "_Parts", *, user: User, now: datet
         level=Notice.Level.INFO,
         now=now,
     )
-
-
-def _keep(lease: Lease[DataExport]) -> None:
-    """Hold on to the row: a large copy takes longer than one lease."""
-    lease.write(lease_until=Now() + Value(timedelta(seconds=settings.WORK_LEASE_SECONDS)))
 
 
 def _remove(lease: Lease[DataExport], *, now: datetime) -> None:

@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -13,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agora import metrics
+from compliance.models import DataExport
 from custody.models import CustodyRecord
 from tests.api.conftest import Api, assert_problem
 from trading.models import Order
@@ -98,11 +100,22 @@ def test_legs_take_their_time(buyer: Api, anybody: Api) -> None:
     assert sample(text, "agora_leg_seconds", leg="mint", quantile="0.5") is None
 
 
-def test_scrape_costs_twelve_queries(buyer: Api) -> None:
+def test_peoples_requests_that_wait_for_a_person(anybody: Api) -> None:
+    one, other = uuid4(), uuid4()
+    for user_id, stuck in ((one, True), (other, False)):
+        DataExport.objects.create(
+            user_id=user_id, requested_by="x", requested_at=timezone.now(), attention=stuck
+        )
+    text = scrape(anybody)
+    assert sample(text, "agora_personal_data_attention", kind="copy") == 1
+    assert sample(text, "agora_personal_data_attention", kind="erasure") == 0
+
+
+def test_scrape_costs_fourteen_queries(buyer: Api) -> None:
     buyer.order("0.02")
     with CaptureQueriesContext(connection) as queries:
         metrics.exposition()
-    assert len(queries) == 12
+    assert len(queries) == 14
 
 
 def test_only_this_machine_may_scrape(anybody: Api) -> None:

@@ -26,6 +26,7 @@ examples:
   manage.py personal_data export 5f0c3a52-… --to copy.zip   everything held about somebody, as a file
   manage.py personal_data erase 5f0c3a52-…                  ask for an erasure on somebody's behalf
   manage.py personal_data keep 5f0c3a52-…                   undo that
+  manage.py personal_data retry 5f0c3a52-…                  go on with what needs attention
   manage.py personal_data status                            what is under way
 """
 _ACTOR = audit.system("command")
@@ -48,7 +49,11 @@ class Command(BaseCommand):
         copy = actions.add_parser("export", help="write everything held about a person to a file")
         copy.add_argument("user_id", type=uuid.UUID)
         copy.add_argument("--to", type=Path, required=True, help="new file; never overwritten")
-        for name, told in (("erase", "ask for an erasure"), ("keep", "undo it")):
+        for name, told in (
+            ("erase", "ask for an erasure"),
+            ("keep", "undo it"),
+            ("retry", "go on with a copy or an erasure that needs attention"),
+        ):
             actions.add_parser(name, help=told).add_argument("user_id", type=uuid.UUID)
         status = actions.add_parser("status", help="copies and erasures that are under way")
         status.add_argument("--json", action="store_true", help="one JSON object instead of text")
@@ -92,6 +97,16 @@ class Command(BaseCommand):
         except ErasureRefused as refused:
             raise CommandError(str(refused.message), returncode=1) from refused
         self.stdout.write("The account stays. Nothing was erased.")
+
+    def _retry(self, *, user_id: uuid.UUID, **_options: Any) -> None:
+        user, now = _person(user_id), timezone.now()
+        copies = DataExport.objects.filter(user_id=user.pk, attention=True)
+        requests = ErasureRequest.objects.filter(user_id=user.pk, attention=True)
+        count = sum(exports.try_again(waiting=row, actor=_ACTOR, now=now) for row in copies)
+        count += sum(erasure.try_again(waiting=row, actor=_ACTOR, now=now) for row in requests)
+        if not count:
+            raise CommandError("Nothing of this person needs attention.", returncode=1)
+        self.stdout.write(f"{count} due again; a worker goes on.")
 
     def _status(self, **options: Any) -> None:
         told = {
