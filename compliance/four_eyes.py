@@ -47,9 +47,10 @@ class Refused(Exception):
 class Kind:
     """One kind of decision.
 
-    `check` is asked when it is proposed and again before `effect`, then with `checker_id` set; both
-    raise Refused, with a message for the person. `effect` runs in the transaction of the approval
-    and calls nothing outside the database. `lines` are what the second person reads: label, value.
+    `check` is asked when it is proposed and again before `effect`; both raise Refused, with a message
+    for the person. `effect` runs in the transaction of the approval and calls nothing outside the
+    database. `lines` are what the second person reads: label, value. `subject` is the id of the user
+    whom it is about: they neither propose nor decide nor read it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Kind:
     check: Callable[[Proposal], None]
     effect: Callable[[Proposal, datetime], None]
     lines: Callable[[Proposal], Sequence[tuple[Text, Text]]]
+    subject: Callable[[Proposal], uuid.UUID | None] = lambda _proposal: None
     lifetime: timedelta = LIFETIME
     # Told, in the same transaction, of a proposal refused, withdrawn or expired.
     dropped: Callable[[Proposal, datetime], None] | None = None
@@ -96,8 +98,8 @@ def propose(
 ) -> Proposal:
     """Store a proposal for a second person to decide.
 
-    Raises PermissionDenied, or Refused: without a reason, while another one about the same object is
-    open, or when the kind's own check says no. Locks nothing.
+    Raises PermissionDenied, or Refused: without a reason, about oneself, while another one about the
+    same object is open, or when the kind's own check says no. Locks what that check locks.
     """
     rule = kind_of(kind)
     if not maker.has_perm(rule.maker_permission):
@@ -112,6 +114,9 @@ def propose(
         proposed_at=now,
         expires_at=now + rule.lifetime,
     )
+    proposal.subject_id = rule.subject(proposal)
+    if proposal.subject_id == maker.pk:
+        raise Refused("own_case", _("This is about yourself: others have to decide."))
     try:
         with transaction.atomic():
             rule.check(proposal)
@@ -130,8 +135,9 @@ def propose(
 def approve(*, proposal_id: uuid.UUID, checker: Person, note: str = "", now: datetime) -> Proposal:
     """Approve and carry out, both in one transaction; holds the proposal's row lock.
 
-    Raises Proposal.DoesNotExist, PermissionDenied, or Refused: by its own maker, too late, decided
-    already, when its maker may not propose it any more, or when the effect is not possible any more.
+    Raises Proposal.DoesNotExist, also for whom it is about; PermissionDenied; or Refused: by its own
+    maker, too late, decided already, when its maker may not propose it any more, or when the effect
+    is not possible any more.
     """
     with transaction.atomic():
         proposal, rule = _decidable(proposal_id, checker, now)
@@ -172,23 +178,27 @@ def expire(*, now: datetime, limit: int = 500) -> int:
         return len(late)
 
 
+def readable_by(person: Person) -> QuerySet[Proposal]:
+    """All but those about the person: what a list is thought to say of them is no news for them."""
+    return Proposal.objects.exclude(subject_id=person.pk)
+
+
 def proposals_of(*, object_type: str, object_id: object) -> QuerySet[Proposal]:
     """All decisions about one object, newest first."""
     return Proposal.objects.filter(object_type=object_type, object_id=str(object_id))
 
 
 def waiting_for(person: Person, *, now: datetime) -> QuerySet[Proposal]:
-    """Open proposals that this person may decide: of their kinds, and not their own."""
+    """Open proposals that this person may decide: neither proposed by them nor about them."""
     if not person.has_perm(CHECKER):
         return Proposal.objects.none()
     theirs = [kind.name for kind in kinds()]
-    return Proposal.objects.filter(
-        state=Proposal.State.OPEN, kind__in=theirs, expires_at__gt=now
-    ).exclude(maker_id=person.pk)
+    open_ones = readable_by(person).filter(state=Proposal.State.OPEN, kind__in=theirs)
+    return open_ones.filter(expires_at__gt=now).exclude(maker_id=person.pk)
 
 
 def _decidable(proposal_id: uuid.UUID, checker: Person, now: datetime) -> tuple[Proposal, Kind]:
-    proposal = Proposal.objects.select_for_update().get(pk=proposal_id)
+    proposal = readable_by(checker).select_for_update().get(pk=proposal_id)
     rule = kind_of(proposal.kind)
     if not checker.has_perm(CHECKER):
         raise PermissionDenied

@@ -26,7 +26,7 @@ from kyc.cases.record import WORK, hold, move, store, text_of, unlock, write
 from kyc.cases.requirements import requirements
 from kyc.limits import limit_of_tier, local_day
 from kyc.models import Application, Case, CaseEvent, DailyLimit
-from kyc.selectors import open_matches
+from kyc.selectors import open_matches, subject_of
 from kyc.states import Outcome, State
 
 Status = Application.Status
@@ -34,10 +34,8 @@ _SUSPENDER = "kyc.suspend_application"
 
 
 def _check_case(proposal: Proposal) -> Case:
-    """The case, held; refuses whom it is about, and a case that no such decision is awaited for."""
+    """The case, held; refuses one that no such decision is awaited for."""
     case = case_held(proposal)
-    if case.application.user_id in (proposal.maker_id, proposal.checker_id):
-        raise Refused("own_case", _("This is your own case: others have to decide."))
     proposing = proposal.checker_id is None
     awaited = State.UNDER_REVIEW if proposing else State.AWAITING_SECOND
     if case.state != awaited:
@@ -168,8 +166,6 @@ def _decider(proposal: Proposal) -> User | None:
 def _back(proposal: Proposal, now: datetime) -> None:
     """The proposal fell: the case goes back to who proposed it."""
     case = hold(UUID(proposal.object_id))
-    if case.application.user_id == proposal.checker_id:
-        raise Refused("own_case", _("This is your own case: others have to decide."))
     if case.state != State.AWAITING_SECOND:
         return
     move(case, State.UNDER_REVIEW)
@@ -220,8 +216,6 @@ def _person(proposal: Proposal) -> Application:
 
 def _check_person(proposal: Proposal, wanted: Status, message: Text) -> None:
     application = _person(proposal)
-    if application.user_id in (proposal.maker_id, proposal.checker_id):
-        raise Refused("own_case", _("This is your own case: others have to decide."))
     if application.status != wanted:
         raise Refused("not_now", message)
 
@@ -269,6 +263,7 @@ KINDS = [
         check=_check_approval,
         effect=_approve,
         lines=_case_lines,
+        subject=subject_of,
         dropped=_back,
     ),
     Kind(
@@ -278,6 +273,7 @@ KINDS = [
         check=_check_rejection,
         effect=_reject,
         lines=_case_lines,
+        subject=subject_of,
         dropped=_back,
     ),
     Kind(
@@ -287,6 +283,7 @@ KINDS = [
         check=_check_suspension,
         effect=_suspend,
         lines=_person_lines,
+        subject=subject_of,
     ),
     Kind(
         name=REINSTATE,
@@ -295,5 +292,6 @@ KINDS = [
         check=_check_reinstatement,
         effect=_reinstate,
         lines=_person_lines,
+        subject=subject_of,
     ),
 ]

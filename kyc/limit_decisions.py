@@ -16,6 +16,7 @@ from compliance.models import Proposal
 from kyc.cases.opening import hold_application
 from kyc.limits import limit_of_tier
 from kyc.models import MOST_IN_TIER_1, Application, DailyLimit, Tier
+from kyc.selectors import subject_of
 
 TIER_LIMIT = "kyc.tier_limit"
 PERSON_LIMIT = "kyc.person_limit"
@@ -132,8 +133,6 @@ def _limit(proposal: Proposal) -> tuple[DailyLimit, Decimal]:
 
 def _check_person(proposal: Proposal) -> None:
     limit, most = _limit(proposal)
-    if limit.application.user_id in (proposal.maker_id, proposal.checker_id):
-        raise Refused("own_case", _("This is your own case: others have to decide."))
     if _check_change(proposal, current=limit.limit_usd) > most:
         raise Refused(
             "above_tier", _("A person's own limit is at most that of their tier. Raise the tier.")
@@ -170,5 +169,6 @@ KINDS = [
         check=_check_person,
         effect=_set_person,
         lines=_lines,
+        subject=subject_of,
     ),
 ]

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from accounts.models import User
+from compliance.models import Proposal
 from kyc.limits import LimitStatus, limit_status
 from kyc.models import Application, Document, ScreeningMatch
 
@@ -16,6 +17,7 @@ __all__ = [
     "is_approved",
     "limit_status",
     "open_matches",
+    "subject_of",
 ]
 
 
@@ -44,6 +46,13 @@ def open_matches(application: Application) -> QuerySet[ScreeningMatch]:
     state = ScreeningMatch.State
     against = Q(state=state.OPEN) | Q(state=state.CONFIRMED, is_sanctioned=True)
     return ScreeningMatch.objects.filter(against, application=application)
+
+
+def subject_of(proposal: Proposal) -> UUID | None:
+    """The user whom a proposal on an application or a case is about; None when it is gone."""
+    theirs = {"kyc_application": "kyc_application", "kyc_case": "kyc_application__cases"}
+    found = User.objects.filter(**{theirs[proposal.object_type]: proposal.object_id})
+    return found.values_list("pk", flat=True).first()
 
 
 def document_for(*, user: User, document_id: UUID) -> Document:

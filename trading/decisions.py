@@ -69,8 +69,6 @@ def _order(proposal: Proposal) -> Order:
 
 def _check(proposal: Proposal) -> None:
     order = _order(proposal)
-    if order.user_id in (proposal.maker_id, proposal.checker_id):
-        raise Refused("own_case", _("This is your own case: others have to decide."))
     if not order.attention:
         raise Refused(
             "not_parked", _("This order goes on by itself: only one that needs a person is ended.")
@@ -87,6 +85,10 @@ def _check(proposal: Proposal) -> None:
             "may_be_minted",
             _("A mint was signed for this order and may still be mined. Try it again instead."),
         )
+
+
+def _buyer(proposal: Proposal) -> UUID | None:
+    return User.objects.filter(orders=UUID(proposal.object_id)).values_list("pk", flat=True).first()
 
 
 def _end(proposal: Proposal, now: datetime) -> None:
@@ -179,5 +181,6 @@ KINDS = [
         check=_check,
         effect=_end,
         lines=_lines,
+        subject=_buyer,
     )
 ]

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
+from django.contrib.admin.utils import unquote
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -41,6 +43,26 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
+        """Nothing is offered on a row that is not there."""
+        if self.get_object(request, unquote(str(object_id))) is None:
+            return []
+        return super().get_actions_detail(request, object_id)
+
+    def _get_instance_method(self, method_name: str) -> Callable[..., Any]:
+        """An action on a row that is not there, or not for this reader, is not found."""
+        method: Callable[..., Any] = super()._get_instance_method(method_name)
+
+        @wraps(method)
+        def on_a_row(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if "object_id" in kwargs:
+                kwargs["object_id"] = unquote(kwargs["object_id"])
+                if self.get_object(request, kwargs["object_id"]) is None:
+                    raise Http404
+            return method(request, *args, **kwargs)
+
+        return on_a_row
 
 
 def answer_dialog(

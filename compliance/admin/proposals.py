@@ -90,8 +90,9 @@ class ProposalAdmin(ReadOnlyAdmin):
     actions_detail = ["approve", "refuse", "withdraw"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Proposal]:
+        """Nobody reads what others are about to decide on them."""
         email = User.objects.values("email")
-        rows: QuerySet[Proposal] = super().get_queryset(request)
+        rows: QuerySet[Proposal] = super().get_queryset(request).exclude(subject_id=request.user.pk)
         return rows.annotate(
             maker_email=Subquery(email.filter(pk=OuterRef("maker_id"))),
             checker_email=Subquery(email.filter(pk=OuterRef("checker_id"))),

@@ -109,7 +109,7 @@ class Proposals(OfficerEndpoint):
         found = (
             four_eyes.waiting_for(user_of(request), now=timezone.now())
             if waits
-            else Proposal.objects.all()
+            else four_eyes.readable_by(user_of(request))
         )
         pages = NewestProposed()
         page = pages.paginate_queryset(
@@ -130,7 +130,7 @@ class ProposalById(OfficerEndpoint):
         summary="Look at one decision by two people",
     )
     def get(self, request: Request, proposal_id: UUID) -> Response:
-        return _answer(lambda: Proposal.objects.get(pk=proposal_id))
+        return _answer(lambda: four_eyes.readable_by(user_of(request)).get(pk=proposal_id))
 
 
 class ApproveProposal(OfficerEndpoint):

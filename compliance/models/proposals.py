@@ -9,9 +9,10 @@ from django.utils.translation import gettext_lazy as _
 class Proposal(models.Model):
     """A decision that one person proposes and another one takes (four-eyes).
 
-    `payload` holds what the effect needs, as JSON without personal data. Who proposed and who
-    decided are plain ids of users: the table stands below the people's own. The database refuses
-    every change of a decided proposal, of what was proposed, and any removal (migration 0003).
+    `payload` holds what the effect needs, as JSON without personal data. Who proposed, who decided
+    and whom it is about are plain ids of users: the table stands below the people's own. The
+    database refuses every change of a decided proposal, of what was proposed, and any removal
+    (migrations 0003, 0008).
     """
 
     class State(models.TextChoices):
@@ -27,6 +28,7 @@ class Proposal(models.Model):
     object_id = models.CharField(_("object"), max_length=80)
     payload = models.JSONField(_("what it does"), default=dict)
     reason = models.TextField(_("reason"), max_length=1000)
+    subject_id = models.UUIDField(_("about whom"), null=True, blank=True, db_index=True)
     maker_id = models.UUIDField(_("proposed by"))
     proposed_at = models.DateTimeField(_("proposed"))
     expires_at = models.DateTimeField(_("expires"), db_index=True)
@@ -62,6 +64,14 @@ class Proposal(models.Model):
                 )
                 | models.Q(state="OPEN", checker_id=None, decided_at=None),
                 name="compliance_proposal_decided_by_a_second_person",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(subject_id=None)
+                | (
+                    ~models.Q(subject_id=models.F("maker_id"))
+                    & (models.Q(checker_id=None) | ~models.Q(subject_id=models.F("checker_id")))
+                ),
+                name="compliance_proposal_not_by_whom_it_is_about",
             ),
             models.UniqueConstraint(
                 fields=["kind", "object_type", "object_id"],

@@ -6,7 +6,9 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from accounts.decisions import propose_role
 from accounts.models import User
+from agora import roles
 from compliance.models import Proposal
 from kyc.limit_decisions import propose_tier_limit
 from kyc.models import Tier
@@ -68,6 +70,26 @@ def test_the_maker_s_own_approval_is_refused(proposal: Proposal, maker: User) ->
 
     assert assert_problem(answer, 409, "decision_refused")["reason"] == "same_person"
     assert limit() == 1000
+
+
+def test_whom_it_is_about_finds_nothing() -> None:
+    officer = new_officer("view_proposal", "decide_proposal")
+    proposal = propose_role(
+        person=officer,
+        role=roles.AUDITOR,
+        give=True,
+        reason="New.",
+        maker=new_officer("assign_role"),
+        now=timezone.now(),
+    )
+    theirs = api_of(officer)
+
+    assert theirs.get(PATH).body["results"] == []
+    assert theirs.get(f"{PATH}?waits=me").body["results"] == []
+    assert_problem(theirs.get(f"{PATH}/{proposal.pk}"), 404, "not_found")
+    for name in ("approve", "refuse"):
+        answer = theirs.post(f"{PATH}/{proposal.pk}/{name}", {"note": "x"}, key=None)
+        assert_problem(answer, 404, "not_found")
 
 
 def test_a_refusal_needs_a_reason(proposal: Proposal, checker: Api) -> None:

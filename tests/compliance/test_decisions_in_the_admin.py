@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.decisions import propose_role
 from accounts.models import User
 from agora import roles
 from compliance import four_eyes
@@ -83,6 +84,24 @@ def test_the_first_officer_is_told_that_a_second_one_has_to_decide(
 
     assert "second person" in told
     assert limit() == 1000
+
+
+def test_whom_it_is_about_finds_nothing(maker: User, checker: User) -> None:
+    proposal = propose_role(
+        person=checker,
+        role=roles.AUDITOR,
+        give=True,
+        reason="New.",
+        maker=maker,
+        now=timezone.now(),
+    )
+    browser = browser_of(checker)
+
+    page = reverse("admin:compliance_proposal_change", args=[proposal.pk])
+    assert "Role of a person" not in browser.get(reverse(LIST)).text
+    assert browser.get(page).status_code == 302  # leads away from a row that is not there
+    for name in ("approve", "refuse"):
+        assert act(checker, name, proposal, note="x") == ["404"]
 
 
 def test_a_refusal_needs_its_reason(proposal: Proposal, checker: User) -> None:

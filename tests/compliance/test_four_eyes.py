@@ -32,6 +32,11 @@ def _effect(proposal: Proposal, now: datetime) -> None:
         raise Refused("gone", "What it is about is gone.")
 
 
+def _about(proposal: Proposal) -> uuid.UUID | None:
+    about = proposal.payload.get("about")
+    return uuid.UUID(about) if about else None
+
+
 @pytest.fixture(autouse=True)
 def _kind() -> Iterator[None]:
     four_eyes.register(
@@ -42,6 +47,7 @@ def _kind() -> Iterator[None]:
             check=_check,
             effect=_effect,
             lines=lambda proposal: [("Limit", proposal.payload["daily_limit_usd"])],
+            subject=_about,
         )
     )
     yield
@@ -117,6 +123,48 @@ def test_what_its_maker_may_not_propose_any_more_is_not_approved(
     four_eyes.refuse(proposal_id=proposal.pk, checker=checker, note="Gone.", now=timezone.now())
 
 
+def test_whom_it_is_about_neither_reads_nor_decides_it(maker: User, checker: User) -> None:
+    proposal = proposed(maker, about=str(checker.pk))
+    now = timezone.now()
+
+    assert proposal not in four_eyes.readable_by(checker)
+    assert proposal not in four_eyes.waiting_for(checker, now=now)
+    for act in (four_eyes.approve, four_eyes.refuse):
+        with pytest.raises(Proposal.DoesNotExist):
+            act(proposal_id=proposal.pk, checker=checker, note="Mine.", now=now)
+    assert proposal in four_eyes.waiting_for(an_officer("decide_proposal"), now=now)
+
+
+def test_nobody_proposes_what_is_about_themselves(maker: User) -> None:
+    with pytest.raises(Refused) as refusal:
+        proposed(maker, about=str(maker.pk))
+
+    assert refusal.value.code == "own_case"
+
+
+@pytest.mark.parametrize("role", ["maker", "checker"])
+def test_the_database_itself_refuses_whom_it_is_about(
+    maker: User, checker: User, role: str
+) -> None:
+    about = {"maker": maker, "checker": checker}[role]
+    proposal = Proposal(
+        kind=KIND,
+        object_type="tier",
+        object_id="1",
+        reason="A calmer start.",
+        maker_id=maker.pk,
+        checker_id=checker.pk,
+        subject_id=about.pk,
+        state=Proposal.State.APPROVED,
+        proposed_at=timezone.now(),
+        expires_at=timezone.now(),
+        decided_at=timezone.now(),
+    )
+
+    with pytest.raises(IntegrityError, match="not_by_whom_it_is_about"), transaction.atomic():
+        proposal.save(force_insert=True)
+
+
 def test_the_database_itself_refuses_one_person_as_maker_and_checker(maker: User) -> None:
     proposal = proposed(maker)
 
@@ -127,7 +175,12 @@ def test_the_database_itself_refuses_one_person_as_maker_and_checker(maker: User
 
 
 @pytest.mark.parametrize(
-    "change", [{"payload": {"daily_limit_usd": "5"}}, {"maker_id": uuid.uuid4()}]
+    "change",
+    [
+        {"payload": {"daily_limit_usd": "5"}},
+        {"maker_id": uuid.uuid4()},
+        {"subject_id": uuid.uuid4()},
+    ],
 )
 def test_what_was_proposed_cannot_be_changed(maker: User, change: dict[str, object]) -> None:
     proposal = proposed(maker)
