@@ -16,7 +16,7 @@ class ReservesCollector(Collector):
         newest = (
             ReserveSnapshot.objects.filter(state=ReserveSnapshot.State.READY)
             .only("built_at", "difference", "breaks")
-            .order_by("-requested_at")
+            .order_by("-built_at")
             .first()
         )
         age = GaugeMetricFamily(

@@ -1,6 +1,6 @@
 """Signed snapshots, as everybody may see them: from their stored totals, without personal data."""
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from compliance.models import ReserveSignature
 
@@ -8,10 +8,12 @@ PAGE_SIZE = 20
 
 
 def published() -> QuerySet[ReserveSignature]:
-    """Signatures with their snapshots, newest first. Nothing else is published."""
-    return ReserveSignature.objects.select_related("snapshot").order_by(
-        "-signed_at", "-snapshot_id"
-    )
+    """Signatures with their snapshots, those built last first. Nothing else is published.
+
+    An older snapshot that is signed late takes its place in the past, whenever that was.
+    """
+    signed = ReserveSignature.objects.select_related("snapshot")
+    return signed.annotate(built_at=F("snapshot__built_at")).order_by("-built_at", "-snapshot_id")
 
 
 def page_of(number: int) -> tuple[list[ReserveSignature], bool]:
@@ -22,5 +24,5 @@ def page_of(number: int) -> tuple[list[ReserveSignature], bool]:
 
 
 def latest() -> ReserveSignature | None:
-    """What was signed last."""
+    """The newest snapshot that is signed."""
     return published().first()

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from compliance import four_eyes
 from compliance.four_eyes import Person, Refused
 from compliance.models import Proposal, ReserveSignature, ReserveSnapshot
@@ -114,7 +115,12 @@ def propose(*, snapshot_id: uuid.UUID, reason: str, maker: Person, now: datetime
 
 
 def check(proposal: Proposal) -> None:
-    """Raise Refused unless what is stored is still what the statement is about, and not signed."""
+    """Raise Refused unless what is stored is still what the statement is about, and not signed.
+
+    The second person must be one who may sign, too.
+    """
+    if proposal.checker_id is not None and not _may_sign(proposal.checker_id):
+        raise Refused("may_not_sign", _("You may not sign snapshots of the reserves."))
     snapshot = ReserveSnapshot.objects.filter(
         pk=proposal.object_id, state=ReserveSnapshot.State.READY
     ).first()
@@ -127,6 +133,10 @@ def check(proposal: Proposal) -> None:
             "changed",
             _("The stored snapshot does not match its hash: do not sign it, and report this."),
         )
+
+
+def _may_sign(user_id: uuid.UUID) -> bool:
+    return User.objects.get(pk=user_id).has_perm(PERMISSION)
 
 
 def sign(proposal: Proposal, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The public page of the reserves: what was signed last, and everything signed before."""
+"""The public page of the reserves: the newest that is signed, and everything before."""
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse

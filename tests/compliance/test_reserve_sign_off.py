@@ -200,6 +200,17 @@ def test_one_alone_signs_nothing(snapshot: ReserveSnapshot) -> None:
     assert not ReserveSignature.objects.exists()
 
 
+def test_the_second_person_must_be_one_who_may_sign(snapshot: ReserveSnapshot) -> None:
+    now = timezone.now()
+    proposal = sign_off.propose(snapshot_id=snapshot.pk, reason="-", maker=a_signer(), now=now)
+    other = new_officer("decide_proposal")
+
+    with pytest.raises(Refused) as refusal:
+        four_eyes.approve(proposal_id=proposal.pk, checker=other, now=now)
+    assert refusal.value.code == "may_not_sign"
+    assert not ReserveSignature.objects.exists()
+
+
 def test_who_may_only_look_proposes_nothing(snapshot: ReserveSnapshot) -> None:
     looker = new_officer("view_reservesnapshot", "add_reservesnapshot")
 

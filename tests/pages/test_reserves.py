@@ -1,5 +1,7 @@
 """The public page of the reserves: signed snapshots from their totals, and what they do not prove."""
 
+import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -7,7 +9,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
+from compliance.reserves import selectors
 from tests.reserving import a_stored_snapshot, with_signature
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +49,20 @@ def test_a_difference_that_was_signed_is_told(client: Client) -> None:
 
     assert "The figures do not agree" in text
     assert "1.5" in text
+
+
+def test_an_older_snapshot_that_is_signed_late_takes_its_place_in_the_past(client: Client) -> None:
+    now = timezone.now()
+    older = a_stored_snapshot(block_number=7, built_at=now - timedelta(days=1))
+    newer = with_signature(a_stored_snapshot(block_number=8, built_at=now))
+    with_signature(older)
+
+    signatures, _more = selectors.page_of(1)
+
+    assert [each.snapshot_id for each in signatures] == [newer.pk, older.pk]
+    assert "Block 8," in page(client)
+    told = json.loads(client.get("/api/v1/reserves").content)["results"]
+    assert [each["id"] for each in told] == [str(newer.pk), str(older.pk)]
 
 
 def test_no_page_takes_more_than_two_queries(client: Client) -> None:
