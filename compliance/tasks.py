@@ -65,9 +65,9 @@ def sweep_reserve_snapshots() -> None:
         work.nudge(BUILD_TASK, pk=pk)
 
 
-@shared_task(name="compliance.tasks.request_daily_snapshot", expires=3600)
+@shared_task(name="compliance.tasks.request_daily_snapshot", expires=300)
 def request_daily_snapshot() -> None:
-    """Ask for the day's snapshot; harmless when it is asked for already."""
+    """Ask for the day's snapshot once its time has come, also after an outage at that time."""
     snapshots.request_daily(now=timezone.now())
 
 

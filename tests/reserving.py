@@ -84,7 +84,7 @@ def a_stored_snapshot(**changes: object) -> ReserveSnapshot:
     figures |= {"holders": "0", "matched_orders": "0", "in_flight_orders": "0"}
     values: dict[str, object] = {
         "state": "READY",
-        "requested_by": "user:officer",
+        "requested_by": "system:test",
         "requested_at": now,
         "built_at": now,
         "chain_id": 31337,

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
 from accounts.models import User
+from agora.lib import throttle
 from agora.lib.admin import (
     ReadOnlyAdmin,
     ReasonForm,
@@ -58,11 +59,11 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
         (_("Block"), {"fields": ["block_number", "block_hash", "block_time", "finality", "contract"]}),
         (_("Sign-off"), {"fields": ["signed", "content_hash", "tree_root", "statement", "files"]}),
         (_("Sources"), {"fields": ["sources_table"]}),
-        (_("Work"), {"fields": ["requested_by", "requested_at", "built_at", "last_error", "trail"]}),
+        (_("Work"), {"fields": ["requester", "requested_at", "built_at", "last_error", "trail"]}),
     ]  # fmt: skip
     readonly_fields = [
         "told_state", "told_outcome", "totals", "breaks_table", "flight_table", "signed", "statement",
-        "files", "sources_table", "trail",
+        "files", "sources_table", "requester", "trail",
     ]  # fmt: skip
     actions_list = ["build_snapshot"]
     actions_detail = ["propose_sign_off"]
@@ -72,7 +73,11 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReserveSnapshot]:
         rows: QuerySet[ReserveSnapshot] = super().get_queryset(request)
-        return rows.select_related("signature")
+        email = User.objects.values("email")
+        return rows.select_related("signature").annotate(
+            maker_email=Subquery(email.filter(pk=OuterRef("signature__maker_id"))),
+            checker_email=Subquery(email.filter(pk=OuterRef("signature__checker_id"))),
+        )
 
     def get_urls(self) -> list[Any]:
         files = path(
@@ -125,8 +130,12 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
         },
     )
     def build_snapshot(self, request: HttpRequest, form: Form) -> HttpResponse:
-        snapshots.request(actor=audit.actor_of(request.user), now=timezone.now())
-        messages.info(request, _("The snapshot is being built. Reload this page in a few seconds."))
+        if throttle.allowed(rate="export", who=str(request.user.pk)):
+            snapshots.request(actor=audit.actor_of(request.user), now=timezone.now())
+            said = _("The snapshot is being built. Reload this page in a few seconds.")
+            messages.info(request, said)
+        else:
+            messages.error(request, _("Nothing was asked for: that was often. Wait a minute."))
         return leave_dialog(reverse("admin:compliance_reservesnapshot_changelist"))
 
     @action(
@@ -208,14 +217,16 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
         signature: ReserveSignature | None = getattr(snapshot, "signature", None)
         if signature is None:
             return "–"
-        names = dict(
-            User.objects.filter(pk__in=[signature.maker_id, signature.checker_id]).values_list(
-                "pk", "email"
-            )
-        )
-        return " · ".join(
-            names.get(person, str(person)) for person in (signature.maker_id, signature.checker_id)
-        )
+        maker = getattr(snapshot, "maker_email", None) or signature.maker_id
+        return f"{maker} · {getattr(snapshot, 'checker_email', None) or signature.checker_id}"
+
+    @admin.display(description=_("requested by"))
+    def requester(self, snapshot: ReserveSnapshot) -> str:
+        if snapshot.requested_by == snapshots.SCHEDULE:
+            return str(_("the schedule"))
+        kind, _colon, pk = snapshot.requested_by.partition(":")
+        user = User.objects.filter(pk=pk).only("email").first() if kind == "user" else None
+        return user.email if user else snapshot.requested_by
 
     @admin.display(description=_("statement"))
     def statement(self, snapshot: ReserveSnapshot) -> str:

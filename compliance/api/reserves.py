@@ -113,8 +113,8 @@ class NewestRequested(rest.NewestFirst):
     ordering = ("-requested_at", "-id")
 
 
-class NewestSigned(rest.NewestFirst):
-    ordering = ("-signed_at", "-snapshot_id")
+class NewestBuilt(rest.NewestFirst):
+    ordering = ("-built_at", "-snapshot_id")
 
 
 class Snapshots(OfficerEndpoint):
@@ -124,6 +124,7 @@ class Snapshots(OfficerEndpoint):
         "GET": "compliance.view_reservesnapshot",
         "POST": "compliance.add_reservesnapshot",
     }
+    rates: ClassVar = {"GET": "read", "POST": "export"}
     query_parameters = frozenset({"cursor", "page_size"})
 
     @extend_schema(
@@ -144,7 +145,10 @@ class Snapshots(OfficerEndpoint):
         request=NoBody,
         responses={202: SnapshotView},
         summary="Ask for a reserve snapshot",
-        description="A worker builds it in a moment: look at it by its id until it is READY.",
+        description=(
+            "A worker builds it in a moment: look at it by its id until it is READY. While one is "
+            "asked for and not built yet, the answer is that one."
+        ),
     )
     def post(self, request: Request) -> Response:
         rest.validated(NoBody, request)
@@ -224,7 +228,7 @@ class Reserves(rest.Endpoint):
         description=_LIMITS,
     )
     def get(self, request: Request) -> Response:
-        pages = NewestSigned()
+        pages = NewestBuilt()
         page = pages.paginate_queryset(selectors.published(), request, view=self)
         response = pages.get_paginated_response([public_json(each) for each in page or []])
         response.data["limits"] = _LIMITS

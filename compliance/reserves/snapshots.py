@@ -8,7 +8,7 @@ proof-of-reserve.md says what each kind means).
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +41,8 @@ from tokens.events import Block
 log = structlog.get_logger(__name__)
 BUILD_TASK = "compliance.tasks.build_reserve_snapshot"
 OBJECT = "reserve_snapshot"
+SCHEDULE = audit.system("schedule")
+DAILY_AT = time(6, 30)  # UTC
 _BATCH = 2000
 _LONGEST_STATEMENT = timedelta(minutes=3)  # books.read and chain_index.holders allow two
 
@@ -62,16 +64,27 @@ class Found:
 
 
 def request(*, actor: str, now: datetime) -> ReserveSnapshot:
-    """Ask for a snapshot; a worker builds it in a moment, because it has to ask outside."""
+    """Ask for a snapshot, or get the one that is being built; a worker asks outside for its figures.
+
+    Locks nothing: when two people ask in the same instant, two may be built.
+    """
+    waiting = ReserveSnapshot.objects.filter(
+        state=ReserveSnapshot.State.REQUESTED, attention=False
+    ).first()
+    if waiting is not None:
+        return waiting
     with transaction.atomic():
         return _request(actor, now=now)
 
 
 def request_daily(*, now: datetime) -> ReserveSnapshot | None:
-    """Ask for the snapshot of this UTC day; None when it is asked for already."""
+    """Ask for the snapshot of this UTC day; None before DAILY_AT, and when it is asked for already."""
+    day = ReserveSnapshot.objects.filter(day=now.date())
+    if now.astimezone(UTC).time() < DAILY_AT or day.exists():
+        return None
     try:
         with transaction.atomic():
-            return _request(audit.system("schedule"), now=now, day=now.date())
+            return _request(SCHEDULE, now=now, day=now.date())
     except IntegrityError:
         return None
 

@@ -1,11 +1,8 @@
 """Pages on which people show documents and see what became of them (ID-2)."""
 
-import time
 from datetime import datetime
 from uuid import UUID
 
-import redis
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -39,7 +36,7 @@ def documents(request: HttpRequest) -> HttpResponse:
     if application is None:
         query = urlencode({"next": request.path})
         return redirect(f"{reverse('onboarding')}?{query}")
-    if request.method == "POST" and not _may_upload(user):
+    if request.method == "POST" and not throttle.allowed(rate="document", who=str(user.pk)):
         return render(request, "429.html", status=429)
     posted = request.method == "POST"
     form = DocumentForm(request.POST, request.FILES) if posted else DocumentForm()
@@ -80,16 +77,6 @@ def _take(form: DocumentForm, user: User, now: datetime) -> Document | DocumentR
     except DocumentRefused as refusal:
         form.take_refusal(refusal)
         return refusal
-
-
-def _may_upload(user: User) -> bool:
-    """Drawing pages anew costs more than most requests: the API's rate holds here too."""
-    limit = settings.API_RATES["document"]
-    try:
-        used = throttle.count(rate="document", who=str(user.pk), now=time.time())
-    except redis.RedisError:
-        return True
-    return not limit or used <= limit
 
 
 @login_required

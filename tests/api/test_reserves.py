@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from compliance.models import ReserveSnapshot
 from tests.api.conftest import Api, assert_problem
@@ -33,6 +34,35 @@ def test_an_officer_asks_for_a_snapshot_and_looks_at_it(looker: Api) -> None:
     found = looker.get(f"{ADMIN}/{asked.body['id']}")
     assert found.body["requested_by"].startswith("user:")
     assert [each["id"] for each in looker.get(ADMIN).body["results"]] == [asked.body["id"]]
+
+
+def test_who_asks_again_meanwhile_gets_the_one_that_is_being_built(looker: Api) -> None:
+    first = officer("add_reservesnapshot").post(ADMIN, {}, key=None)
+    again = officer("add_reservesnapshot").post(ADMIN, {}, key=None)
+
+    assert (again.status, again.body["id"]) == (202, first.body["id"])
+    ReserveSnapshot.objects.update(attention=True, next_attempt_at=None)
+    third = officer("add_reservesnapshot").post(ADMIN, {}, key=None)
+    assert third.body["id"] != first.body["id"], "what waits for a person holds nobody up"
+
+
+def test_asking_has_the_rate_of_exports(settings: Settings) -> None:
+    settings.API_RATES = {**settings.API_RATES, "export": 1}
+    asker = officer("add_reservesnapshot")
+
+    asker.post(ADMIN, {}, key=None)
+
+    assert_problem(asker.post(ADMIN, {}, key=None), 429, "rate_limited")
+
+
+def test_pages_of_what_was_signed_follow_on_each_other(client: Client) -> None:
+    made = [with_signature(a_stored_snapshot(block_number=block)) for block in range(3)]
+
+    body = json.loads(client.get(f"{PUBLIC}?page_size=2").content)
+    rest = json.loads(client.get(body["next"]).content)
+
+    told = [each["id"] for each in (*body["results"], *rest["results"])]
+    assert told == [str(each.pk) for each in reversed(made)]
 
 
 def test_who_may_only_look_asks_for_none(looker: Api) -> None:

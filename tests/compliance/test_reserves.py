@@ -215,12 +215,24 @@ def test_a_mint_that_the_chain_does_not_have_is_named(
 
 
 def test_the_days_snapshot_is_asked_for_once(before: ReserveSnapshot) -> None:
-    now = timezone.now() + timedelta(days=1)
-    first = snapshots.request_daily(now=now)
+    tomorrow = timezone.now() + timedelta(days=1)
+    due = tomorrow.replace(hour=6, minute=30, second=0, microsecond=0)
+
+    assert snapshots.request_daily(now=due - timedelta(seconds=1)) is None
+    first = snapshots.request_daily(now=due)
 
     assert first is not None
-    assert first.day == now.date()
-    assert snapshots.request_daily(now=now) is None
+    assert first.day == due.date()
+    assert snapshots.request_daily(now=due + timedelta(minutes=10)) is None
+
+
+def test_the_days_snapshot_is_made_up_for_after_an_outage() -> None:
+    late = (timezone.now() + timedelta(days=1)).replace(hour=17)
+
+    made_up = snapshots.request_daily(now=late)
+
+    assert made_up is not None
+    assert made_up.day == late.date()
 
 
 def owner_told(address: str) -> object:

@@ -1,14 +1,18 @@
 """Proof of reserve in the back office: readable by officers, built, signed and exported by actions."""
 
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import User
-from compliance.models import Proposal, ReserveRow, ReserveSnapshot
+from compliance.models import Proposal, ReserveRow, ReserveSignature, ReserveSnapshot
 from compliance.reserves import content
 from tests.people import new_officer, new_user
 from tests.reserving import a_stored_snapshot, with_signature
@@ -58,6 +62,18 @@ def with_rows(*kinds: str) -> ReserveSnapshot:
     return ReserveSnapshot.objects.get(pk=snapshot.pk)
 
 
+def signed_by(snapshot: ReserveSnapshot, maker: User, checker: User) -> None:
+    ReserveSignature.objects.create(
+        snapshot=snapshot,
+        proposal_id=uuid4(),
+        content_hash=snapshot.content_hash,
+        statement="Words.",
+        maker_id=maker.pk,
+        checker_id=checker.pk,
+        signed_at=timezone.now(),
+    )
+
+
 def test_the_list_shows_totals_and_outcome(looker: Client) -> None:
     with_signature(a_stored_snapshot())
     with_rows("unknown_broker")
@@ -83,6 +99,41 @@ def test_an_officer_asks_for_a_snapshot(signer: Client) -> None:
     signer.post(reverse("admin:compliance_reservesnapshot_build_snapshot"), DIALOG)
 
     assert ReserveSnapshot.objects.get().state == "REQUESTED"
+
+
+def test_the_button_has_the_rate_of_exports(signer: Client, settings: Settings) -> None:
+    settings.API_RATES = {**settings.API_RATES, "export": 1}
+    signer.post(reverse("admin:compliance_reservesnapshot_build_snapshot"), DIALOG)
+    ReserveSnapshot.objects.update(attention=True, next_attempt_at=None)
+
+    signer.post(reverse("admin:compliance_reservesnapshot_build_snapshot"), DIALOG)
+
+    assert ReserveSnapshot.objects.count() == 1
+    assert "Wait a minute" in signer.get(reverse(LIST)).text
+
+
+def test_who_signed_is_read_with_the_list(looker: Client) -> None:
+    maker, checker = new_officer(), new_officer()
+
+    def queries_of(count: int) -> int:
+        for _number in range(count):
+            signed_by(a_stored_snapshot(), maker, checker)
+        with CaptureQueriesContext(connection) as queries:
+            text = looker.get(reverse(LIST)).text
+        assert f"{maker.email} · {checker.email}" in text
+        return len(queries)
+
+    looker.get(reverse(LIST))  # what a first page alone asks for
+    assert queries_of(1) == queries_of(5)
+
+
+def test_the_page_says_who_asked(looker: Client) -> None:
+    officer = new_officer()
+    by_a_person = a_stored_snapshot(requested_by=f"user:{officer.pk}")
+    by_schedule = a_stored_snapshot(requested_by="system:schedule")
+
+    assert officer.email in looker.get(reverse(PAGE, args=[by_a_person.pk])).text
+    assert "the schedule" in looker.get(reverse(PAGE, args=[by_schedule.pk])).text
 
 
 def test_who_may_only_look_builds_and_signs_nothing(looker: Client) -> None:
