@@ -92,6 +92,8 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("logo.svg")},
     ],
+    "STYLES": [lambda _request: static("back_office.css")],
+    "SCRIPTS": [lambda _request: static("back_office.js")],
     "SHOW_HISTORY": False,
     "DASHBOARD_CALLBACK": "agora.overview.show",
     "COLORS": {

@@ -285,14 +285,14 @@ class World:
 
     def _value(self, route: Route, name: str) -> Any:
         if name == "object_id":
-            return self._object_of(route.name)
+            return self.object_of(route.name)
         if name == "order_id" and ("desk" in route.name or "copy" in route.name):
             return self.values["master_order_id"]
         if name == "code" and route.name == "api_problem":
             return "not_found"
         return self.values.get(name)
 
-    def _object_of(self, name: str) -> Any:
+    def object_of(self, name: str) -> Any:
         """Any row of the admin page's model, or an id that no row has."""
         for model in apps.get_models():
             label = f"admin:{model._meta.app_label}_{model._meta.model_name}_"

@@ -1,0 +1,47 @@
+"""The officers' pages in Chromium: axe finds nothing, nothing overflows, on a phone and on a desk."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import ViewportSize
+
+from tests.architecture.permissions import World
+from tests.browser.conftest import DESKTOP, PHONE, Visitors
+from tests.browser.test_accessible import assert_clean, inspect
+from tests.proofs import a_published_snapshot
+
+PAGES = (
+    "index",
+    "accounts_user_changelist",
+    "accounts_user_change",
+    "accounts_wallet_change",
+    "compliance_auditrow_changelist",
+    "compliance_auditrow_change",
+    "compliance_proposal_changelist",
+    "compliance_proposal_change",
+    "compliance_reservesnapshot_changelist",
+    "compliance_reservesnapshot_change",
+    "copytrade_killswitch_changelist",
+    "kyc_application_change",
+    "kyc_case_changelist",
+    "kyc_document_change",
+    "trading_order_change",
+)
+
+
+@pytest.mark.parametrize(
+    ("viewport", "dark"),
+    [pytest.param(DESKTOP, False, id="desk-light"), pytest.param(PHONE, True, id="phone-dark")],
+)
+def test_pages_of_an_officer(visitors: Visitors, viewport: ViewportSize, dark: bool) -> None:
+    world = World(timezone.now())
+    a_published_snapshot(world.owner)
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(world.people["superuser"])
+    wrong = {}
+    for page in PAGES:
+        name = f"admin:{page}"
+        named = {"object_id": world.object_of(name)} if page.endswith("_change") else {}
+        visitor.open(reverse(name, kwargs=named))
+        wrong[page] = inspect(visitor)
+    assert_clean(wrong)
