@@ -3,6 +3,7 @@
 from kyc.models.applications import MOST_IN_TIER_1, ZONES, Application, DailyLimit, Tier
 from kyc.models.cases import Case, CaseCheck, CaseEvent
 from kyc.models.consents import Consent, ConsentText
+from kyc.models.corrections import Correction
 from kyc.models.documents import Document, DocumentPage, DocumentView
 from kyc.models.screening import (
     Screening,
@@ -21,6 +22,7 @@ __all__ = [
     "CaseEvent",
     "Consent",
     "ConsentText",
+    "Correction",
     "DailyLimit",
     "Document",
     "DocumentPage",

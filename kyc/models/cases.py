@@ -176,6 +176,7 @@ class CaseEvent(models.Model):
         ASKED = "ASKED", _("Asked the person")
         ANSWERED = "ANSWERED", _("Answered by the person")
         ESCALATED = "ESCALATED", _("Escalated")
+        CORRECTED = "CORRECTED", _("Application corrected")
         PROPOSED = "PROPOSED", _("Decision proposed")
         RETURNED = "RETURNED", _("Proposal fell")
         APPROVED = "APPROVED", _("Approved")
