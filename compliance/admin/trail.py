@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -18,6 +19,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from accounts.access import signed_in
 from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
 from compliance import audit
 from compliance.clauses import clauses
@@ -26,6 +28,7 @@ from compliance.models import AuditAnchor, AuditRow, RetentionRule
 from compliance.retention import KINDS
 from compliance.retention_decisions import propose_retention
 from compliance.trail.export import FORMS, Filter
+from compliance.trail.own import readable_by, rows_about
 from compliance.views.trail import archive_response
 
 
@@ -90,6 +93,11 @@ class AuditRowAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     actions_list = ["export_trail", "show_clauses"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditRow]:
+        """Nobody reads what the trail says of themselves."""
+        rows: QuerySet[AuditRow] = super().get_queryset(request)
+        return rows & readable_by(signed_in(request).pk)
+
     def has_export_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("compliance.export_auditrow")
 
@@ -114,8 +122,9 @@ class AuditRowAdmin(ReadOnlyAdmin):
             return self._page(request, "audit_export", _("Export the audit trail"), form=form)
         chosen = {name: value for name, value in form.cleaned_data.items() if value}
         name = chosen.pop("form")
+        own = rows_about(signed_in(request).pk)
         return archive_response(
-            chosen=Filter(**chosen), form=name, actor=audit.actor_of(request.user)
+            chosen=Filter(**chosen, without=own), form=name, actor=audit.actor_of(request.user)
         )
 
     @action(description=_("Regulatory clauses"), url_path="clauses")

@@ -14,6 +14,7 @@ from accounts.authentication import user_of
 from accounts.officers import OfficerEndpoint
 from compliance import audit
 from compliance.trail.export import FORMS, Filter
+from compliance.trail.own import rows_about
 from compliance.views.trail import archive_response
 
 _TEXTS = ("actor", "action", "object_type", "object_id")
@@ -58,6 +59,7 @@ class AuditExport(OfficerEndpoint):
         chosen = Filter(
             since=_moment(asked.get("since")),
             until=_moment(asked.get("until")),
+            without=rows_about(user_of(request).pk),
             **{name: _text(asked.get(name, "")) for name in _TEXTS},
         )
         return archive_response(chosen=chosen, form=form, actor=audit.actor_of(user_of(request)))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.db import connection, transaction
 
 from compliance import audit
 from compliance.models import AuditAnchor, AuditSeal
+from compliance.trail.own import Own
 
 FORMAT = "agora-audit-export-1"
 FORMS = ("jsonl", "csv")
@@ -31,7 +32,10 @@ _AT = """to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows: written at or after `since`, before `until`, and with exactly these values."""
+    """Which rows: written at or after `since`, before `until`, and with exactly these values.
+
+    `without` leaves out what is about the reader.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
@@ -39,23 +43,32 @@ class Filter:
     action: str = ""
     object_type: str = ""
     object_id: str = ""
+    without: tuple[Own, ...] = ()
 
     def told(self) -> dict[str, str]:
         """What is set, as text."""
         return {
             name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
-            for name, value in asdict(self).items()
-            if value
-        }
+            for name, value in self._set()
+        } | ({"without": "what is about the reader"} if self.without else {})
 
     def condition(self) -> tuple[str, list[Any]]:
         """The condition on `r`, and its parameters."""
         parts, values = ["TRUE"], list[Any]()
-        for name, value in asdict(self).items():
-            if value:
-                parts.append(_CONDITIONS.get(name, f"r.{name} = %s"))
-                values.append(value)
+        for name, value in self._set():
+            parts.append(_CONDITIONS.get(name, f"r.{name} = %s"))
+            values.append(value)
+        for own in self.without:
+            condition, theirs = own.condition()
+            parts.append(f"NOT ({condition})")
+            values += theirs
         return " AND ".join(parts), values
+
+    def _set(self) -> Iterator[tuple[str, Any]]:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value and field.name != "without":
+                yield field.name, value
 
 
 _CONDITIONS = {"since": "r.at >= %s", "until": "r.at < %s"}

@@ -37,9 +37,10 @@ _LABELS = {
 
 
 def waiting_count(request: HttpRequest) -> str:
-    """For the menu: how many matches wait for a decision; nothing when none does."""
-    waiting = ScreeningMatch.objects.filter(state=ScreeningMatch.State.OPEN).count()
-    return str(waiting) if waiting else ""
+    """For the menu: how many matches of others wait for a decision; nothing when none does."""
+    waiting = ScreeningMatch.objects.filter(state=ScreeningMatch.State.OPEN)
+    count = waiting.exclude(application__user=signed_in(request)).count()
+    return str(count) if count else ""
 
 
 def _dialog(title: Any, description: Any, submit: Any) -> dict[str, Any]:

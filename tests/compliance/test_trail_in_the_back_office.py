@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +19,12 @@ from django.utils import timezone
 
 from accounts import token_store
 from accounts.models import User
+from accounts.second_factors import add_authenticator_app
 from compliance import audit
 from compliance.models import AuditRow, Proposal, RetentionRule
-from tests.people import new_officer, new_user
+from kyc.models import Case
+from tests.kyc import casework
+from tests.people import TOTP_SECRET, new_officer, new_user
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -124,6 +129,58 @@ def test_who_may_only_look_does_not_export(rows: None) -> None:
 
     assert answer.status_code == 403
     assert not AuditRow.objects.filter(action__startswith="audit.export").exists()
+
+
+@pytest.fixture
+def own_officer() -> User:
+    """An auditor whose own case two people are deciding."""
+    proposal = casework.rejection_proposed(casework.officer())
+    person = Case.objects.get(pk=proposal.object_id).application.user
+    casework.allow(
+        person, "compliance.view_auditrow", "compliance.export_auditrow", "kyc.view_case"
+    )
+    person.is_staff = True
+    person.save()
+    add_authenticator_app(user=person, secret=TOTP_SECRET)
+    audit.seal_all(now=timezone.now())
+    return User.objects.get(pk=person.pk)
+
+
+def test_nobody_reads_in_the_trail_what_is_found_out_about_them(own_officer: User) -> None:
+    case = Case.objects.get(application__user=own_officer)
+    theirs = AuditRow.objects.filter(object_id__in=[str(case.pk), str(case.application_id)])
+    actions = set(theirs.values_list("action", flat=True))
+    assert {"proposal.made", "kyc.case.proposed", "kyc.approved"} <= actions
+    page = {"e": "1", "q": str(case.pk)}
+    lists = reverse("admin:compliance_auditrow_changelist")
+    row = reverse("admin:compliance_auditrow_change", args=[theirs.latest("id").pk])
+
+    assert "proposal.made" in browser_of(new_officer("view_auditrow")).get(lists, page).text
+    mine = browser_of(own_officer)
+    assert "proposal.made" not in mine.get(lists, page).text
+    assert mine.get(row).status_code == 302  # leads away from what is not there
+
+
+@pytest.mark.parametrize("by_api", [False, True])
+def test_an_export_leaves_out_what_is_about_its_reader(
+    own_officer: User, tmp_path: Path, by_api: bool
+) -> None:
+    case = Case.objects.get(application__user=own_officer)
+    answer: Any = (
+        asked(own_officer)
+        if by_api
+        else browser_of(own_officer).get(reverse(EXPORT), {"form": "jsonl"})
+    )
+    path = tmp_path / "trail.zip"
+    path.write_bytes(b"".join(answer.streaming_content))
+    with zipfile.ZipFile(path) as archive:
+        rows, manifest = archive.read("rows.jsonl"), json.loads(archive.read("manifest.json"))
+
+    assert str(case.pk).encode() not in rows
+    assert str(case.application_id).encode() not in rows
+    assert manifest["filter"] == {"without": "what is about the reader"}
+    verifier = Path(settings.BASE_DIR) / "docs/verify/verify_audit_export.py"
+    subprocess.run([sys.executable, str(verifier), str(path)], check=True)
 
 
 def test_the_clauses_are_read_with_their_evidence(auditor: User) -> None:
