@@ -8,17 +8,17 @@ the chain stays whole (docs/audit-trail.md).
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.apps import apps
 from django.db import models, transaction
-from django.db.models.functions import Least
+from django.db.models.functions import Least, TruncMonth
 from django.utils.translation import gettext_lazy as _
 
 from agora.lib.catalog import Text
 from compliance import audit
-from compliance.models import RetentionRule
+from compliance.models import ReserveSignature, RetentionRule
 
 BATCH = 1000
 _MOST_BATCHES = 100  # a run ends well within a task's time limit; the next one goes on
@@ -32,7 +32,9 @@ class Kind:
 
     Without a model, another part of Agora reads the rule and removes by it. `least_days` is what
     other parts rely on; a rule cannot go below. Rows that the worker may remove and not change
-    (agora.database_roles) are removed without being held first: `holds` is False.
+    (agora.database_roles) are removed without being held first: `holds` is False. `parts` are models
+    whose rows go first, by `snapshot_id`; then the trail names what went. `batch` rows
+    go at a time, else BATCH.
     """
 
     name: str
@@ -42,12 +44,25 @@ class Kind:
     which: models.Q = field(default_factory=models.Q)
     least_days: int = SHORTEST
     holds: bool = True
+    parts: tuple[str, ...] = ()
+    batch: int | None = None
 
     def expired(self, *, days: int, now: datetime) -> models.QuerySet[Any]:
         """Rows whose days are over: the moment lies more than `days` times 24 hours back."""
         rows: models.QuerySet[Any] = apps.get_model(self.model)._base_manager.all()
         rows = rows.filter(self.which).annotate(_since=self.since)
         return rows.filter(_since__lt=now - timedelta(days=days))
+
+
+def _not_last_of_month() -> models.Q:
+    """Trees whose snapshot is not the last signed one of its month (UTC)."""
+    built = models.ExpressionWrapper(models.OuterRef("built_at"), models.DateTimeField())
+    signed = ReserveSignature.objects.annotate(month=TruncMonth("snapshot__built_at", tzinfo=UTC))
+    own = signed.filter(snapshot_id=models.OuterRef("snapshot_id"))
+    later = signed.filter(
+        month=TruncMonth(built, tzinfo=UTC), snapshot__built_at__gt=models.OuterRef("built_at")
+    )
+    return ~models.Q(models.Exists(own)) | models.Q(models.Exists(later))
 
 
 KINDS: dict[str, Kind] = {
@@ -74,6 +89,17 @@ KINDS: dict[str, Kind] = {
             name="identity",
             title=_("Who a person is, from the end of the relationship"),
             least_days=FIVE_YEARS,
+        ),
+        Kind(
+            name="liability_tree",
+            title=_("Trees of holders in the proof of reserve, but the last signed of each month"),
+            model="compliance.LiabilityTree",
+            since=models.F("built_at"),
+            which=_not_last_of_month(),
+            least_days=30,  # the database refuses earlier ones
+            holds=False,
+            parts=("compliance.LiabilityChunk", "compliance.LiabilityLeaf"),
+            batch=1,
         ),
         Kind(
             name="notice",
@@ -150,7 +176,7 @@ def _portions(kind: Kind, days: int, now: datetime) -> Iterator[int]:
     for _number in range(_MOST_BATCHES):
         removed = _remove_portion(kind, days, now)
         yield removed
-        if removed < BATCH:
+        if removed < (kind.batch or BATCH):
             return
 
 
@@ -159,8 +185,10 @@ def _remove_portion(kind: Kind, days: int, now: datetime) -> int:
         rows = kind.expired(days=days, now=now).order_by("_since")
         if kind.holds:
             rows = rows.select_for_update(skip_locked=True, of=("self",))
-        keys = [row.pk for row in rows[:BATCH]]
+        keys = [row.pk for row in rows[: kind.batch or BATCH]]
         if keys:
+            for part in kind.parts:
+                apps.get_model(part)._base_manager.filter(snapshot_id__in=keys).delete()
             apps.get_model(kind.model)._base_manager.filter(pk__in=keys).delete()
             audit.record(
                 actor=audit.system("retention"),
@@ -171,6 +199,7 @@ def _remove_portion(kind: Kind, days: int, now: datetime) -> int:
                     "rows": len(keys),
                     "days": days,
                     "before": (now - timedelta(days=days)).isoformat(),
+                    **({"ids": [str(key) for key in keys]} if kind.parts else {}),
                 },
                 now=now,
             )

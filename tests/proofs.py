@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.utils import timezone
@@ -12,13 +12,18 @@ from accounts.selectors import wallet_of
 from compliance.models import ReserveSignature, ReserveSnapshot
 from compliance.reserves import liabilities
 from compliance.reserves.liabilities import Holder
+from tests.reserving import no_figures
 
 
 def a_published_snapshot(
-    *users: User, others: int = 10, units: int = 1_250_000_000_000_000_000, signed: bool = True
+    *users: User,
+    others: int = 10,
+    units: int = 1_250_000_000_000_000_000,
+    signed: bool = True,
+    now: datetime | None = None,
 ) -> ReserveSnapshot:
     """In which each of these users holds `units` in their wallet, among others with one token."""
-    now, pk = timezone.now(), uuid.uuid4()
+    now, pk = now or timezone.now(), uuid.uuid4()
     held = [Holder(_wallet(user), user.pk, units) for user in users]
     held += [Holder(f"0x{secrets.token_hex(20)}", None, 10**18) for _ in range(others)]
     root = liabilities.build(holders=held, snapshot_id=pk, now=now)
@@ -36,7 +41,7 @@ def a_published_snapshot(
         block_hash="0x" + "ab" * 32,
         block_time=now - timedelta(minutes=20),
         finality="finalized",
-        figures={**dict.fromkeys(figures, str(total)), "holders": str(len(held)), "in_flight": "0"},
+        figures={**no_figures(), **dict.fromkeys(figures, str(total)), "holders": str(len(held))},
         difference=Decimal(0),
         tree_root=root.hash,
         tree_sum=Decimal(root.sum),

@@ -77,11 +77,15 @@ def signed(snapshot: ReserveSnapshot, *, now: datetime | None = None) -> Reserve
     return ReserveSignature.objects.get(pk=snapshot.pk)
 
 
+def no_figures() -> dict[str, str]:
+    """The figures of a snapshot of nothing."""
+    counts = ("holders", "matched_orders", "in_flight_orders")
+    return dict.fromkeys((*SUMS, "custody_difference", *counts), "0")
+
+
 def a_stored_snapshot(**changes: object) -> ReserveSnapshot:
     """A ready snapshot of made-up figures, for what only reads it: nothing outside is asked."""
     now = timezone.now()
-    figures = dict.fromkeys((*SUMS, "custody_difference"), "0")
-    figures |= {"holders": "0", "matched_orders": "0", "in_flight_orders": "0"}
     values: dict[str, object] = {
         "state": "READY",
         "requested_by": "system:test",
@@ -93,7 +97,7 @@ def a_stored_snapshot(**changes: object) -> ReserveSnapshot:
         "block_hash": "0x" + "2" * 64,
         "block_time": now,
         "finality": "finalized",
-        "figures": figures,
+        "figures": no_figures(),
         "difference": Decimal(0),
         "tree_root": "3" * 64,
         "tree_sum": Decimal(0),

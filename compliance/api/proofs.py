@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import BearerAuthentication, HasScope, user_of
 from agora.lib import rest
+from agora.lib.catalog import Text
 from agora.lib.problems import Problem
 from compliance.reserves import holdings
 
@@ -91,7 +92,7 @@ class ReserveProofOfUser(rest.Endpoint):
             raise Problem("not_found")
         holding = holdings.holding_of(user, snapshot_id=_snapshot(request))
         if holding is None:
-            raise Problem("not_found", detail=_("You held no tokens in a published snapshot."))
+            raise Problem("not_found", detail=_why_none(request))
         try:
             proofs = holdings.proofs_of(holding)
         except holdings.ProofError as error:
@@ -105,6 +106,13 @@ class ReserveProofOfUser(rest.Endpoint):
                 "proofs": [proof.as_json() for proof in proofs],
             }
         )
+
+
+def _why_none(request: Request) -> Text:
+    named = _snapshot(request)
+    if named and holdings.without_tree(snapshot_id=named):
+        return _("The tree of this snapshot is not kept any more; its root stays published.")
+    return _("You held no tokens in a published snapshot.")
 
 
 def _snapshot(request: Request) -> UUID | None:

@@ -8,7 +8,8 @@ class LiabilityTree(models.Model):
     """A Merkle-sum tree over all holders of a snapshot; `total` is in base units of 10^-18.
 
     Chunks and leaves name the snapshot without a foreign key: a check for each of a million rows
-    would cost more than writing them. The database refuses to change or remove any (migration 0005).
+    would cost more than writing them. The database refuses to change any, and to remove any that is
+    younger than thirty days (migration 0009); older ones go by a retention rule.
     """
 
     snapshot_id = models.UUIDField(_("snapshot"), primary_key=True, editable=False)

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 
 from accounts.models import User
-from compliance.models import ReserveSignature
+from compliance.models import LiabilityTree, ReserveSignature
 from compliance.reserves import liabilities, selectors
 from compliance.reserves.liabilities import Proof, ProofError
 
@@ -41,6 +41,14 @@ def holding_of(user: User, *, snapshot_id: uuid.UUID | None) -> Holding | None:
     return Holding(signature, held[snapshot_id]) if signature and held else None
 
 
+def without_tree(*, snapshot_id: uuid.UUID) -> ReserveSignature | None:
+    """A published snapshot whose tree is not kept any more, so that it has no proofs to give."""
+    signature = selectors.published().filter(snapshot=snapshot_id).first()
+    if signature is None or not signature.snapshot.tree_root:
+        return None
+    return None if LiabilityTree.objects.filter(pk=snapshot_id).exists() else signature
+
+
 def proofs_of(holding: Holding) -> list[Proof]:
     """A proof for each address. Raises ProofError when the stored tree is damaged."""
     snapshot_id = holding.signature.snapshot_id
@@ -50,4 +58,12 @@ def proofs_of(holding: Holding) -> list[Proof]:
     ]
 
 
-__all__ = ["Holding", "Proof", "ProofError", "holding_of", "holdings_of", "proofs_of"]
+__all__ = [
+    "Holding",
+    "Proof",
+    "ProofError",
+    "holding_of",
+    "holdings_of",
+    "proofs_of",
+    "without_tree",
+]

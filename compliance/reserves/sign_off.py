@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from compliance import four_eyes
 from compliance.four_eyes import Person, Refused
-from compliance.models import Proposal, ReserveSignature, ReserveSnapshot
+from compliance.models import LiabilityTree, Proposal, ReserveSignature, ReserveSnapshot
 from compliance.reserves import content, snapshots
 
 SIGN_OFF = "reserves.sign_off"
@@ -128,6 +128,13 @@ def check(proposal: Proposal) -> None:
         raise Refused("not_ready", _("The snapshot is not ready yet."))
     if ReserveSignature.objects.filter(snapshot=snapshot).exists():
         raise Refused("signed", _("This snapshot is signed already."))
+    if snapshot.tree_root and not LiabilityTree.objects.filter(pk=snapshot.pk).exists():
+        raise Refused(
+            "tree_gone",
+            _(
+                "The tree of its holders is not kept any more, so nobody could check it. Sign another."
+            ),
+        )
     if content.digest(content.stored(snapshot)) != proposal.payload["content_hash"]:
         raise Refused(
             "changed",

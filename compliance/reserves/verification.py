@@ -19,11 +19,16 @@ from tokens import chain, events
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was verified, and every fault in words; `asked_chain` False when only the store was."""
+    """What was verified, and every fault in words.
+
+    `asked_chain` is False when only the store was, `tree_kept` when the tree was removed by its
+    retention rule, so that only its root is left.
+    """
 
     snapshot: str
     content_hash: str
     asked_chain: bool
+    tree_kept: bool
     faults: list[str]
 
 
@@ -32,11 +37,22 @@ def verify(*, snapshot: ReserveSnapshot, offline: bool = False) -> Verdict:
     document = content.stored(snapshot)
     computed = content.digest(document)
     faults = [*_of_hash(snapshot, computed), *_of_figures(snapshot)]
-    if snapshot.tree_root:
+    expired = _tree_expired(snapshot)
+    if snapshot.tree_root and not expired:
         faults += _of_tree(snapshot)
     if not offline:
         faults += _of_chain(snapshot)
-    return Verdict(str(snapshot.pk), computed, not offline, faults)
+    return Verdict(str(snapshot.pk), computed, not offline, not expired, faults)
+
+
+def _tree_expired(snapshot: ReserveSnapshot) -> bool:
+    """Whether the trail says that its tree was removed by the rule, and it is gone indeed."""
+    if LiabilityTree.objects.filter(pk=snapshot.pk).exists():
+        return False
+    removed = AuditRow.objects.filter(object_type="retention", object_id="liability_tree")
+    return removed.filter(
+        action="retention.removed", evidence__ids__contains=[str(snapshot.pk)]
+    ).exists()
 
 
 def _of_hash(snapshot: ReserveSnapshot, computed: str) -> Iterator[str]:

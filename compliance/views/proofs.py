@@ -27,9 +27,11 @@ def my_reserves(request: HttpRequest, snapshot_id: UUID | None = None) -> HttpRe
     """The person's balance in a published snapshot, and each step from it to the root."""
     user = signed_in(request)
     holding = holdings.holding_of(user, snapshot_id=snapshot_id)
-    if holding is None and snapshot_id is not None:
+    thinned = holdings.without_tree(snapshot_id=snapshot_id) if snapshot_id else None
+    if holding is None and snapshot_id is not None and thinned is None:
         raise Http404
     context = {
+        "thinned": thinned,
         "holding": holding,
         "snapshot": holding and holding.signature.snapshot,
         "parts": _parts(holding) if holding else [],

@@ -157,7 +157,7 @@ def propose(signer: Client, snapshot: ReserveSnapshot) -> None:
 
 
 def test_a_signer_proposes_the_sign_off(signer: Client) -> None:
-    snapshot = a_stored_snapshot(state="REQUESTED", content_hash="")
+    snapshot = a_stored_snapshot(state="REQUESTED", content_hash="", tree_root="")
     snapshot.state = "READY"
     fits = content.digest(content.stored(snapshot))
     ReserveSnapshot.objects.filter(pk=snapshot.pk).update(state="READY", content_hash=fits)
@@ -190,7 +190,7 @@ def test_files_are_for_officers_who_may_look(looker: Client, form: str) -> None:
 
 def test_what_is_not_ready_has_no_file(looker: Client) -> None:
     waiting = ReserveSnapshot.objects.create(
-        requested_by="user:officer", requested_at=timezone.now()
+        requested_by="system:test", requested_at=timezone.now()
     )
 
     assert looker.get(reverse(FILE, args=[waiting.pk, "csv"])).status_code == 404

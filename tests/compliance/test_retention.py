@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -14,7 +15,7 @@ from django.core.management import call_command
 from accounts.models import ApiToken, Notice, TokenUse, User, WalletProof
 from agora.lib.models import IdempotencyKey
 from compliance import audit, four_eyes, retention
-from compliance.models import AuditRow, Proposal, RetentionRule
+from compliance.models import AuditRow, LiabilityTree, Proposal, RetentionRule
 from compliance.retention_decisions import RETENTION, propose_retention
 
 pytestmark = pytest.mark.django_db
@@ -101,11 +102,18 @@ def make_device(at: datetime) -> Any:
     return row
 
 
+def make_tree(at: datetime) -> Any:
+    return LiabilityTree.objects.create(
+        snapshot_id=uuid4(), built_at=at, holders=0, depth=0, root_hash=bytes(32), total=0
+    )
+
+
 SWEPT = {kind.name for kind in retention.KINDS.values() if kind.model}
 MAKERS: list[tuple[str, Callable[[datetime], Any]]] = [
     ("api_token", make_token),
     ("api_token", make_revoked_token),
     ("idempotency_key", make_key),
+    ("liability_tree", make_tree),
     ("notice", make_notice),
     ("session", make_session),
     ("session_device", make_device),

@@ -88,7 +88,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(vars(verdict)))
         else:
             asked = "with the chain" if verdict.asked_chain else "without the chain"
-            self.stdout.write(f"{verdict.snapshot} {verdict.content_hash}, verified {asked}")
+            tree = "" if verdict.tree_kept else "; its tree of holders is not kept any more"
+            self.stdout.write(f"{verdict.snapshot} {verdict.content_hash}, verified {asked}{tree}")
         if verdict.faults:
             raise CommandError("\n".join(verdict.faults), returncode=DIFFERS)
 
