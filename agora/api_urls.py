@@ -28,6 +28,7 @@ version_1: list[URLPattern | URLResolver] = [
         kyc_api.DocumentById.as_view(),
         name="document",
     ),
+    path("users/<uuid:user_id>/corrections", kyc_api.Corrections.as_view(), name="corrections"),
     path(
         "users/<uuid:user_id>/data-export",
         compliance_api.DataExports.as_view(),

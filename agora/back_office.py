@@ -34,6 +34,10 @@ _OFFICE_PAGES: list[tuple[Promise, list[tuple[Any, ...]]]] = [
         (_("Documents"), "id_card", "admin:kyc_document_changelist"),
         (_("Views of documents"), "visibility", "admin:kyc_documentview_changelist"),
         (_("Applications"), "badge", "admin:kyc_application_changelist"),
+        (
+            _("Corrections"), "edit_note", "admin:kyc_correction_changelist",
+            "kyc.admin.corrections.waiting_count",
+        ),
         (_("Daily limits"), "speed", "admin:kyc_dailylimit_changelist"),
         (_("Tiers"), "layers", "admin:kyc_tier_changelist"),
         (_("Contract audits"), "verified", "admin:tokens_attestation_changelist"),

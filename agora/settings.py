@@ -539,6 +539,8 @@ SPECTACULAR_SETTINGS = {
         "DocumentType": "kyc.api.documents.TYPES",
         "Scope": "accounts.api.tokens.SCOPE_CHOICES",
         "TokenUseOutcome": "accounts.api.tokens.OUTCOME_CHOICES",
+        "CorrectionState": "kyc.api.corrections.CORRECTION_STATES",
+        "CorrectionField": "kyc.api.corrections.CORRECTION_FIELDS",
         "VerificationStatus": "kyc.api.verification.STANDINGS",
         "VerificationNeed": "kyc.api.verification.NEEDS",
         "AddressChain": "accounts.api.addresses.CHAIN_CHOICES",

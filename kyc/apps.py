@@ -9,7 +9,7 @@ class KycConfig(AppConfig):
 
     def ready(self) -> None:
         from compliance import four_eyes
-        from kyc import decisions, limit_decisions
+        from kyc import correction_decision, decisions, limit_decisions
 
-        for kind in (*decisions.KINDS, *limit_decisions.KINDS):
+        for kind in (*decisions.KINDS, *correction_decision.KINDS, *limit_decisions.KINDS):
             four_eyes.register(kind)

@@ -71,6 +71,28 @@ class OnboardingForm(forms.Form):
             )
 
 
+class CorrectionForm(forms.Form):
+    """What is wrong in the application; an empty field is left as it is."""
+
+    full_name = forms.CharField(
+        label=_("Full name"),
+        help_text=_("Only if it is wrong. As on your identity document."),
+        max_length=120,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    tax_id = forms.CharField(
+        label=_("Tax id"),
+        help_text=_("Only if it is wrong."),
+        max_length=24,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "text"}),
+    )
+    reason = forms.CharField(
+        label=_("What happened"), max_length=1000, widget=forms.Textarea(attrs={"rows": 4})
+    )
+
+
 class HandInForm(forms.Form):
     """What a person writes when they hand in documents; asked for only when an officer asks."""
 

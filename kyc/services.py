@@ -18,6 +18,7 @@ from agora.lib import crypto
 from compliance import audit
 from kyc import screening
 from kyc.consent import ACCOUNT, agree
+from kyc.fullname import InvalidName, clean_full_name
 from kyc.limits import limit_of_tier, local_day
 from kyc.models import Application, DailyLimit
 from kyc.taxid import InvalidTaxId, clean_tax_id
@@ -76,10 +77,11 @@ def _check(
     full_name: str, country: str, tax_id: str, wallet_address: str, consent: bool
 ) -> tuple[Messages, str, str, str]:
     errors: Messages = {}
-    name = " ".join(full_name.split())
-    tax_digits = address = ""
-    if not 3 <= len(name) <= 120 or not any(c.isalpha() for c in name) or not name.isprintable():
-        errors["full_name"] = [_("Enter your full name as on your document, 3 to 120 characters.")]
+    name = tax_digits = address = ""
+    try:
+        name = clean_full_name(full_name)
+    except InvalidName as error:
+        errors["full_name"] = [error.reason]
     if country not in Application.Country.values:
         errors["country"] = [_("Choose Brazil or Paraguay.")]
     else:

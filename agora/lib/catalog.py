@@ -138,6 +138,12 @@ CATALOG: dict[str, Kind] = {
     "export_refused": Kind(
         409, _("No copy is made now"), _("detail says why; GET lists the copies that there are.")
     ),
+    "correction_refused": Kind(
+        409, _("Not possible now"), _("GET lists what was asked for before; reason says why.")
+    ),
+    "erasure_refused": Kind(
+        409, _("Not possible now"), _("Wind up what GET lists as obstacles; reason says why.")
+    ),
     "verification_refused": Kind(
         409, _("Not possible now"), _("Read where the verification stands; reason says why.")
     ),

@@ -34,10 +34,12 @@ _COLOURS = {
 # Objects of proposals that have a page in the back office.
 _PAGES = {
     "kyc_application": "kyc.Application",
+    "kyc_correction": "kyc.Correction",
     "kyc_case": "kyc.Case",
     "order": "trading.Order",
     "reserve_snapshot": "compliance.ReserveSnapshot",
     "retention": "compliance.RetentionRule",
+    "screening_match": "kyc.ScreeningMatch",
     "tier": "kyc.Tier",
     "user": "accounts.User",
 }

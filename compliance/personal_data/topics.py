@@ -5,6 +5,7 @@ A test goes through all models: one that is neither exported nor left out with a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -56,6 +57,7 @@ from kyc.models import (
     Case,
     CaseEvent,
     Consent,
+    Correction,
     DailyLimit,
     Document,
     DocumentPage,
@@ -160,6 +162,16 @@ TOPICS = (
         extra={
             "full_name": _or_erased(lambda row: row.full_name),
             "tax_id": _or_erased(lambda row: row.tax_id),
+        },
+    ),
+    Topic(
+        "corrections",
+        "What you asked to have put right.",
+        Correction,
+        _by("application__user_id"),
+        extra={
+            name: _or_erased(attrgetter(name))
+            for name in ("full_name", "tax_id", "reason", "answer")
         },
     ),
     Topic("daily_limit", "What you may order a day.", DailyLimit, _by("application__user_id")),

@@ -202,6 +202,10 @@ def test_a_destroyed_key_is_no_work(person: User) -> None:
 PERSONAL = {
     "compliance.DataExportPart.sealed",
     "kyc.CaseEvent.text_encrypted",
+    "kyc.Correction.answer_encrypted",
+    "kyc.Correction.full_name_encrypted",
+    "kyc.Correction.reason_encrypted",
+    "kyc.Correction.tax_id_encrypted",
     "kyc.Document.note_encrypted",
 }
 NO_CIPHERTEXT = {

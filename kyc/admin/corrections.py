@@ -1,0 +1,206 @@
+"""What people say is wrong in their application: an officer proposes to change it, or says why not."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from accounts.access import signed_in
+from agora.lib import crypto
+from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_to
+from compliance import audit
+from compliance.four_eyes import Refused
+from kyc import corrections
+from kyc.cases.record import WORK
+from kyc.correction_decision import LABELS
+from kyc.models import Correction
+
+
+class AnswerForm(BaseDialogForm):
+    """What the person reads."""
+
+    text = forms.CharField(
+        label=_("Text for the person"),
+        max_length=corrections.LONGEST_TEXT,
+        widget=UnfoldAdminTextareaWidget,
+    )
+
+
+def waiting_count(request: HttpRequest) -> str:
+    """For the menu: how many wait; nothing when none does."""
+    waiting = Correction.objects.filter(state=Correction.State.OPEN).count()
+    return str(waiting) if waiting else ""
+
+
+@admin.register(Correction)
+class CorrectionAdmin(ReadOnlyAdmin):
+    list_display = ["asked_at", "person", "what", "status", "decided_at"]
+    list_filter = ["state", "asked_at"]
+    list_select_related = ["application__user"]
+    search_fields = ["=id", "=application__id", "application__user__email"]
+    search_help_text = _("Correction or application id, e-mail address")
+    fields = [
+        "person", "status", "name_change", "tax_id_change", "why", "documents", "asked_at",
+        "decided_at", "answered", "trail",
+    ]  # fmt: skip
+    readonly_fields = fields
+    actions_detail = ["propose", "decline"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Correction]:
+        """Nobody works on their own."""
+        rows: QuerySet[Correction] = super().get_queryset(request)
+        return rows.exclude(application__user=signed_in(request))
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The page shows name and tax id, so that the look at it is written down."""
+        found = self.get_object(request, object_id or "")
+        if found is not None and self.has_view_permission(request, found):
+            audit.viewed(
+                viewer=signed_in(request),
+                object_type="kyc_application",
+                object_id=str(found.application_id),
+                fields=found.fields,
+                now=timezone.now(),
+            )
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    @admin.display(description=_("person"))
+    def person(self, row: Correction) -> str:
+        return str(row.application.user)
+
+    @admin.display(description=_("to be corrected"))
+    def what(self, row: Correction) -> str:
+        return ", ".join(str(LABELS[name]) for name in row.fields) or "–"
+
+    @display(
+        description=_("state"),
+        ordering="state",
+        label={
+            Correction.State.OPEN: "warning",
+            Correction.State.MADE: "success",
+            Correction.State.DECLINED: "danger",
+            Correction.State.WITHDRAWN: "info",
+        },
+    )
+    def status(self, row: Correction) -> tuple[str, str]:
+        return row.state, row.get_state_display()
+
+    @admin.display(description=_("full name"))
+    def name_change(self, row: Correction) -> str:
+        return _change(row, "full_name")
+
+    @admin.display(description=_("tax id"))
+    def tax_id_change(self, row: Correction) -> str:
+        return _change(row, "tax_id")
+
+    @admin.display(description=_("why"))
+    def why(self, row: Correction) -> str:
+        return _text(row, "reason")
+
+    @admin.display(description=_("answer"))
+    def answered(self, row: Correction) -> str:
+        return _text(row, "answer")
+
+    @admin.display(description=_("documents"))
+    def documents(self, row: Correction) -> str:
+        address = reverse("admin:kyc_document_changelist")
+        return format_html(
+            '<a class="underline" href="{}?q={}">{}</a>',
+            address,
+            row.application_id,
+            _("What the person has shown"),
+        )
+
+    @admin.display(description=_("audit trail"))
+    def trail(self, row: Correction) -> str:
+        return trail_to("kyc_application", row.application_id)
+
+    def has_work_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Only what waits can be decided."""
+        open_ones = self.get_queryset(request).filter(state=Correction.State.OPEN)
+        return request.user.has_perm(WORK) and open_ones.filter(pk=str(object_id)).exists()
+
+    @action(
+        description=_("Propose the correction"),
+        url_path="propose",
+        permissions=["work"],
+        dialog={
+            "title": _("Propose the correction"),
+            "description": _(
+                "The person's data is changed, and they are looked up again, once a second person "
+                "approves it. The reason is kept in the audit trail: write neither names nor numbers."
+            ),
+            "form_class": ReasonForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def propose(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: corrections.propose(
+                correction_id=UUID(object_id),
+                officer=signed_in(request),
+                reason=form.cleaned_data["reason"],
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            back=reverse("admin:kyc_correction_change", args=[object_id]),
+        )
+
+    @action(
+        description=_("Do not correct it"),
+        url_path="decline",
+        permissions=["work"],
+        dialog={
+            "title": _("Do not correct it"),
+            "description": _("Nothing is changed. The person reads your text."),
+            "form_class": AnswerForm,
+            "form_submit_text": _("Answer"),
+        },
+    )
+    def decline(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: corrections.decline(
+                correction_id=UUID(object_id),
+                officer=signed_in(request),
+                text=form.cleaned_data["text"],
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Answered. The person is told.")),
+            back=reverse("admin:kyc_correction_changelist"),
+        )
+
+
+def _change(row: Correction, column: str) -> str:
+    """Now and wanted; what was corrected is the present value already."""
+    try:
+        now, wanted = getattr(row.application, column), getattr(row, column)
+    except crypto.Shredded:
+        return str(_("erased"))
+    return f"{now} → {wanted}" if wanted and wanted != now else str(now)
+
+
+def _text(row: Correction, column: str) -> str:
+    try:
+        return getattr(row, column) or "–"
+    except crypto.Shredded:
+        return str(_("erased"))

@@ -1,0 +1,87 @@
+"""The decision of two people to put a person's name or tax id right (LGPD art. 18 III)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from agora.lib.catalog import Text
+from compliance.four_eyes import Kind, Refused
+from compliance.models import Proposal
+from kyc import screening
+from kyc.cases.opening import hold_application
+from kyc.cases.record import WORK, store, write
+from kyc.cases.record import hold as hold_case
+from kyc.corrections import CORRECT, TAX_ID_TAKEN, change, end, hold, tax_id_index, tell
+from kyc.models import Application, Case, CaseEvent, Correction
+
+LABELS: dict[str, Text] = {"full_name": _("Full name"), "tax_id": _("Tax id")}
+
+
+def _held(proposal: Proposal) -> Correction:
+    """The open correction and its application, held, the latter first as by every decision."""
+    found = Correction.objects.filter(pk=proposal.object_id).select_related("application").first()
+    if found is None:
+        raise Refused("gone", _("This correction is not there any more."))
+    application = hold_application(found.application)
+    correction = hold(found.pk)
+    correction.application = application
+    return correction
+
+
+def _check(proposal: Proposal) -> None:
+    correction = _held(proposal)
+    if correction.tax_id_encrypted:
+        index = tax_id_index(correction.application, correction.tax_id)
+        if Application.objects.filter(tax_id_index=index).exists():
+            raise Refused("tax_id_taken", TAX_ID_TAKEN)
+
+
+def _correct(proposal: Proposal, now: datetime) -> None:
+    correction = _held(proposal)
+    change(correction)
+    end(correction, Correction.State.MADE, actor=f"user:{proposal.checker_id}", now=now)
+    _look_again(correction, now)
+    tell(correction, now=now)
+
+
+def _look_again(correction: Correction, now: datetime) -> None:
+    """Look the person up under the new values, and have an open case's checks done anew."""
+    application = correction.application
+    screening.screen(application=application, now=now)
+    found = Case.objects.filter(application=application, closed_at=None).values_list(
+        "pk", flat=True
+    )
+    if found:
+        case = hold_case(found[0])
+        case.checks.all().delete()
+        write(case, CaseEvent.Kind.CORRECTED, by=None, now=now, fields=correction.fields)
+        store(case)
+
+
+def _lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
+    """What is changed, not into what: that is read on the correction's own page, which notes the look."""
+    names = [LABELS[name] for name in proposal.payload["fields"]]
+    return [
+        (_("To be corrected"), ", ".join(str(name) for name in names)),
+        (_("Old and new values"), _("on the page of the correction")),
+    ]
+
+
+def _subject(proposal: Proposal) -> UUID | None:
+    found = Correction.objects.filter(pk=proposal.object_id)
+    return found.values_list("application__user_id", flat=True).first()
+
+
+KINDS = [
+    Kind(
+        name=CORRECT,
+        title=_("Correct a person's name or tax id"),
+        maker_permission=WORK,
+        check=_check,
+        effect=_correct,
+        lines=_lines,
+        subject=_subject,
+    ),
+]

@@ -1,0 +1,323 @@
+"""A name or tax id that is wrong is put right by two people, sealed all the way, and looked up again."""
+
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Notice, User
+from compliance import audit, four_eyes
+from compliance.four_eyes import Refused
+from compliance.models import AuditRow, Proposal
+from kyc import corrections
+from kyc import erasure as kyc_erasure
+from kyc.corrections import CorrectionRefused
+from kyc.models import Application, CaseEvent, Correction, ScreeningMatch
+from kyc.screening import lists
+from tests.kyc import casework
+from tests.people import new_cpf, new_user, onboarded
+
+pytestmark = pytest.mark.django_db
+State = Correction.State
+NAME = "Canary Corrected Name"
+
+
+@pytest.fixture
+def person() -> User:
+    return onboarded()
+
+
+def asked(person: User, **changes: str) -> Correction:
+    values = {"full_name": NAME, "tax_id": "", "reason": "I typed it wrong.", **changes}
+    return corrections.ask(user=person, **values, now=timezone.now())
+
+
+def proposed(correction: Correction, officer: User | None = None) -> Proposal:
+    return corrections.propose(
+        correction_id=correction.pk,
+        officer=officer or casework.officer(),
+        reason="As on the document.",
+        now=timezone.now(),
+    )
+
+
+def made(correction: Correction) -> Application:
+    """The application once two people have decided."""
+    proposal = proposed(correction)
+    four_eyes.approve(proposal_id=proposal.pk, checker=casework.officer(), now=timezone.now())
+    return Application.objects.get(pk=correction.application_id)
+
+
+def listed(tmp_path: Path, name: str) -> None:
+    """A list of sanctions with this name alone."""
+    path = tmp_path / "targets.simple.csv"
+    path.write_text(
+        "id,schema,name,aliases,birth_date,countries,addresses,identifiers,sanctions,phones,emails,"
+        "program_ids,dataset,first_seen,last_seen,last_change\n"
+        f"x-1,Person,{name},,,,,,Invented,,,,Invented List for Tests,,,\n"
+    )
+    lists.load(path=path, name="default", actor="system:test", now=timezone.now())
+
+
+# What it changes
+
+
+def test_nothing_changes_until_a_second_person_approves(person: User) -> None:
+    before = person.kyc_application.full_name
+
+    proposed(asked(person))
+
+    assert Application.objects.get(user=person).full_name == before
+
+
+def test_the_name_is_changed_and_the_tax_id_left_as_it_was(person: User) -> None:
+    tax_id = person.kyc_application.tax_id
+
+    application = made(asked(person))
+
+    assert (application.full_name, application.tax_id) == (NAME, tax_id)
+    assert Correction.objects.get().state == State.MADE
+
+
+def test_a_new_tax_id_takes_the_old_ones_place_in_the_index(person: User) -> None:
+    old, new = person.kyc_application.tax_id, new_cpf()
+
+    application = made(asked(person, full_name="", tax_id=new))
+
+    assert application.tax_id == new
+    other = onboarded()
+    with pytest.raises(CorrectionRefused, match="exists already"):
+        asked(other, full_name="", tax_id=new)
+    assert made(asked(other, full_name="", tax_id=old)).tax_id == old
+
+
+def test_a_rejected_person_corrects_what_they_typed_wrong(person: User) -> None:
+    Application.objects.update(status="REJECTED")
+
+    application = made(asked(person))
+
+    assert (application.full_name, application.status) == (NAME, "REJECTED")
+
+
+def test_the_person_is_looked_up_under_the_new_name(person: User, tmp_path: Path) -> None:
+    listed(tmp_path, NAME)
+    assert not ScreeningMatch.objects.exists()
+
+    made(asked(person))
+
+    match = ScreeningMatch.objects.get()
+    assert match.application.user == person
+    assert person.kyc_application.cases.get().is_open
+
+
+def test_an_open_case_is_checked_anew() -> None:
+    officer = casework.officer()
+    case = casework.all_done(casework.taken(officer), officer)
+    assert case.checks.exists()
+
+    made(asked(case.application.user))
+
+    assert not case.checks.exists()
+    assert case.events.filter(kind=CaseEvent.Kind.CORRECTED).exists()
+
+
+def test_the_person_is_told_without_the_values(person: User) -> None:
+    made(asked(person))
+
+    notice = Notice.objects.get(user=person, kind="correction")
+    assert notice.title == "Your data has been corrected"
+    assert NAME not in notice.title + notice.text
+
+
+# Who may do what
+
+
+def test_nobody_proposes_or_declines_their_own() -> None:
+    officer = casework.officer()
+    own = onboarded()
+    correction = asked(own)
+    casework.allow(own, *casework.WORKS)
+    self_served = User.objects.get(pk=own.pk)
+
+    with pytest.raises(Refused, match="about yourself"):
+        proposed(correction, self_served)
+    with pytest.raises(CorrectionRefused, match="about you"):
+        corrections.decline(
+            correction_id=correction.pk, officer=self_served, text="x", now=timezone.now()
+        )
+    assert proposed(correction, officer).subject_id == own.pk
+
+
+def test_who_does_not_work_on_cases_neither_proposes_nor_declines(person: User) -> None:
+    correction, looker = asked(person), casework.officer(*casework.LOOKS)
+
+    with pytest.raises(PermissionDenied):
+        proposed(correction, looker)
+    with pytest.raises(PermissionDenied):
+        corrections.decline(
+            correction_id=correction.pk, officer=looker, text="No.", now=timezone.now()
+        )
+
+
+def test_who_is_declined_reads_why(person: User, client: Client) -> None:
+    correction = corrections.decline(
+        correction_id=asked(person).pk,
+        officer=casework.officer(),
+        text="Your document shows the other name.",
+        now=timezone.now(),
+    )
+
+    assert correction.state == State.DECLINED
+    client.force_login(person)
+    assert "Your document shows the other name." in client.get(reverse("correction")).text
+    assert Notice.objects.get(user=person).title == "Your data was not corrected"
+
+
+def test_what_is_proposed_is_not_declined_by_one_alone(person: User) -> None:
+    correction = asked(person)
+    proposed(correction)
+
+    with pytest.raises(CorrectionRefused) as refused:
+        corrections.decline(
+            correction_id=correction.pk, officer=casework.officer(), text="No.", now=timezone.now()
+        )
+    assert refused.value.code == "proposed"
+
+
+def test_what_was_taken_back_is_not_made(person: User) -> None:
+    proposal = proposed(asked(person))
+    corrections.withdraw(user=person, now=timezone.now())
+
+    with pytest.raises(Refused, match="decided already"):
+        four_eyes.approve(proposal_id=proposal.pk, checker=casework.officer(), now=timezone.now())
+    assert Application.objects.get(user=person).full_name != NAME
+
+
+def test_a_tax_id_that_somebody_got_meanwhile_is_refused_at_the_approval(person: User) -> None:
+    taken = onboarded().kyc_application
+    correction = asked(person, full_name="", tax_id=new_cpf())
+    proposal = proposed(correction)
+    Application.objects.filter(pk=taken.pk).update(
+        tax_id_index=corrections.tax_id_index(taken, correction.tax_id)
+    )
+
+    with pytest.raises(Refused, match="exists already"):
+        four_eyes.approve(proposal_id=proposal.pk, checker=casework.officer(), now=timezone.now())
+    correction.refresh_from_db()
+    assert correction.state == State.OPEN
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "field"),
+    [
+        ({"full_name": "?"}, "full_name", "full_name"),
+        ({"tax_id": "123"}, "tax_id", "tax_id"),
+        ({"reason": "  "}, "reason", "reason"),
+        ({"reason": "x" * 1001}, "reason", "reason"),
+        ({"full_name": ""}, "nothing_new", ""),
+        ({"full_name": "Person  of a Test"}, "nothing_new", ""),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_stored(
+    person: User, changes: dict[str, str], code: str, field: str
+) -> None:
+    with pytest.raises(CorrectionRefused) as refused:
+        asked(person, **changes)
+
+    assert (refused.value.code, refused.value.field) == (code, field)
+    assert not Correction.objects.exists()
+
+
+def test_one_at_a_time_and_only_who_has_applied(person: User) -> None:
+    asked(person)
+    for user, code in ((person, "asked_before"), (new_user(), "not_onboarded")):
+        with pytest.raises(CorrectionRefused) as refused:
+            asked(user)
+        assert refused.value.code == code
+
+
+# What is kept
+
+
+def test_the_values_are_in_no_table_in_clear(person: User) -> None:
+    tax_id = new_cpf()
+    made(asked(person, tax_id=tax_id, reason="Canary reason."))
+
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT t::text FROM "{table}" t')
+            whole = "\n".join(row[0] for row in cursor.fetchall())
+            for secret in (NAME, tax_id, "Canary reason."):
+                assert secret not in whole, table
+                assert secret.encode().hex() not in whole, table
+
+
+def test_the_trail_names_the_fields_and_who_decided(person: User) -> None:
+    made(asked(person))
+
+    rows = AuditRow.objects.filter(action__startswith="kyc.correction.").order_by("id")
+    assert [row.action for row in rows] == ["kyc.correction.asked", "kyc.correction.made"]
+    assert rows[0].actor == audit.actor_of(person)
+    assert rows[1].evidence["fields"] == ["full_name"]
+
+
+def test_a_closed_account_wants_nothing_corrected(person: User) -> None:
+    correction = asked(person)
+
+    kyc_erasure.close(user=person, now=timezone.now())
+
+    correction.refresh_from_db()
+    assert correction.state == State.WITHDRAWN
+
+
+# Pages
+
+
+def test_the_person_asks_on_the_page_and_takes_it_back(person: User, client: Client) -> None:
+    client.force_login(person)
+    address = reverse("correction")
+
+    wrong = client.post(address, {"full_name": NAME, "tax_id": "1", "reason": "Typo."})
+    assert wrong.status_code == 422
+    assert "This is not a valid CPF" in wrong.text
+    page = client.post(address, {"full_name": NAME, "reason": "Typo."}, follow=True)
+    assert "Waits for us" in page.text
+    assert NAME not in page.text
+    page = client.post(reverse("correction_withdraw"), follow=True)
+    assert "Nothing was changed." in page.text
+    assert Correction.objects.get().state == State.WITHDRAWN
+
+
+def test_an_officer_sees_old_and_new_and_proposes_it(person: User, client: Client) -> None:
+    correction = asked(person)
+    officer = casework.officer(*casework.WORKS, "kyc.view_correction")
+    client.force_login(officer)
+    page = reverse("admin:kyc_correction_change", args=[correction.pk])
+
+    shown = client.get(page).text
+
+    assert f"Person of a Test → {NAME}" in shown
+    look = AuditRow.objects.filter(actor=audit.actor_of(officer)).latest("id")
+    assert (look.object_id, look.evidence["fields"]) == (
+        str(correction.application_id), ["full_name"],
+    )  # fmt: skip
+    client.post(
+        reverse("admin:kyc_correction_propose", args=[correction.pk]),
+        {"_form_submitted": "True", "reason": "Seen."},
+    )
+    assert Proposal.objects.get().object_id == str(correction.pk)
+
+
+def test_who_decides_reads_no_value_in_the_proposal(person: User) -> None:
+    proposal = proposed(asked(person))
+
+    lines = four_eyes.kind_of(proposal.kind).lines(proposal)
+    assert NAME not in str([(str(label), str(text)) for label, text in lines])
+    assert NAME not in str(proposal.payload)
