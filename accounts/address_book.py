@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from accounts import locks
 from accounts.addresses import LARGEST_TAG, Chain, Checked, Exchange, InvalidAddress, check
 from accounts.models import AddressEntry, User
 from agora.lib.catalog import Text
@@ -47,7 +48,7 @@ def create_entry(
     checked = clean_address(exchange=exchange, chain=chain, address=address, tag=tag)
     name = _clean_label(label)
     with transaction.atomic():
-        User.objects.select_for_update(no_key=True).only("pk").get(pk=user.pk)
+        locks.open_account(user.pk)
         book = AddressEntry.objects.filter(user=user)
         twin = book.filter(
             exchange=exchange, chain=chain, address=checked.address, tag=checked.tag

@@ -32,13 +32,20 @@ def is_erased(user: User) -> bool:
     return user.email.endswith(f"@{ERASED_DOMAIN}")
 
 
-def close(*, user: User, now: datetime) -> None:
-    """Sign the user out everywhere and erase what they are known by. Call it inside a transaction.
+def hold(*, user: User) -> None:
+    """Wait for whatever is just being given to the user, and let nothing more be, until the end.
 
-    The wallet stays: tokens were minted to it, which anybody can see on the chain. Locks the user's
-    row, so that nothing of theirs is added meanwhile.
+    Until the end of the transaction. Call it before looking at what the user has.
     """
     User.objects.select_for_update().only("pk").get(pk=user.pk)
+
+
+def close(*, user: User, now: datetime) -> None:
+    """Sign the user out everywhere and erase what they are known by.
+
+    Call it inside the transaction that holds the user's row (`hold`). The wallet stays: tokens were
+    minted to it, which anybody can see on the chain.
+    """
     _end_sessions(user)
     _revoke_tokens(user, now)
     for change in WalletChange.objects.filter(user=user, state=WalletChange.State.PENDING):

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
+from accounts import locks
 from accounts.addresses import clean_evm_address
 from accounts.models import User, Wallet, WalletChange
 from compliance import audit
@@ -16,15 +17,17 @@ class AddressTaken(ValidationError):
 
 
 def set_wallet(*, user: User, address: str, now: datetime) -> Wallet:
-    """Give the user their wallet; raises InvalidAddress or AddressTaken. Locks nothing.
+    """Give the user their wallet; raises InvalidAddress or AddressTaken. Locks the address.
 
     The address starts unverified: typing it proves nothing about who owns it.
     """
     checked = clean_evm_address(address)
-    if WalletChange.objects.filter(address=checked, state="pending").exclude(user=user).exists():
-        raise _taken()  # somebody has proved that it is theirs
     try:
         with transaction.atomic():
+            locks.wallet_address(checked)
+            waiting = WalletChange.objects.filter(address=checked, state="pending")
+            if waiting.exclude(user=user).exists():
+                raise _taken()  # somebody has proved that it is theirs
             wallet, created = Wallet.objects.get_or_create(
                 user=user, defaults={"address": checked, "created_at": now}
             )
@@ -50,7 +53,13 @@ def set_wallet(*, user: User, address: str, now: datetime) -> Wallet:
 
 
 def _taken() -> AddressTaken:
-    return AddressTaken(_("This wallet address is linked to another account."), code="taken")
+    return AddressTaken(
+        _(
+            "This wallet address is linked to another account. If it is yours, link it on the wallet "
+            "page by signing with it, then come back."
+        ),
+        code="taken",
+    )
 
 
 def set_language(*, user: User, language: str) -> None:

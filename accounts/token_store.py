@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from accounts import locks
 from accounts.models import ApiToken, TokenUse, User
 from accounts.second_factors import has_second_factor
 from agora.lib.catalog import Text
@@ -85,7 +86,7 @@ def issue_token(
     prefix, secret = _random(_PREFIX_LENGTH), _random(_SECRET_LENGTH)
     with transaction.atomic():
         # One lock per person makes the count exact.
-        User.objects.select_for_update(no_key=True).only("pk").get(pk=user.pk)
+        locks.open_account(user.pk)
         if _active(user, now=now).count() >= MOST_ACTIVE:
             raise TokenRefused(
                 code="too_many_tokens",

@@ -14,10 +14,18 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from accounts import siwe
+from accounts import locks, siwe
 from accounts.addresses import clean_evm_address
 from accounts.models import Method, User, Wallet, WalletProof
-from accounts.wallets import PAGE, WalletRefused, ask_change, mark_verified
+from accounts.wallets import (
+    PAGE,
+    WalletRefused,
+    ask_change,
+    claim_on,
+    free_of_claim,
+    link_proved,
+    mark_verified,
+)
 from compliance import audit
 
 LIFETIME = timedelta(minutes=10)
@@ -41,13 +49,14 @@ class ContractCheck(Protocol):
 def start_proof(*, user: User, purpose: str, address: str, now: datetime) -> WalletProof:
     """Give out a message for an address: of the user's wallet to verify it, of another to change.
 
-    `purpose` is one of WalletProof.Purpose. Raises InvalidAddress, WalletRefused: no_wallet,
-    other_wallet, same_wallet, change_pending, too_many_proofs. Locks the user's row, so that the
-    count is exact. Whether the address is somebody else's is told only to who proves it.
+    Who has no wallet yet gets the address by verifying it. `purpose` is one of WalletProof.Purpose.
+    Raises InvalidAddress, AccountClosed, WalletRefused: no_wallet, other_wallet, same_wallet,
+    change_pending, too_many_proofs. Locks the user's row, so that the count is exact. Whether the
+    address is somebody else's is told only to who proves it.
     """
     checked = clean_evm_address(address)
     with transaction.atomic():
-        User.objects.select_for_update(no_key=True).only("pk").get(pk=user.pk)
+        locks.open_account(user.pk)
         _check_start(user=user, purpose=purpose, address=checked, now=now)
         message = _message(purpose=purpose, address=checked, now=now)
         proof = WalletProof.objects.create(
@@ -65,15 +74,14 @@ def start_proof(*, user: User, purpose: str, address: str, now: datetime) -> Wal
 
 def _check_start(*, user: User, purpose: str, address: str, now: datetime) -> None:
     wallet = Wallet.objects.filter(user=user).first()
-    if wallet is None:
+    is_change = purpose == WalletProof.Purpose.CHANGE
+    if wallet is None and is_change:
         raise WalletRefused("no_wallet")
-    if purpose == WalletProof.Purpose.VERIFY and address != wallet.address:
-        raise WalletRefused("other_wallet")
-    if purpose == WalletProof.Purpose.CHANGE:
-        if address == wallet.address:
-            raise WalletRefused("same_wallet")
-        if user.wallet_changes.filter(state="pending").exists():
-            raise WalletRefused("change_pending")
+    if wallet is not None and (wallet.address == address) == is_change:
+        raise WalletRefused("same_wallet" if is_change else "other_wallet")
+    gets_another = wallet is None or is_change
+    if gets_another and user.wallet_changes.filter(state="pending").exists():
+        raise WalletRefused("change_pending")
     recent = WalletProof.objects.filter(user=user, created_at__gt=now - LIFETIME)
     if recent.count() >= MOST_PROOFS:
         raise WalletRefused("too_many_proofs")
@@ -102,12 +110,13 @@ def _message(*, purpose: str, address: str, now: datetime) -> siwe.Message:
 def finish_proof(
     *, user: User, proof_id: UUID, signature: str, contract: ContractCheck, now: datetime
 ) -> WalletProof:
-    """Answer a message by its signature: the wallet is verified, or its change begins.
+    """Answer a message by its signature: the wallet is verified or linked, or its change begins.
 
     Any answer that has the form of a signature uses the nonce up; what has not changes nothing
     (MalformedSignature), and neither does a chain that is away (outcome.Temporary). `contract` is
-    asked, outside the transaction, when no key of this address signed. Locks the wallet. Raises
-    WalletProof.DoesNotExist for another person's, and WalletRefused.
+    asked, outside the transaction, when no key of this address signed. Locks the address, the user,
+    and who else has typed the address. Raises WalletRefused, and WalletProof.DoesNotExist for
+    another person's.
     """
     proof = WalletProof.objects.get(pk=proof_id, user=user)
     given = siwe.signature_bytes(signature)
@@ -157,7 +166,9 @@ def _judge(
 
 def _settle(proof: WalletProof, *, method: Method, reason: str, now: datetime) -> str:
     """Use the nonce up and do what was signed for; the reason why not, or nothing."""
-    wallet = Wallet.objects.select_for_update(of=("self",)).get(user_id=proof.user_id)
+    locks.wallet_address(proof.address)
+    claim = claim_on(proof.address, besides=proof.user_id)
+    locks.people(proof.user_id, *([claim.user_id] if claim else []))
     open_now = WalletProof.objects.filter(pk=proof.pk, used_at=None, expires_at__gt=now)
     outcome = WalletProof.Outcome.REFUSED if reason else WalletProof.Outcome.PROVED
     if not open_now.update(used_at=now, outcome=outcome, reason=reason):
@@ -165,16 +176,22 @@ def _settle(proof: WalletProof, *, method: Method, reason: str, now: datetime) -
         _record(proof, action="wallet.nonce_refused", now=now, reason=reason)
         return reason
     if not reason:
-        reason = _effect(proof, wallet, method=method, now=now)
+        reason = _effect(proof, method=method, now=now)
     _record(proof, action="wallet.nonce_used", now=now, reason=reason, method=method)
     return reason
 
 
-def _effect(proof: WalletProof, wallet: Wallet, *, method: Method, now: datetime) -> str:
+def _effect(proof: WalletProof, *, method: Method, now: datetime) -> str:
+    address, wallet = proof.address, Wallet.objects.filter(user_id=proof.user_id).first()
     try:
+        free_of_claim(address=address, prover=proof.user_id, now=now)
         if proof.purpose == WalletProof.Purpose.CHANGE:
-            ask_change(wallet=wallet, address=proof.address, method=method, now=now)
-        elif wallet.address != proof.address:  # it changed while the message was out
+            if wallet is None:  # somebody else proved it while the message was out
+                raise WalletRefused("no_wallet")
+            ask_change(wallet=wallet, address=address, method=method, now=now)
+        elif wallet is None:
+            link_proved(user_id=proof.user_id, address=address, method=method, now=now)
+        elif wallet.address != address:  # it changed while the message was out
             raise WalletRefused("other_wallet")
         else:
             mark_verified(wallet=wallet, method=method, now=now)

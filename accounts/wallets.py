@@ -2,10 +2,13 @@
 
 A change waits for settings.WALLET_COOL_DOWN_HOURS, so that somebody who takes over an account
 cannot have its tokens minted elsewhere before the owner has read the notice. Until then orders mint
-to the wallet of before; orders that are placed keep the address they were placed with. Whoever
-locks takes the wallet's row first, then the change's.
+to the wallet of before; orders that are placed keep the address they were placed with.
+
+An address that was only typed keeps nobody out who proves that it is theirs. Whoever changes a wallet
+locks its address and its owner (accounts.locks).
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,6 +17,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from accounts import locks
 from accounts.models import Notice, User, Wallet, WalletChange
 from accounts.notices import notify
 from agora.lib.catalog import Text
@@ -22,13 +26,17 @@ from compliance import audit
 PAGE = "/account/wallet/"
 _TAKEN = "wallet_taken"
 _MESSAGES: dict[str, Text] = {
-    "no_wallet": _("Finish the onboarding first: it asks for your wallet address."),
+    "no_wallet": _("There is no wallet yet to be changed: link one first."),
     "other_wallet": _(
         "This is not the address of your wallet. Choose “Use another wallet” for it."
     ),
     "same_wallet": _("This is your wallet already. To change it, give another address."),
     "change_pending": _("Your wallet is about to change already. Cancel that change first."),
     "wallet_taken": _("This wallet address is linked to another account."),
+    "wallet_disputed": _(
+        "You have proved that this address is yours, but orders of another account are minted to it. "
+        "We have told that account and our team. Use another wallet, or write to us."
+    ),
     "too_many_proofs": _("You asked for many messages to sign. Wait ten minutes, then go on."),
     "proof_used": _("This message was answered already. Ask for a new one."),
     "proof_expired": _("The time to sign this message is over. Ask for a new one."),
@@ -44,8 +52,8 @@ _MESSAGES: dict[str, Text] = {
 class WalletRefused(Exception):
     """Something about a wallet that may not be done; `message` says what to do about it.
 
-    Codes: no_wallet, other_wallet, same_wallet, change_pending, wallet_taken, too_many_proofs,
-    proof_used, proof_expired, signature_refused, message_refused, change_ended.
+    Codes: no_wallet, other_wallet, same_wallet, change_pending, wallet_taken, wallet_disputed,
+    too_many_proofs, proof_used, proof_expired, signature_refused, message_refused, change_ended.
     """
 
     def __init__(self, code: str) -> None:
@@ -60,24 +68,99 @@ def cool_down() -> timedelta:
 
 
 def mark_verified(*, wallet: Wallet, method: str, now: datetime) -> None:
-    """Note that the owner has signed for the wallet; call it with the wallet's row locked."""
-    wallet.verified_at, wallet.method = now, method
-    wallet.save(update_fields=["verified_at", "method"])
+    """Note that the owner has signed for the wallet; call it with its owner locked."""
+    wallet.verified_at, wallet.method, wallet.disputed_at = now, method, None
+    wallet.save(update_fields=["verified_at", "method", "disputed_at"])
     _record(wallet.user_id, "wallet.verified", {"address": wallet.address, "method": method}, now)
+
+
+def link_proved(*, user_id: UUID, address: str, method: str, now: datetime) -> Wallet:
+    """Give somebody without a wallet the address that they have proved, at once.
+
+    Call it with address and person locked, after `free_of_claim`. Raises WalletRefused
+    (change_pending).
+    """
+    if WalletChange.objects.filter(user_id=user_id, state="pending").exists():
+        raise WalletRefused("change_pending")
+    wallet = Wallet.objects.create(
+        user_id=user_id, address=address, method=method, verified_at=now, created_at=now
+    )
+    _record(user_id, "wallet.linked", {"address": address, "verified": True}, now)
+    return wallet
+
+
+def free_of_claim(*, address: str, prover: UUID, now: datetime) -> None:
+    """Take an address from another account that has typed it only, as `prover` has proved it.
+
+    Where nothing was minted or is under way, the other account has no wallet afterwards and is told
+    to link another one. Call it with the address and both people locked. Raises WalletRefused:
+    wallet_taken when the other has proved it too; wallet_disputed when tokens are in it.
+    """
+    claim = claim_on(address, besides=prover)
+    if claim is None:
+        return
+    if claim.verified_at is not None:
+        raise WalletRefused(_TAKEN)
+    if any(is_used(claim) for is_used in _uses):
+        _dispute(claim, prover=prover, now=now)
+        raise WalletRefused("wallet_disputed")
+    claim.delete()
+    evidence: dict[str, object] = {"address": address, "proved_by": str(prover)}
+    _record(claim.user_id, "wallet.unlinked", evidence, now, actor=audit.system("wallets"))
+    _tell_claimer(
+        claim,
+        subject=gettext_noop("Your account has no wallet any more"),
+        body=gettext_noop(
+            "Somebody else has proved that %(address)s is theirs. You had typed it and nothing was "
+            "minted to it. Link another wallet before you buy."
+        ),
+        now=now,
+    )
+
+
+def claim_on(address: str, *, besides: UUID) -> Wallet | None:
+    """The wallet of somebody else with this address."""
+    return Wallet.objects.filter(address=address).exclude(user_id=besides).first()
+
+
+def _dispute(claim: Wallet, *, prover: UUID, now: datetime) -> None:
+    """Nobody can give back what was minted: its owner must not buy more to it, and people look at it."""
+    if claim.disputed_at is not None:
+        return
+    claim.disputed_at = now
+    claim.save(update_fields=["disputed_at"])
+    evidence: dict[str, object] = {"address": claim.address, "proved_by": str(prover)}
+    _record(claim.user_id, "wallet.disputed", evidence, now, actor=audit.system("wallets"))
+    _tell_claimer(
+        claim,
+        subject=gettext_noop("Somebody else owns your wallet's address"),
+        body=gettext_noop(
+            "Somebody else has proved that %(address)s is theirs, and tokens of yours were minted to "
+            "it. You cannot buy until you prove that it is yours too, or use another wallet. If it was "
+            "a typing error, write to us."
+        ),
+        now=now,
+    )
+
+
+_uses: list[Callable[[Wallet], bool]] = []
+
+
+def register_use(is_used: Callable[[Wallet], bool]) -> None:
+    """Ask this, too, whether anything of its owner is in a wallet or on its way there."""
+    _uses.append(is_used)
 
 
 def ask_change(*, wallet: Wallet, address: str, method: str, now: datetime) -> WalletChange:
     """Begin the cool-down after which a proved address is the wallet, and tell its owner.
 
-    Call it in a transaction, with the wallet's row locked. Raises WalletRefused: same_wallet,
+    Call it with address and owner locked, after `free_of_claim`. Raises WalletRefused: same_wallet,
     change_pending, wallet_taken.
     """
     if address == wallet.address:
         raise WalletRefused("same_wallet")
     if WalletChange.objects.filter(user_id=wallet.user_id, state="pending").exists():
         raise WalletRefused("change_pending")
-    if Wallet.objects.filter(address=address).exists():
-        raise WalletRefused(_TAKEN)
     change = WalletChange(
         user_id=wallet.user_id,
         old_address=wallet.address,
@@ -108,7 +191,7 @@ def ask_change(*, wallet: Wallet, address: str, method: str, now: datetime) -> W
 
 
 def cancel_change(*, user: User, change_id: UUID, now: datetime) -> WalletChange:
-    """Keep the wallet of before. Locks wallet and change.
+    """Keep the wallet of before. Locks its owner, then the change.
 
     Raises WalletChange.DoesNotExist for another person's change, WalletRefused("change_ended").
     """
@@ -124,7 +207,7 @@ def cancel_for_person(*, officer: User, change_id: UUID, now: datetime) -> Walle
 def _cancel(change_id: UUID, *, actor: str, reason: str, now: datetime) -> WalletChange:
     owner = WalletChange.objects.values_list("user_id", flat=True).get(pk=change_id)
     with transaction.atomic():
-        Wallet.objects.select_for_update().get(user_id=owner)
+        locks.people(owner)
         change = WalletChange.objects.select_for_update().get(pk=change_id)
         if change.state != WalletChange.State.PENDING:
             raise WalletRefused("change_ended")
@@ -146,21 +229,24 @@ def _cancel(change_id: UUID, *, actor: str, reason: str, now: datetime) -> Walle
 def apply_due(*, now: datetime) -> int:
     """Let every change whose cool-down is over take effect; how many did. One transaction each."""
     due = WalletChange.objects.filter(state="pending", effective_at__lte=now)
-    waiting = list(due.order_by("effective_at").values_list("pk", "user_id")[:500])
-    return sum(_apply(change_id, user_id=user_id, now=now) for change_id, user_id in waiting)
+    return sum(_apply(change, now=now) for change in due.order_by("effective_at")[:500])
 
 
-def _apply(change_id: UUID, *, user_id: UUID, now: datetime) -> bool:
+def _apply(due: WalletChange, *, now: datetime) -> bool:
+    user_id = due.user_id
     with transaction.atomic():
-        wallet = Wallet.objects.select_for_update().get(user_id=user_id)
-        change = WalletChange.objects.select_for_update().get(pk=change_id)
+        locks.wallet_address(due.address)
+        locks.people(user_id)
+        change = WalletChange.objects.select_for_update().get(pk=due.pk)
         if change.state != WalletChange.State.PENDING:  # another sweep, or cancelled just now
             return False
+        # Somebody else may have proved the old one meanwhile, which leaves no wallet to replace.
+        wallet = Wallet.objects.filter(user_id=user_id).first() or Wallet(user_id=user_id)
         wallet.address, wallet.method = change.address, change.method
-        wallet.verified_at = change.created_at
+        wallet.verified_at, wallet.disputed_at = change.created_at, None
         try:
             with transaction.atomic():
-                wallet.save(update_fields=["address", "method", "verified_at"])
+                wallet.save()
         except IntegrityError:
             _lost(change, now=now)
             return False
@@ -217,6 +303,19 @@ def _tell(
             "old": change.old_address,
             "when": f"{change.effective_at:%Y-%m-%d %H:%M} UTC",
         },
+        url=PAGE,
+        now=now,
+    )
+
+
+def _tell_claimer(claim: Wallet, *, subject: str, body: str, now: datetime) -> None:
+    notify(
+        user=claim.user,
+        kind="wallet-claim",
+        level=Notice.Level.ALERT,
+        subject=subject,
+        body=body,
+        params={"address": claim.address},
         url=PAGE,
         now=now,
     )

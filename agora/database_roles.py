@@ -82,6 +82,7 @@ WEB_REMOVES = {
     "accounts_addressentry",
     "accounts_user_groups",
     "accounts_user_user_permissions",
+    "accounts_wallet",
     "django_session",
     "kyc_casecheck",
     "kyc_documentpage",

@@ -33,6 +33,7 @@ from accounts.siwe import MalformedSignature
 from accounts.wallets import WalletRefused
 from agora.lib import throttle
 from agora.lib.outcome import OutsideError
+from kyc.selectors import application_of
 from tokens import chain
 from tokens.forms import SignatureForm, WalletForm
 
@@ -76,6 +77,7 @@ def wallet(request: HttpRequest) -> HttpResponse:
     context = {
         "wallet": wallet_of(user),
         "change": pending_change(user),
+        "is_onboarded": application_of(user) is not None,
         "hours": settings.WALLET_COOL_DOWN_HOURS,
         "deep_links": _deep_links(reverse("wallet")),
     }
@@ -90,7 +92,7 @@ def wallet_prove(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     own = wallet_of(user)
     if own is None:
-        return redirect("onboarding")
+        return redirect("wallet_change")
     try:
         proof = wallet_proofs.start_proof(
             user=user, purpose="verify", address=own.address, now=timezone.now()
@@ -107,14 +109,15 @@ def wallet_prove(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @_limited
 def wallet_change(request: HttpRequest) -> HttpResponse:
-    """Ask for another wallet's address, and give out the message that proves it."""
+    """Ask for the first or another wallet's address, and give out the message that proves it."""
     user = signed_in(request)
+    own = wallet_of(user)
     form = WalletForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             proof = wallet_proofs.start_proof(
                 user=user,
-                purpose="change",
+                purpose="change" if own else "verify",
                 address=form.cleaned_data["address"],
                 now=timezone.now(),
             )
@@ -126,7 +129,7 @@ def wallet_change(request: HttpRequest) -> HttpResponse:
             return redirect("wallet_proof", proof.pk)
     context = {
         "form": form,
-        "wallet": wallet_of(user),
+        "wallet": own,
         "change": pending_change(user),
         "hours": settings.WALLET_COOL_DOWN_HOURS,
         "deep_links": _deep_links(reverse("wallet_change")),

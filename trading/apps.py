@@ -8,8 +8,10 @@ class TradingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts import wallets
         from compliance import four_eyes
-        from trading import decisions
+        from trading import decisions, selectors
 
         for kind in decisions.KINDS:
             four_eyes.register(kind)
+        wallets.register_use(selectors.goes_to)

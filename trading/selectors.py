@@ -6,17 +6,17 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
+from accounts.models import User, Wallet
 from agora.lib.money import plain
 from compliance import audit
 from compliance.models import AuditRow
 from trading.models import Order
 from trading.reasons import reason_text
-from trading.states import State
+from trading.states import MOVES, State
 
 
 def order_for(*, user: User, order_id: uuid.UUID) -> Order:
@@ -27,6 +27,12 @@ def order_for(*, user: User, order_id: uuid.UUID) -> Order:
 def orders_of(user: User) -> QuerySet[Order]:
     """The user's orders, newest first."""
     return Order.objects.filter(user=user).select_related("mint").order_by("-created_at", "-id")
+
+
+def goes_to(wallet: Wallet) -> bool:
+    """Whether an order of the wallet's owner was minted to it, or is under way to it."""
+    orders = Order.objects.filter(user_id=wallet.user_id, wallet_address=wallet.address)
+    return orders.filter(Q(mint__isnull=False) | ~Q(state__in=MOVES.terminal)).exists()
 
 
 def explorer_link(kind: str, value: object) -> str | None:

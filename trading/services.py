@@ -85,6 +85,14 @@ def _buyer(user: User) -> _Buyer:
     wallet = getattr(user, "wallet", None)
     if wallet is None:
         raise OrderRefused("no_wallet", _("Add a wallet address first: tokens are minted to it."))
+    if wallet.disputed_at is not None:
+        raise OrderRefused(
+            "wallet_disputed",
+            _(
+                "Somebody else has proved that your wallet's address is theirs. Prove that it is yours "
+                "too, or use another wallet; then you can buy."
+            ),
+        )
     return _Buyer(application=application, wallet=wallet)
 
 

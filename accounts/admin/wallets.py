@@ -15,17 +15,23 @@ from accounts import wallets
 from accounts.models import Wallet, WalletChange, WalletProof
 from agora.lib.admin import ReadOnlyAdmin, answer_dialog, trail_link, trail_to
 
-_VERIFIED = {"verified": "success", "unverified": "warning"}
+_VERIFIED = {"verified": "success", "unverified": "warning", "disputed": "danger"}
 
 
 @admin.register(Wallet)
 class WalletAdmin(ReadOnlyAdmin):
     list_display = ["address", "user", "state", "method", "verified_at", "pending", "created_at"]
-    list_filter = [("verified_at", admin.EmptyFieldListFilter), "method", "created_at"]
+    list_filter = [
+        ("verified_at", admin.EmptyFieldListFilter),
+        ("disputed_at", admin.EmptyFieldListFilter),
+        "method",
+        "created_at",
+    ]
     list_select_related = ["user"]
     search_fields = ["address", "user__email", "=user__id"]
     fields = [
-        "user", "address", "state", "method", "verified_at", "pending", "created_at", "trail",
+        "user", "address", "state", "method", "verified_at", "disputed_at", "pending", "created_at",
+        "trail",
     ]  # fmt: skip
     readonly_fields = fields
 
@@ -39,6 +45,8 @@ class WalletAdmin(ReadOnlyAdmin):
     def state(self, wallet: Wallet) -> tuple[str, str]:
         if wallet.verified_at:
             return "verified", str(_("verified"))
+        if wallet.disputed_at:
+            return "disputed", str(_("disputed"))
         return "unverified", str(_("unverified"))
 
     @admin.display(description=_("changes to"))

@@ -28,6 +28,8 @@ class Wallet(models.Model):
     created_at = models.DateTimeField(_("added"), db_default=Now(), editable=False)
     verified_at = models.DateTimeField(_("verified"), null=True, blank=True)
     method = models.CharField(_("proved"), max_length=8, choices=Method, blank=True, default="")
+    # Somebody else has proved the address since, and this owner has not: nothing more goes there.
+    disputed_at = models.DateTimeField(_("disputed"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("wallet")
@@ -40,6 +42,10 @@ class Wallet(models.Model):
                 condition=models.Q(verified_at=None, method="")
                 | models.Q(verified_at__isnull=False, method__in=[Method.KEY, Method.CONTRACT]),
                 name="accounts_wallet_verified_by_something",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(disputed_at=None) | models.Q(verified_at=None),
+                name="accounts_wallet_proved_is_not_disputed",
             ),
         ]
 

@@ -86,6 +86,11 @@ CATALOG: dict[str, Kind] = {
     "wallet_taken": Kind(
         409, _("Address linked elsewhere"), _("One wallet belongs to one account: use another.")
     ),
+    "wallet_disputed": Kind(
+        409,
+        _("Address in dispute"),
+        _("Two accounts claim it. Prove that it is yours, use another wallet, or write to us."),
+    ),
     "too_many_proofs": Kind(
         429, _("Too many messages"), _("Wait ten minutes before you ask for another message.")
     ),

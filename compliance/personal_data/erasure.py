@@ -182,6 +182,7 @@ def _close(lease: Lease[ErasureRequest], *, now: datetime) -> None:
     with transaction.atomic():
         # First the locks, then the look: what was under way is there by now, nothing new comes.
         kyc.hold(user=user)
+        accounts.hold(user=user)
         found = held + obstacles.in_database(user)
         if found:
             _wait(lease, user, found, now=now)

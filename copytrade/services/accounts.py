@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from accounts import notices
+from accounts import locks, notices
 from accounts.models import Notice, User
 from agora.lib import crypto
 from agora.lib.catalog import Text
@@ -87,7 +87,7 @@ def add_account(
     )
     _take_key(account, examined, now=now)
     with transaction.atomic():
-        User.objects.select_for_update(no_key=True).only("pk").get(pk=user.pk)
+        locks.open_account(user.pk)
         kept = ExchangeAccount.objects.filter(user=user).exclude(state=AccountState.REMOVED)
         if kept.count() >= MOST_ACCOUNTS:
             raise AccountRefused("too_many_accounts")

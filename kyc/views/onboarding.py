@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import signed_in
+from accounts.selectors import wallet_of
 from agora.lib.pages import next_or
 from kyc.consent import ACCOUNT
 from kyc.forms import OnboardingForm
@@ -29,7 +30,10 @@ def onboarding(request: HttpRequest) -> HttpResponse:
         if application.status == application.Status.APPROVED:
             return redirect("dashboard")
         return redirect("verification")
-    form = OnboardingForm(request.POST or None)
+    wallet = wallet_of(user)
+    form = OnboardingForm(
+        request.POST or None, initial={"wallet_address": wallet.address} if wallet else {}
+    )
     if request.method == "POST" and form.is_valid():
         try:
             application = onboard(
@@ -48,6 +52,7 @@ def onboarding(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "next": request.POST.get("next") or request.GET.get("next", ""),
+        "wallet": wallet,
         "consent_text": _(ACCOUNT.text),
         "consent_original": ACCOUNT.text,
         "consent_version": ACCOUNT.version,

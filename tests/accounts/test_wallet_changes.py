@@ -153,8 +153,11 @@ def test_one_change_waits_at_a_time(user: User, new: Signer) -> None:
         start_proof(user=user, purpose="change", address=Signer().address, now=NOW)
 
 
-def test_anothers_wallet_is_taken_which_only_its_owner_is_told(user: User, new: Signer) -> None:
+def test_a_wallet_that_another_has_proved_is_taken_which_only_its_owner_is_told(
+    user: User, new: Signer
+) -> None:
     set_wallet(user=new_user(), address=new.address, now=NOW)
+    Wallet.objects.filter(address=new.address).update(verified_at=NOW, method="key")
     proof = start_proof(user=user, purpose="change", address=new.address, now=NOW)
 
     with pytest.raises(WalletRefused, match="wallet_taken"):

@@ -239,9 +239,20 @@ def test_the_purpose_must_fit_the_address(
     assert not WalletProof.objects.exists()
 
 
-def test_somebody_without_a_wallet_onboards_first(key: Signer) -> None:
+def test_somebody_without_a_wallet_has_none_to_change(key: Signer) -> None:
     with pytest.raises(WalletRefused, match="no_wallet"):
-        start(new_user(), key.address)
+        start(new_user(), key.address, "change")
+
+
+def test_somebody_without_a_wallet_gets_the_one_they_prove(key: Signer) -> None:
+    person = new_user()
+
+    finish(start(person, key.address), key.sign(WalletProof.objects.get().message))
+
+    wallet = Wallet.objects.get()
+    assert (wallet.user, wallet.address, wallet.method) == (person, key.address, "key")
+    assert wallet.verified_at == SOON
+    assert AuditRow.objects.get(action="wallet.linked").evidence["verified"] is True
 
 
 def test_a_wrong_checksum_is_a_typing_error(user: User, key: Signer) -> None:

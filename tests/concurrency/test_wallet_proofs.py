@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User, Wallet, WalletChange, WalletProof
-from accounts.services import set_wallet
+from accounts.services import AddressTaken, set_wallet
 from accounts.wallet_proofs import finish_proof, start_proof
 from accounts.wallets import WalletRefused, apply_due, cancel_change
 from compliance.models import AuditRow
@@ -115,3 +115,38 @@ def test_a_change_is_cancelled_or_takes_effect_never_both() -> None:
     )
     right = new.address if change.state == "applied" else old.address
     assert Wallet.objects.get(user=user).address == right
+
+
+def test_one_of_many_who_prove_a_typed_address_gets_it() -> None:
+    key, now = Signer(), timezone.now()
+    claimer = person(key)
+    proofs = [
+        start_proof(user=new_user(), purpose="verify", address=key.address, now=now)
+        for _each in range(TRIES)
+    ]
+
+    answers = at_once(TRIES, lambda number: finish(proofs[number], key))
+
+    assert refusals(list(answers)) == ["wallet_taken"] * (TRIES - 1)
+    wallet = Wallet.objects.get()
+    assert (wallet.address, wallet.method) == (key.address, "key")
+    assert wallet.user != claimer
+
+
+def test_who_proves_an_address_keeps_it_from_many_who_type_it() -> None:
+    key, now = Signer(), timezone.now()
+    prover = person(Signer())
+    proof = start_proof(user=prover, purpose="change", address=key.address, now=now)
+    typists = [new_user() for _each in range(TRIES)]
+
+    def act(number: int) -> object:
+        if number:
+            return set_wallet(user=typists[number], address=key.address, now=now)
+        return finish(proof, key)
+
+    answers = at_once(TRIES, act)
+
+    assert all(isinstance(answer, WalletProof | Wallet | AddressTaken) for answer in answers)
+    assert not Wallet.objects.filter(address=key.address).exists()
+    assert apply_due(now=now + timedelta(days=2)) == 1
+    assert Wallet.objects.get(address=key.address).user == prover

@@ -14,7 +14,7 @@ from accounts.models import User, Wallet, WalletChange, WalletProof
 from accounts.services import set_wallet
 from agora.lib.outcome import Temporary
 from tests.conftest import Chain
-from tests.people import new_user, note_sign_in, signed_in_recently
+from tests.people import new_cpf, new_user, note_sign_in, signed_in_recently
 from tests.signing import Signer
 from tests.tokens.contract_wallets import deploy
 from tokens import chain as evm
@@ -215,9 +215,37 @@ def test_without_a_wallet_the_page_leads_to_the_onboarding() -> None:
     client = signed_in_recently(Client(), new_user())
 
     assert "Go to the onboarding" in client.get(PAGE).content.decode()
-    assert client.post(f"{PAGE}prove/")["Location"] == "/onboarding/"
-    answer = client.post(f"{PAGE}change/", {"address": Signer().address})
+    assert client.post(f"{PAGE}prove/")["Location"] == "/account/wallet/change/"
+
+
+def test_a_first_wallet_is_linked_by_signing() -> None:
+    key, user = Signer(), new_user()
+    client = signed_in_recently(Client(), user)
+    assert "Link a wallet" in client.get(f"{PAGE}change/").content.decode()
+
+    answer = client.post(f"{PAGE}change/", {"address": key.address})
+    client.post(answer["Location"], {"signature": key.sign(WalletProof.objects.get().message)})
+
+    assert Wallet.objects.get(user=user, address=key.address).method == "key"
+    onboarding = client.get("/onboarding/").content.decode()
+    assert f'value="{key.address}"' in onboarding
+
+
+def test_the_onboarding_leads_who_owns_a_typed_address_to_its_proof() -> None:
+    set_wallet(user=new_user(), address=(key := Signer()).address, now=timezone.now())
+    client = signed_in_recently(Client(), new_user())
+    form = {
+        "full_name": "Ana Souza",
+        "country": "BR",
+        "tax_id": new_cpf(),
+        "wallet_address": key.address,
+        "consent": "on",
+    }
+
+    answer = client.post("/onboarding/", form)
+
     assert answer.status_code == 422
+    assert 'href="/account/wallet/change/"' in answer.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,185 @@
+"""An address that somebody merely typed keeps nobody out who proves that it is theirs."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from accounts.models import Notice, User, Wallet, WalletChange, WalletProof
+from accounts.services import AddressTaken, set_wallet
+from accounts.wallet_proofs import finish_proof, start_proof
+from accounts.wallets import WalletRefused, apply_due
+from compliance.models import AuditRow
+from tests.people import new_user, onboarded
+from tests.quoting import a_quote
+from tests.signing import Signer
+from trading.models import Order
+from trading.services import OrderRefused, place_order
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
+    return False
+
+
+def prove(user: User, key: Signer, *, purpose: str = "verify", now: datetime = NOW) -> WalletProof:
+    proof = start_proof(user=user, purpose=purpose, address=key.address, now=now)
+    return finish_proof(
+        user=user,
+        proof_id=proof.pk,
+        signature=key.sign(proof.message),
+        contract=no_contract,
+        now=now,
+    )
+
+
+def owner_of(address: str) -> User | None:
+    wallet = Wallet.objects.filter(address=address).first()
+    return wallet and wallet.user
+
+
+@pytest.fixture
+def key() -> Signer:
+    """Of the address that somebody has typed whose it is not."""
+    return Signer()
+
+
+@pytest.fixture
+def claimer(key: Signer) -> User:
+    """Somebody approved who typed it."""
+    person = onboarded(now=NOW)
+    Wallet.objects.filter(user=person).update(address=key.address)
+    return person
+
+
+@pytest.fixture
+def prover() -> User:
+    return new_user()
+
+
+def buy(user: User, *, now: datetime = NOW) -> Order:
+    return place_order(
+        user=User.objects.get(pk=user.pk),
+        quantity=Decimal("0.1"),
+        quote=a_quote(now=now),
+        source="page",
+        placement_key=None,
+        now=now,
+    )
+
+
+def test_who_proves_it_gets_it_before_the_onboarding(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    with pytest.raises(AddressTaken):
+        set_wallet(user=prover, address=key.address, now=NOW)
+
+    prove(prover, key)
+
+    assert owner_of(key.address) == prover
+    assert set_wallet(user=prover, address=key.address, now=NOW).verified_at == NOW
+
+
+def test_who_proves_it_gets_it_after_the_cool_down_of_a_change(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    set_wallet(user=prover, address=Signer().address, now=NOW)
+
+    prove(prover, key, purpose="change")
+
+    assert owner_of(key.address) is None
+    assert apply_due(now=NOW + timedelta(days=2)) == 1
+    assert owner_of(key.address) == prover
+
+
+def test_who_had_typed_it_is_told_and_links_another_one(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    prove(prover, key)
+
+    assert not Wallet.objects.filter(user=claimer).exists()
+    (notice,) = Notice.objects.filter(user=claimer, kind="wallet-claim")
+    assert "Link another wallet" in notice.body
+    row = AuditRow.objects.get(action="wallet.unlinked")
+    assert (row.object_id, row.evidence["proved_by"]) == (str(claimer.pk), str(prover.pk))
+    with pytest.raises(OrderRefused, match="no_wallet"):
+        buy(claimer)
+
+    other = Signer()
+    prove(claimer, other)
+    assert owner_of(other.address) == claimer
+    buy(claimer)
+
+
+def test_an_address_with_orders_is_a_case_for_people(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    order = buy(claimer)
+
+    for _try in range(2):
+        with pytest.raises(WalletRefused, match="wallet_disputed"):
+            prove(prover, key)
+
+    assert owner_of(key.address) == claimer
+    assert not Wallet.objects.filter(user=prover).exists()
+    assert Notice.objects.filter(user=claimer, kind="wallet-claim").count() == 1
+    assert AuditRow.objects.filter(action="wallet.disputed").count() == 1
+    with pytest.raises(OrderRefused, match="wallet_disputed"):
+        buy(claimer)
+    order.refresh_from_db()
+    assert order.wallet_address == key.address
+
+
+def test_a_cancelled_order_leaves_nothing_to_dispute(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    Order.objects.filter(pk=buy(claimer).pk).update(state="CANCELLED")
+
+    prove(prover, key)
+
+    assert owner_of(key.address) == prover
+
+
+def test_a_dispute_ends_with_a_proof_of_the_one_who_typed(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    buy(claimer)
+    with pytest.raises(WalletRefused):
+        prove(prover, key)
+
+    prove(claimer, key)
+
+    buy(claimer)
+    with pytest.raises(WalletRefused, match="wallet_taken"):
+        prove(prover, key)
+
+
+def test_a_dispute_ends_with_another_wallet(key: Signer, claimer: User, prover: User) -> None:
+    buy(claimer)
+    with pytest.raises(WalletRefused):
+        prove(prover, key)
+
+    prove(claimer, Signer(), purpose="change")
+    later = NOW + timedelta(days=2)
+    apply_due(now=later)
+
+    buy(claimer, now=later)
+    prove(prover, key, now=later)
+    assert owner_of(key.address) == prover
+
+
+def test_a_change_that_waits_needs_no_wallet_of_before(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    other = Signer()
+    prove(claimer, other, purpose="change")
+    prove(prover, key)
+    with pytest.raises(WalletRefused, match="change_pending"):
+        prove(claimer, Signer())
+
+    apply_due(now=NOW + timedelta(days=2))
+
+    assert owner_of(other.address) == claimer
+    assert WalletChange.objects.get().state == "applied"

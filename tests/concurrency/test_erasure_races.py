@@ -1,0 +1,130 @@
+"""While an account is being closed nothing more is given to it, and nobody waits in a circle."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from threading import Event
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.erasure import close, hold
+from accounts.locks import AccountClosed
+from accounts.models import ApiToken, User, WalletChange
+from accounts.services import set_wallet
+from accounts.token_store import issue_token
+from accounts.wallet_proofs import finish_proof, start_proof
+from accounts.wallets import apply_due
+from compliance import audit
+from compliance.models import ErasureRequest
+from compliance.personal_data import erasure
+from copytrade.exchange.types import KeyRights
+from copytrade.models import ExchangeAccount
+from copytrade.services.accounts import add_account
+from copytrade.services.keys import Examined
+from tests.people import new_user, onboarded
+from tests.signing import Signer
+from tests.threads import at_once, until_somebody_waits
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def after(
+    first: Callable[[], object],
+    then: Callable[[], object],
+    *,
+    at_last: Callable[[], object] = lambda: None,
+) -> list[object]:
+    """What `first` and `then` answered or raised.
+
+    `then` begins once `first` is done; when it waits for a lock, `at_last` is done, and both are
+    committed together.
+    """
+    begun = Event()
+
+    def run(number: int) -> object:
+        if number:
+            assert begun.wait(20)
+            return then()
+        with transaction.atomic():
+            answer = first()
+            begun.set()
+            until_somebody_waits()
+            at_last()
+            return answer
+
+    return list(at_once(2, run))
+
+
+def an_account(user: User) -> ExchangeAccount:
+    rights = KeyRights(can_read=True, can_trade=True, can_withdraw=False, ip_restricted=True)
+    examined = Examined("k" * 64, "s" * 64, rights, {"USDT": Decimal(10)}, "")
+    return add_account(
+        user=user, exchange="binance", label="Main", examined=examined, now=timezone.now()
+    )
+
+
+def a_token(user: User) -> ApiToken:
+    token, _raw = issue_token(
+        user=user, name="late", scopes=["read"], expires_at=None, now=timezone.now()
+    )
+    return token
+
+
+def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
+    return False
+
+
+def closed(user: User) -> None:
+    hold(user=user)
+    close(user=user, now=timezone.now())
+
+
+@pytest.mark.parametrize("give", [an_account, a_token])
+def test_who_is_being_closed_gets_nothing_more(give: Callable[[User], object]) -> None:
+    user = new_user()
+
+    _done, refused = after(lambda: closed(user), lambda: give(user))
+
+    assert isinstance(refused, AccountClosed)
+    assert not ExchangeAccount.objects.exists()
+    assert not ApiToken.objects.exists()
+
+
+def test_an_exchange_account_that_is_just_being_added_is_seen() -> None:
+    user, now = onboarded(), timezone.now()
+    asked = erasure.request(user=user, actor=audit.actor_of(user), now=now)
+    ErasureRequest.objects.update(execute_after=now, next_attempt_at=now)
+
+    added, _step = after(
+        lambda: an_account(user), lambda: erasure.step(request_id=asked.pk, now=timezone.now())
+    )
+
+    assert isinstance(added, ExchangeAccount)
+    asked.refresh_from_db()
+    assert (asked.state, asked.obstacles) == ("REQUESTED", ["exchange_accounts"])
+    user.refresh_from_db()
+    assert user.is_active
+
+
+def test_a_change_of_wallet_that_is_due_waits_for_the_erasure() -> None:
+    user, key, now = new_user(), Signer(), timezone.now()
+    set_wallet(user=user, address=Signer().address, now=now)
+    proof = start_proof(user=user, purpose="change", address=key.address, now=now)
+    finish_proof(
+        user=user,
+        proof_id=proof.pk,
+        signature=key.sign(proof.message),
+        contract=no_contract,
+        now=now,
+    )
+
+    answers = after(
+        lambda: hold(user=user),
+        lambda: apply_due(now=now + timedelta(days=2)),
+        at_last=lambda: close(user=user, now=timezone.now()),
+    )
+
+    assert answers == [None, 0]
+    assert WalletChange.objects.get().state == "cancelled"
