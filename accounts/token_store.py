@@ -28,8 +28,12 @@ from agora.lib.network import Address, BadNetwork, clean_networks, is_inside
 from agora.lib.prepared import Lookup
 from compliance import audit
 
-SCOPES = ("read", "trade", "copy", "admin")
+SCOPES = ("read", "trade", "copy", "security", "admin")
+# Those that only people with a second factor hold, and use.
+GUARDED = frozenset({"security", "admin"})
 LONGEST = timedelta(days=365)
+# What may replace the wallet has been confirmed by code or passkey no longer ago than this.
+LONGEST_SECURITY = timedelta(days=1)
 MOST_ACTIVE = 50
 MOST_NETWORKS = 20
 
@@ -77,10 +81,11 @@ def issue_token(
 ) -> tuple[ApiToken, str]:
     """Issue a token and return it with its raw text, which cannot be read again.
 
-    Without `expires_at` it lives as long as allowed: one year. With `networks` (addresses, or
-    networks in CIDR form) it works from there only. Raises TokenRefused.
+    Without `expires_at` it lives as long as allowed: one year, with the scope security a day. With
+    `networks` (addresses, or networks in CIDR form) it works from there only. Raises TokenRefused,
+    AccountClosed.
     """
-    expires = expires_at or now + LONGEST
+    expires = expires_at or now + _longest(scopes)
     allowed = _clean_networks(networks)
     _check(user=user, name=name, scopes=scopes, expires=expires, now=now)
     prefix, secret = _random(_PREFIX_LENGTH), _random(_SECRET_LENGTH)
@@ -196,18 +201,24 @@ def _check(
         raise TokenRefused(
             code="forbidden", field="scopes", message=_("Only staff may hold the scope admin.")
         )
-    if "admin" in scopes and not has_second_factor(user):
+    if GUARDED & set(scopes) and not has_second_factor(user):
         raise TokenRefused(
             code="forbidden",
             field="scopes",
-            message=_("The scope admin needs a second factor. Set one up first."),
+            message=_("The scopes security and admin need a second factor. Set one up first."),
         )
-    if not now < expires <= now + LONGEST:
+    if not now < expires <= now + _longest(scopes):
         raise TokenRefused(
             code="invalid",
             field="expires_at",
-            message=_("The token must expire in the future, within one year."),
+            message=_("The token must expire in the future, within one day: it has security.")
+            if "security" in scopes
+            else _("The token must expire in the future, within one year."),
         )
+
+
+def _longest(scopes: Sequence[str]) -> timedelta:
+    return LONGEST_SECURITY if "security" in scopes else LONGEST
 
 
 def _active(user: User, *, now: datetime) -> QuerySet[ApiToken]:

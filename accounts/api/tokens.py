@@ -69,10 +69,14 @@ class TokenRequest(rest.StrictSerializer):
         min_length=1,
         max_length=len(token_store.SCOPES),
         help_text="`read` looks, `trade` onboards, orders and keeps the address book, `copy` copies, "
-        "`admin` is for staff.",
+        "`security` uses another wallet and widens risk limits, `admin` is for staff. The last two "
+        "need a second factor, and a token with `security` lives for a day at most.",
     )
     expires_in_days = serializers.IntegerField(
-        min_value=1, max_value=token_store.LONGEST.days, default=DEFAULT_DAYS
+        min_value=1,
+        max_value=token_store.LONGEST.days,
+        required=False,
+        help_text=f"{DEFAULT_DAYS} without it; 1 where the scopes allow no more.",
     )
     networks = serializers.ListField(
         child=rest.Text(max_length=60),
@@ -194,14 +198,15 @@ class IssueToken(rest.Endpoint):
                 user=user,
                 name=asked["name"],
                 scopes=asked["scopes"],
-                expires_at=now + timedelta(days=asked["expires_in_days"]),
+                expires_at=now + timedelta(days=_days(asked)),
                 networks=asked["networks"],
                 now=now,
             )
         except token_store.TokenRefused as error:
             if error.code == "too_many_tokens":
                 raise Problem(error.code, detail=error.message) from error
-            raise wrong(error.field, error.message, code=error.code) from error
+            field = "expires_in_days" if error.field == "expires_at" else error.field
+            raise wrong(field, error.message, code=error.code) from error
         return Response(_issued(token, raw), status=HTTPStatus.CREATED)
 
 
@@ -298,6 +303,11 @@ class TokenUses(rest.Endpoint):
         pages = _LatestFirst()
         page = pages.paginate_queryset(selectors.uses_of(token), request, view=self)
         return pages.get_paginated_response([_use_json(use) for use in page or []])
+
+
+def _days(asked: dict[str, Any]) -> int:
+    usual = 1 if "security" in asked["scopes"] else DEFAULT_DAYS
+    return int(asked.get("expires_in_days", usual))
 
 
 def _token_json(token: ApiToken) -> dict[str, object]:

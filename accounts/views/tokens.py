@@ -42,7 +42,8 @@ def api_tokens(request: HttpRequest) -> HttpResponse:
                 now=now,
             )
         except TokenRefused as error:
-            form.add_error(error.field if error.field in form.fields else None, str(error.message))
+            field = "days" if error.field == "expires_at" else error.field
+            form.add_error(field if field in form.fields else None, str(error.message))
         else:
             context |= {"issued": token, "plaintext": plaintext, "form": TokenForm(user=user)}
     tokens = list(ApiToken.objects.filter(user=user, revoked_at__isnull=True))

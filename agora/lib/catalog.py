@@ -52,7 +52,7 @@ CATALOG: dict[str, Kind] = {
     "second_factor_missing": Kind(
         403,
         _("Second factor missing"),
-        _("Officers need a second factor: set one up on the account page."),
+        _("The scopes security and admin need one: set it up on the account page."),
     ),
     "email_unverified": Kind(
         403, _("E-mail address not confirmed"), _("Open the link in the e-mail we sent you first.")

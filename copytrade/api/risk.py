@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import BearerAuthentication, HasScope, need_scope, user_of
 from accounts.models import User
 from agora.lib import rest
 from agora.lib.problems import Problem, wrong
@@ -23,6 +23,7 @@ from copytrade.services.risk import AMOUNTS, Limits, RiskRefused
 
 _DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _METHODS = ("get", "head", "put")
+_WIDER = "Whatever widens or lifts a limit needs the scope `security` as well."
 
 
 class RiskLimitsOfPerson(rest.Endpoint):
@@ -49,12 +50,14 @@ class RiskLimitsOfPerson(rest.Endpoint):
         request=PersonLimitsRequest,
         responses={200: LimitsView},
         summary="Set all your risk limits at once",
-        description="They apply from the next order on; the loss of a day within seconds.",
+        description=f"They apply from the next order on; the loss of a day within seconds. {_WIDER}",
     )
     def put(self, request: Request) -> Response:
         user = user_of(request)
-        asked = rest.validated(PersonLimitsRequest, request)
-        _set(by=user, user=user, limits=_limits(asked))
+        limits = _limits(rest.validated(PersonLimitsRequest, request))
+        if risk.widens(limits_of(user=user), limits):
+            need_scope(request, "security")
+        _set(by=user, user=user, limits=limits)
         return Response(_of_person(user))
 
 
@@ -82,12 +85,15 @@ class RiskLimitsOfSubscription(rest.Endpoint):
         request=LimitsRequest,
         responses={200: LimitsView},
         summary="Set all risk limits of a subscription at once",
+        description=_WIDER,
     )
     def put(self, request: Request, subscription_id: UUID) -> Response:
         user = user_of(request)
-        _of_subscription(user, subscription_id)
-        asked = rest.validated(LimitsRequest, request)
-        _set(by=user, subscription_id=subscription_id, limits=_limits(asked))
+        subscription = _subscription(user, subscription_id)
+        limits = _limits(rest.validated(LimitsRequest, request))
+        if risk.widens(limits_of(subscription=subscription), limits):
+            need_scope(request, "security")
+        _set(by=user, subscription_id=subscription_id, limits=limits)
         return Response(_of_subscription(user, subscription_id))
 
 
@@ -123,10 +129,15 @@ def _of_person(user: User) -> dict[str, object]:
     return _json(limits_of(user=user), zone=zone_of(user), lost=lost)
 
 
-def _of_subscription(user: User, subscription_id: UUID) -> dict[str, object]:
+def _subscription(user: User, subscription_id: UUID) -> Subscription:
     subscription = Subscription.objects.filter(pk=subscription_id, follower=user).first()
     if subscription is None:
         raise Problem("not_found")
+    return subscription
+
+
+def _of_subscription(user: User, subscription_id: UUID) -> dict[str, object]:
+    subscription = _subscription(user, subscription_id)
     standing = standings(subscription_ids=[subscription.pk], now=timezone.now()).get(
         subscription.pk
     )

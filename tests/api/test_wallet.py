@@ -4,16 +4,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import siwe
 from accounts.models import WalletChange
+from accounts.second_factors import add_authenticator_app
 from accounts.services import set_wallet
 from accounts.wallets import apply_due, cool_down
-from tests.api.conftest import Answer, Api, assert_problem, pointers
+from tests.api.conftest import ALL_SCOPES, Answer, Api, assert_problem, pointers
 from tests.conftest import Chain
-from tests.people import new_user, onboarded
+from tests.people import TOTP_SECRET, new_user, onboarded
 from tests.signing import Signer
 from tests.tokens.contract_wallets import deploy
 from tokens import chain as evm
@@ -28,7 +30,8 @@ class Owner(Api):
         self.key = Signer()
         user = new_user()
         set_wallet(user=user, address=address or self.key.address, now=timezone.now())
-        super().__init__(user)
+        add_authenticator_app(user=user, secret=TOTP_SECRET)
+        super().__init__(user, scopes=(*ALL_SCOPES, "security"))
         self.path = f"/api/v1/users/{user.pk}/wallet"
 
     def start(self, address: str = "", **changes: object) -> Answer:
@@ -188,13 +191,49 @@ def test_others_wallets_messages_and_changes_do_not_exist(owner: Owner) -> None:
     assert owner.finish(proof, signature).status == 200
 
 
-def test_nothing_without_a_wallet() -> None:
-    api = Api(new_user())
-    path = f"/api/v1/users/{api.user and api.user.pk}/wallet"
-
+def test_the_first_wallet_is_linked_by_its_proof(chain: Chain) -> None:
+    key, user = Signer(), new_user()
+    add_authenticator_app(user=user, secret=TOTP_SECRET)
+    path = f"/api/v1/users/{user.pk}/wallet"
+    body = {"address": key.address}
+    weak, api = Api(user), Api(user, scopes=("read", "trade", "security"))
     assert_problem(api.get(path), 409, "no_wallet")
-    body = {"address": Signer().address}
-    assert_problem(api.post(f"{path}/proofs", body, key=None), 409, "no_wallet")
+    assert_problem(weak.post(f"{path}/proofs", body, key=None), 403, "insufficient_scope")
+
+    proof = api.post(f"{path}/proofs", body, key=None).body
+    signature = {"signature": key.sign(proof["message"])}
+    answer = weak.post(f"{path}/proofs/{proof['id']}", signature, key=None)
+    assert_problem(answer, 403, "insufficient_scope")
+    answer = api.post(f"{path}/proofs/{proof['id']}", signature, key=None)
+
+    assert (answer.status, answer.body["state"]) == (200, "verified")
+
+
+def test_a_change_takes_more_than_a_token_that_trades(owner: Owner) -> None:
+    """Neither the message nor its answer; proving and cancelling take no more."""
+    assert owner.user is not None
+    new, weak = Signer(), Api(owner.user)
+    body = {"purpose": "change", "address": new.address}
+
+    answer = weak.post(f"{owner.path}/proofs", body, key=None)
+    assert assert_problem(answer, 403, "insufficient_scope")["required_scope"] == "security"
+    proof = owner.start(new.address, purpose="change")
+    path = f"{owner.path}/proofs/{proof.body['id']}"
+    signature = {"signature": new.sign(proof.body["message"])}
+    assert_problem(weak.post(path, signature, key=None), 403, "insufficient_scope")
+    assert not WalletChange.objects.exists()
+
+    change = owner.post(path, signature, key=None).body["change"]["id"]
+    assert weak.call("DELETE", f"{owner.path}/changes/{change}").status == 200
+    body = {"purpose": "verify", "address": owner.key.address}
+    assert weak.post(f"{owner.path}/proofs", body, key=None).status == 201
+
+
+def test_a_change_takes_a_second_factor_still(owner: Owner) -> None:
+    Authenticator.objects.all().delete()
+
+    answer = owner.start(Signer().address, purpose="change")
+    assert_problem(answer, 403, "second_factor_missing")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.second_factors import add_authenticator_app
 from copytrade.models import RiskLimits, Subscription
 from copytrade.replication import risk
 from tests.api.conftest import Answer, Api, assert_problem, pointers
 from tests.copying import hold, mark, new_subscription
-from tests.people import new_user
+from tests.people import TOTP_SECRET, new_user
 
 pytestmark = pytest.mark.django_db
 MINE = "/api/v1/copy/risk-limits"
@@ -36,6 +37,32 @@ def put(api: Api, path: str, body: object) -> Answer:
     return api.call("PUT", path, body)
 
 
+def guarded(owner: Api) -> Api:
+    """The same person with a token that may widen."""
+    assert owner.user is not None
+    add_authenticator_app(user=owner.user, secret=TOTP_SECRET)
+    return Api(owner.user, scopes=("read", "copy", "security"))
+
+
+@pytest.mark.parametrize("wider", ["100.01", None])
+def test_widening_takes_more_than_a_token_that_copies(
+    owner: Api, subscription: Subscription, wider: str | None
+) -> None:
+    strong = guarded(owner)
+    for path in (MINE, of(subscription)):
+        assert put(owner, path, {"max_order": "200"}).status == 200
+        assert put(owner, path, {"max_order": "100", "daily_loss": "5"}).status == 200
+
+        answer = put(owner, path, {"max_order": wider, "daily_loss": "4"})
+
+        assert assert_problem(answer, 403, "insufficient_scope")["required_scope"] == "security"
+        assert (owner.get(path).body["max_order"], owner.get(path).body["daily_loss"]) == (
+            "100",
+            "5",
+        )
+        assert put(strong, path, {"max_order": wider, "daily_loss": "4"}).status == 200
+
+
 def test_without_limits_all_are_null(owner: Api) -> None:
     assert owner.get(MINE).body == {
         "max_order": None,
@@ -53,7 +80,7 @@ def test_limits_are_replaced_as_a_whole(owner: Api, subscription: Subscription) 
     assert (first.status, first.body["max_order"]) == (200, "100.5")
     assert first.body["timezone"] == "America/Asuncion"
 
-    second = put(owner, MINE, {"daily_loss": "5"})
+    second = put(guarded(owner), MINE, {"daily_loss": "5"})
     assert (second.body["max_order"], second.body["daily_loss"]) == (None, "5")
     assert put(owner, of(subscription), {"max_symbol": "7"}).body["max_symbol"] == "7"
     assert RiskLimits.objects.count() == 2

@@ -13,9 +13,9 @@ from rest_framework.response import Response
 
 from accounts import wallet_proofs, wallets
 from accounts.addresses import InvalidAddress
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import BearerAuthentication, HasScope, need_scope, user_of
 from accounts.models import Method, User, WalletChange, WalletProof
-from accounts.selectors import pending_change, wallet_of
+from accounts.selectors import pending_change, proof_for, wallet_of
 from accounts.siwe import LONGEST_SIGNATURE_BYTES, MalformedSignature
 from agora.lib import rest
 from agora.lib.problems import Problem, wrong
@@ -32,7 +32,8 @@ class ProofRequest(rest.StrictSerializer):
     purpose = serializers.ChoiceField(
         choices=PURPOSES,
         default="verify",
-        help_text="`verify`: the address of your wallet; `change`: of the wallet to use from now on.",
+        help_text="`verify`: the address of your wallet, or of your first one; `change`: of the wallet "
+        "to use from now on.",
     )
     address = rest.Text(max_length=80, help_text="EVM address; mixed case is EIP-55.")
 
@@ -89,6 +90,11 @@ class _Own(rest.Endpoint):
             raise Problem("not_found")
         return user_of(self.request)
 
+    def guard(self, owner: User, *, purpose: str) -> None:
+        """Where tokens go is changed by a token that its owner got with a second factor, lately."""
+        if purpose == WalletProof.Purpose.CHANGE or wallet_of(owner) is None:
+            need_scope(self.request, "security")
+
 
 class WalletOfUser(_Own):
     """The wallet of the token's own account."""
@@ -129,11 +135,13 @@ class WalletProofs(_Own):
             )
         ],
         summary="Ask for a message that proves a wallet",
-        description="The message holds for ten minutes and is answered once.",
+        description="The message holds for ten minutes and is answered once. `change`, and `verify` "
+        "of the first wallet, need the scope `security` as well.",
     )
     def post(self, request: Request, user_id: UUID) -> Response:
         owner = self.owner(user_id)
         asked = rest.validated(ProofRequest, request)
+        self.guard(owner, purpose=asked["purpose"])
         try:
             proof = wallet_proofs.start_proof(user=owner, **asked, now=timezone.now())
         except InvalidAddress as error:
@@ -167,7 +175,8 @@ class WalletProofById(_Own):
         responses={200: WalletView},
         summary="Answer the message by its signature",
         description=(
-            "Verifies the wallet, or begins its change, which takes effect at `effective_at`. Any "
+            "Verifies the wallet, or begins its change, which takes effect at `effective_at`; the scope "
+            "`security` is needed for what the message needed it for. Any "
             "signature, right or wrong, uses the message up: 422 `signature_refused`, 409 "
             "`proof_used`, `proof_expired`. A contract wallet is asked by EIP-1271 on the chain of "
             "the message; while the node is away: 503, and the message can still be answered."
@@ -177,6 +186,7 @@ class WalletProofById(_Own):
         owner = self.owner(user_id)
         asked = rest.validated(SignatureRequest, request)
         try:
+            self.guard(owner, purpose=proof_for(user=owner, proof_id=proof_id).purpose)
             wallet_proofs.finish_proof(
                 user=owner,
                 proof_id=proof_id,
