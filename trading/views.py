@@ -27,6 +27,7 @@ from trading.estimates import Estimate, estimate, limit_message
 from trading.forms import ConfirmForm, QuantityForm
 from trading.models import Order
 from trading.quotes import Quote, QuoteExpired, QuoteInvalid, QuoteUnavailable
+from trading.reserve_proofs import counted_in
 from trading.selectors import headline, order_for, orders_of, timeline
 from trading.services import OrderRefused, cancel_order, place_order
 from trading.states import MOVES, State
@@ -242,6 +243,8 @@ def _order_context(found: Order, *, now: datetime) -> dict[str, object]:
         "steps": timeline(found),
         "finished": finished,
         "cancellable": queued,
+        "minted": found.state == State.MINT_CONFIRMED,
+        "counted": counted_in(found),
         "poll_seconds": None if finished else poll_seconds,
         # The tag changes with the pace, so that the page gets told to slow down.
         "tag": f"{found.pk}-{found.version}-{int(found.attention)}-{0 if finished else poll_seconds}",
