@@ -50,7 +50,8 @@ class Kind:
     `check` is asked when it is proposed and again before `effect`; both raise Refused, with a message
     for the person. `effect` runs in the transaction of the approval and calls nothing outside the
     database. `lines` are what the second person reads: label, value. `subject` is the id of the user
-    whom it is about: they neither propose nor decide nor read it.
+    whom it is about: they neither propose nor decide nor read it. Who lacks `reader_permission` does
+    not read it either; `personal` names the personal data in its lines, each look at which is noted.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Kind:
     effect: Callable[[Proposal, datetime], None]
     lines: Callable[[Proposal], Sequence[tuple[Text, Text]]]
     subject: Callable[[Proposal], uuid.UUID | None] = lambda _proposal: None
+    reader_permission: str = ""
+    personal: tuple[str, ...] = ()
     lifetime: timedelta = LIFETIME
     # Told, in the same transaction, of a proposal refused, withdrawn or expired.
     dropped: Callable[[Proposal, datetime], None] | None = None
@@ -179,8 +182,38 @@ def expire(*, now: datetime, limit: int = 500) -> int:
 
 
 def readable_by(person: Person) -> QuerySet[Proposal]:
-    """All but those about the person: what a list is thought to say of them is no news for them."""
-    return Proposal.objects.exclude(subject_id=person.pk)
+    """All but those about the person, and those of kinds that they may not read.
+
+    What others think of somebody, such as that a list means them, is no news for that person.
+    """
+    others = Proposal.objects.exclude(subject_id=person.pk)
+    needs = {kind.name: kind.reader_permission for kind in kinds() if kind.reader_permission}
+    return others.exclude(
+        kind__in=[name for name, need in needs.items() if not person.has_perm(need)]
+    )
+
+
+def title_of(proposal: Proposal) -> Text:
+    """What is decided, in a few words; the kind's name for one of an earlier release."""
+    return _kinds[proposal.kind].title if proposal.kind in _kinds else proposal.kind
+
+
+def lines_of(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
+    """What it does, in words; nothing for a kind of an earlier release. Note the look before."""
+    return _kinds[proposal.kind].lines(proposal) if proposal.kind in _kinds else []
+
+
+def note_look(*, proposal: Proposal, reader: Person, now: datetime) -> None:
+    """Write down that somebody is shown personal data with a proposal, where it holds any."""
+    personal = _kinds[proposal.kind].personal if proposal.kind in _kinds else ()
+    if personal:
+        audit.viewed(
+            viewer=reader,
+            object_type=proposal.object_type,
+            object_id=proposal.object_id,
+            fields=personal,
+            now=now,
+        )
 
 
 def proposals_of(*, object_type: str, object_id: object) -> QuerySet[Proposal]:

@@ -31,6 +31,7 @@ from kyc.states import Outcome, State
 
 Status = Application.Status
 _SUSPENDER = "kyc.suspend_application"
+_READER = "kyc.view_case"
 
 
 def _check_case(proposal: Proposal) -> Case:
@@ -264,16 +265,19 @@ KINDS = [
         effect=_approve,
         lines=_case_lines,
         subject=subject_of,
+        reader_permission=_READER,
         dropped=_back,
     ),
     Kind(
         name=REJECT,
         title=_("Reject a person"),
+        personal=("text",),
         maker_permission=WORK,
         check=_check_rejection,
         effect=_reject,
         lines=_case_lines,
         subject=subject_of,
+        reader_permission=_READER,
         dropped=_back,
     ),
     Kind(
@@ -284,6 +288,7 @@ KINDS = [
         effect=_suspend,
         lines=_person_lines,
         subject=subject_of,
+        reader_permission=_READER,
     ),
     Kind(
         name=REINSTATE,
@@ -293,5 +298,6 @@ KINDS = [
         effect=_reinstate,
         lines=_person_lines,
         subject=subject_of,
+        reader_permission=_READER,
     ),
 ]

@@ -18,6 +18,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.access import signed_in
 from accounts.models import User
 from agora.lib.admin import ReadOnlyAdmin, answer_dialog, trail_to
 from compliance import four_eyes
@@ -94,7 +95,8 @@ class ProposalAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Proposal]:
         """Nobody reads what others are about to decide on them."""
         email = User.objects.values("email")
-        rows: QuerySet[Proposal] = super().get_queryset(request).exclude(subject_id=request.user.pk)
+        rows: QuerySet[Proposal] = super().get_queryset(request)
+        rows = rows & four_eyes.readable_by(signed_in(request))
         return rows.annotate(
             maker_email=Subquery(email.filter(pk=OuterRef("maker_id"))),
             checker_email=Subquery(email.filter(pk=OuterRef("checker_id"))),
@@ -109,18 +111,19 @@ class ProposalAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         """Headed by what is decided: the model itself does not know its kinds' titles."""
         proposal = self.get_object(request, object_id)
-        if proposal is not None:
+        if proposal is not None and self.has_view_permission(request, proposal):
+            four_eyes.note_look(proposal=proposal, reader=signed_in(request), now=timezone.now())
             extra_context = {"subtitle": _heading(proposal), **(extra_context or {})}
         answer: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return answer
 
     @admin.display(description=_("decision"), ordering="kind")
     def decision(self, proposal: Proposal) -> str:
-        return _title(proposal)
+        return str(four_eyes.title_of(proposal))
 
     @admin.display(description=_("what it does"))
     def effect(self, proposal: Proposal) -> str:
-        lines = _told(lambda: list(four_eyes.kind_of(proposal.kind).lines(proposal)), [])
+        lines = four_eyes.lines_of(proposal)
         items = format_html_join(
             "",
             "<div><strong>{}</strong>: {}</div>",
@@ -197,12 +200,10 @@ class ProposalAdmin(ReadOnlyAdmin):
     def approve(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._act(
             request,
-            lambda: four_eyes.approve(
-                proposal_id=UUID(object_id),
-                checker=request.user,  # type: ignore[arg-type]
-                note=form.cleaned_data["note"],
-                now=timezone.now(),
-            ),
+            four_eyes.approve,
+            object_id,
+            checker=signed_in(request),
+            note=form.cleaned_data["note"],
             done=str(_("Approved. It has taken effect.")),
         )
 
@@ -220,12 +221,10 @@ class ProposalAdmin(ReadOnlyAdmin):
     def refuse(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._act(
             request,
-            lambda: four_eyes.refuse(
-                proposal_id=UUID(object_id),
-                checker=request.user,  # type: ignore[arg-type]
-                note=form.cleaned_data["note"],
-                now=timezone.now(),
-            ),
+            four_eyes.refuse,
+            object_id,
+            checker=signed_in(request),
+            note=form.cleaned_data["note"],
             done=str(_("Refused. Nothing was changed.")),
         )
 
@@ -243,19 +242,28 @@ class ProposalAdmin(ReadOnlyAdmin):
     def withdraw(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._act(
             request,
-            lambda: four_eyes.withdraw(
-                proposal_id=UUID(object_id),
-                maker=request.user,  # type: ignore[arg-type]
-                now=timezone.now(),
-            ),
+            four_eyes.withdraw,
+            object_id,
+            maker=signed_in(request),
             done=str(_("Withdrawn. Nothing was changed.")),
         )
 
     def _act(
-        self, request: HttpRequest, decide: Callable[[], Proposal], *, done: str
+        self,
+        request: HttpRequest,
+        act: Callable[..., Proposal],
+        object_id: str,
+        *,
+        done: str,
+        **given: Any,
     ) -> HttpResponse:
-        back = reverse("admin:compliance_proposal_changelist")
-        return answer_dialog(request, decide, refusal=Refused, done=done, back=back)
+        return answer_dialog(
+            request,
+            lambda: act(proposal_id=UUID(object_id), **given, now=timezone.now()),
+            refusal=Refused,
+            done=done,
+            back=reverse("admin:compliance_proposal_changelist"),
+        )
 
 
 def waiting_count(request: HttpRequest) -> str:
@@ -264,12 +272,8 @@ def waiting_count(request: HttpRequest) -> str:
     return str(count) if count else ""
 
 
-def _title(proposal: Proposal) -> str:
-    return str(_told(lambda: four_eyes.kind_of(proposal.kind).title, proposal.kind))
-
-
 def _heading(proposal: Proposal) -> str:
-    return f"{_title(proposal)}, {proposal.proposed_at:%Y-%m-%d %H:%M} UTC"
+    return f"{four_eyes.title_of(proposal)}, {proposal.proposed_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _as_written(text: object) -> str:
@@ -278,11 +282,3 @@ def _as_written(text: object) -> str:
     if "\n" not in words:
         return words
     return format_html('<pre class="max-w-full overflow-x-auto text-xs">{}</pre>', words)
-
-
-def _told(tell: Callable[[], Any], otherwise: Any) -> Any:
-    """Kinds of an earlier release may be unknown to this one: their history stays readable."""
-    try:
-        return tell()
-    except Refused:
-        return otherwise

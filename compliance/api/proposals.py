@@ -1,6 +1,7 @@
 """API of decisions by two people: what waits, what it does, and the second person's word."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import user_of
+from accounts.models import User
 from accounts.officers import OfficerEndpoint
 from agora.lib import rest
 from agora.lib.problems import Problem
@@ -31,8 +33,8 @@ class ProposalLine(serializers.Serializer[Any]):
     value = serializers.CharField()
 
 
-class ProposalView(serializers.Serializer[Any]):
-    """A decision that one person proposed and another one takes."""
+class ProposalSummary(serializers.Serializer[Any]):
+    """A decision that one person proposed and another one takes, without what is personal in it."""
 
     id = serializers.UUIDField()
     kind = serializers.CharField()
@@ -40,7 +42,6 @@ class ProposalView(serializers.Serializer[Any]):
     object_type = serializers.CharField()
     object_id = serializers.CharField()
     payload = serializers.DictField()
-    lines = ProposalLine(many=True)
     reason = serializers.CharField()
     state = serializers.ChoiceField(choices=PROPOSAL_STATES)
     maker_id = serializers.UUIDField()
@@ -51,12 +52,18 @@ class ProposalView(serializers.Serializer[Any]):
     note = serializers.CharField()
 
 
+class ProposalView(ProposalSummary):
+    """All of it, with what it does in words."""
+
+    lines = ProposalLine(many=True)
+
+
 class ProposalPage(serializers.Serializer[Any]):
     """A page of proposals."""
 
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)
-    results = ProposalView(many=True)
+    results = ProposalSummary(many=True)
 
 
 class ApprovalRequest(rest.StrictSerializer):
@@ -115,7 +122,7 @@ class Proposals(OfficerEndpoint):
         page = pages.paginate_queryset(
             found.filter(state=state) if state else found, request, view=self
         )
-        return pages.get_paginated_response([proposal_json(proposal) for proposal in page or []])
+        return pages.get_paginated_response([summary_json(proposal) for proposal in page or []])
 
 
 class ProposalById(OfficerEndpoint):
@@ -130,7 +137,7 @@ class ProposalById(OfficerEndpoint):
         summary="Look at one decision by two people",
     )
     def get(self, request: Request, proposal_id: UUID) -> Response:
-        return _answer(lambda: four_eyes.readable_by(user_of(request)).get(pk=proposal_id))
+        return _answer(request, _looked_up, proposal_id=proposal_id, reader=user_of(request))
 
 
 class ApproveProposal(OfficerEndpoint):
@@ -148,14 +155,8 @@ class ApproveProposal(OfficerEndpoint):
     )
     def post(self, request: Request, proposal_id: UUID) -> Response:
         asked = rest.validated(ApprovalRequest, request)
-        return _answer(
-            lambda: four_eyes.approve(
-                proposal_id=proposal_id,
-                checker=user_of(request),
-                note=asked["note"],
-                now=timezone.now(),
-            )
-        )
+        given = {"proposal_id": proposal_id, "checker": user_of(request), "note": asked["note"]}
+        return _answer(request, four_eyes.approve, **given)
 
 
 class RefuseProposal(OfficerEndpoint):
@@ -173,14 +174,8 @@ class RefuseProposal(OfficerEndpoint):
     )
     def post(self, request: Request, proposal_id: UUID) -> Response:
         asked = rest.validated(RefusalRequest, request)
-        return _answer(
-            lambda: four_eyes.refuse(
-                proposal_id=proposal_id,
-                checker=user_of(request),
-                note=asked["note"],
-                now=timezone.now(),
-            )
-        )
+        given = {"proposal_id": proposal_id, "checker": user_of(request), "note": asked["note"]}
+        return _answer(request, four_eyes.refuse, **given)
 
 
 class WithdrawProposal(OfficerEndpoint):
@@ -198,16 +193,18 @@ class WithdrawProposal(OfficerEndpoint):
     )
     def post(self, request: Request, proposal_id: UUID) -> Response:
         rest.validated(WithdrawalRequest, request)
-        return _answer(
-            lambda: four_eyes.withdraw(
-                proposal_id=proposal_id, maker=user_of(request), now=timezone.now()
-            )
-        )
+        return _answer(request, four_eyes.withdraw, proposal_id=proposal_id, maker=user_of(request))
 
 
-def _answer(act: Callable[[], Proposal]) -> Response:
+def _looked_up(*, proposal_id: UUID, reader: User, now: datetime) -> Proposal:
+    return four_eyes.readable_by(reader).get(pk=proposal_id)
+
+
+def _answer(request: Request, act: Callable[..., Proposal], **given: Any) -> Response:
+    """Call the service; the proposal as it stands then, or the problem."""
+    now = timezone.now()
     try:
-        proposal = act()
+        proposal = act(**given, now=now)
     except Proposal.DoesNotExist as error:
         raise Problem("not_found") from error
     except PermissionDenied as error:
@@ -216,24 +213,22 @@ def _answer(act: Callable[[], Proposal]) -> Response:
         raise Problem(
             "decision_refused", detail=refusal.message, extra={"reason": refusal.code}
         ) from refusal
-    return Response(proposal_json(proposal))
+    four_eyes.note_look(proposal=proposal, reader=user_of(request), now=now)
+    lines = [
+        {"label": str(label), "value": str(value)} for label, value in four_eyes.lines_of(proposal)
+    ]
+    return Response({**summary_json(proposal), "lines": lines})
 
 
-def proposal_json(proposal: Proposal) -> dict[str, object]:
-    """A proposal on the wire; labels in the language that is active, times in UTC."""
-    try:
-        kind = four_eyes.kind_of(proposal.kind)
-        title, lines = str(kind.title), list(kind.lines(proposal))
-    except Refused:  # a kind of an earlier release
-        title, lines = proposal.kind, []
+def summary_json(proposal: Proposal) -> dict[str, object]:
+    """A proposal on the wire; its title in the language that is active, times in UTC."""
     return {
         "id": str(proposal.pk),
         "kind": proposal.kind,
-        "title": title,
+        "title": str(four_eyes.title_of(proposal)),
         "object_type": proposal.object_type,
         "object_id": proposal.object_id,
         "payload": proposal.payload,
-        "lines": [{"label": str(label), "value": str(value)} for label, value in lines],
         "reason": proposal.reason,
         "state": proposal.state,
         "maker_id": str(proposal.maker_id),

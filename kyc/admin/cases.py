@@ -212,7 +212,7 @@ class CaseAdmin(ReadOnlyAdmin):
             viewer=officer,
             object_type="kyc_application",
             object_id=str(case.application_id),
-            fields=["full_name", "tax_id"],
+            fields=["full_name", "tax_id", "texts"],
             now=now,
         )
         shown = case_page.context(request, case, officer, now)

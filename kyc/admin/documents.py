@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from accounts.access import signed_in
 from agora.lib.admin import ReadOnlyAdmin, answer_dialog, trail_link
+from compliance import audit
 from kyc import documents
 from kyc.documents import DocumentRefused
 from kyc.documents.refusals import LONGEST_NOTE
@@ -72,6 +73,25 @@ class DocumentAdmin(ReadOnlyAdmin):
         return page_response(
             document_id=document_id, page=page, viewer=signed_in(request), own=False
         )
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The page shows the note to the person, so that the look at it is written down."""
+        found = self.get_object(request, object_id or "")
+        if found is not None and found.note and self.has_view_permission(request, found):
+            audit.viewed(
+                viewer=signed_in(request),
+                object_type="kyc_document",
+                object_id=str(found.pk),
+                fields=["note"],
+                now=timezone.now(),
+            )
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     @admin.display(description=_("person"), ordering="application__user__email")
     def person(self, document: Document) -> str:

@@ -4,15 +4,18 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.decisions import propose_role
 from accounts.models import User
 from agora import roles
-from compliance.models import Proposal
+from compliance.models import AuditRow, Proposal
 from kyc.limit_decisions import propose_tier_limit
 from kyc.models import Tier
 from tests.api.conftest import Api, assert_problem
+from tests.kyc import casework
 from tests.people import new_officer
 
 pytestmark = pytest.mark.django_db
@@ -45,12 +48,53 @@ def limit() -> Decimal:
     return Tier.objects.get(pk=1).daily_limit_usd
 
 
-def test_what_waits_is_listed_with_what_it_does(proposal: Proposal, checker: Api) -> None:
+def test_what_waits_is_listed_and_read_with_what_it_does(proposal: Proposal, checker: Api) -> None:
     (found,) = checker.get(f"{PATH}?waits=me").body["results"]
 
     assert (found["id"], found["kind"]) == (str(proposal.pk), "kyc.tier_limit")
-    assert found["lines"][1] == {"label": "Daily limit then, USD", "value": "900"}
     assert (found["state"], found["checker_id"]) == ("OPEN", None)
+    read = checker.get(f"{PATH}/{proposal.pk}").body
+    assert read["lines"][1] == {"label": "Daily limit then, USD", "value": "900"}
+    assert {name: value for name, value in read.items() if name != "lines"} == found
+
+
+def test_a_longer_list_asks_the_database_no_more_often(proposal: Proposal, checker: Api) -> None:
+    with CaptureQueriesContext(connection) as one:
+        checker.get(PATH)
+    for _ in range(3):
+        casework.rejection_proposed(casework.officer())
+    other = api_of(casework.officer("compliance.view_proposal", "kyc.view_case"))
+
+    with CaptureQueriesContext(connection) as four:
+        assert len(other.get(PATH).body["results"]) == 4
+
+    assert len(four) == len(one)
+
+
+def test_each_look_at_a_text_for_a_person_is_noted_and_a_list_shows_none() -> None:
+    proposal = casework.rejection_proposed(casework.officer())
+    reader = casework.officer("compliance.view_proposal", "kyc.view_case")
+
+    listed = api_of(reader).get(PATH).body["results"]
+    assert "lines" not in listed[0]
+    assert not AuditRow.objects.filter(action="personal_data.viewed").exists()
+
+    read = api_of(reader).get(f"{PATH}/{proposal.pk}").body
+
+    assert "Text for the person" in [line["label"] for line in read["lines"]]
+    look = AuditRow.objects.get(action="personal_data.viewed")
+    assert (look.actor, look.object_id) == (f"user:{reader.pk}", proposal.object_id)
+    assert look.evidence == {"fields": ["text"]}
+
+
+def test_who_may_not_see_cases_finds_no_decisions_on_them(checker: Api) -> None:
+    proposal = casework.rejection_proposed(casework.officer())
+
+    assert checker.get(PATH).body["results"] == []
+    for name in ("", "/approve", "/refuse"):
+        url = f"{PATH}/{proposal.pk}{name}"
+        answer = checker.post(url, {"note": "x"}, key=None) if name else checker.get(url)
+        assert_problem(answer, 404, "not_found")
 
 
 def test_one_s_own_does_not_wait_for_oneself(proposal: Proposal, maker: User) -> None:

@@ -11,9 +11,10 @@ from accounts.decisions import propose_role
 from accounts.models import User
 from agora import roles
 from compliance import four_eyes
-from compliance.models import Proposal
+from compliance.models import AuditRow, Proposal
 from kyc.limit_decisions import propose_tier_limit
 from kyc.models import Tier
+from tests.kyc import casework
 from tests.people import new_officer, new_user, onboarded
 from tokens.models import Attestation
 
@@ -102,6 +103,27 @@ def test_whom_it_is_about_finds_nothing(maker: User, checker: User) -> None:
     assert browser.get(page).status_code == 302  # leads away from a row that is not there
     for name in ("approve", "refuse"):
         assert act(checker, name, proposal, note="x") == ["404"]
+
+
+def test_a_look_at_a_text_for_a_person_is_noted() -> None:
+    proposal = casework.rejection_proposed(casework.officer())
+    reader = casework.officer("compliance.view_proposal", "kyc.view_case")
+
+    page = browser_of(reader).get(reverse("admin:compliance_proposal_change", args=[proposal.pk]))
+
+    assert "Text for the person" in page.text
+    look = AuditRow.objects.get(action="personal_data.viewed")
+    assert (look.actor, look.object_id) == (f"user:{reader.pk}", proposal.object_id)
+
+
+def test_who_may_not_see_cases_finds_no_decisions_on_them(checker: User) -> None:
+    proposal = casework.rejection_proposed(casework.officer())
+    browser = browser_of(checker)
+
+    assert "Reject a person" not in browser.get(reverse(LIST)).text
+    page = browser.get(reverse("admin:compliance_proposal_change", args=[proposal.pk]))
+    assert page.status_code == 302
+    assert act(checker, "approve", proposal) == ["404"]
 
 
 def test_a_refusal_needs_its_reason(proposal: Proposal, checker: User) -> None:

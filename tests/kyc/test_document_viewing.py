@@ -256,6 +256,11 @@ def test_an_officer_reads_accepts_and_rejects_in_the_back_office(
     assert (document.state, document.reason, document.note) == (
         "REJECTED", "different", "Another name",
     )  # fmt: skip
+    looks = AuditRow.objects.filter(action="personal_data.viewed", object_id=str(document.pk))
+    assert not looks.exists()
+
+    assert "Another name" in browser.get(address).text
+    assert looks.get().evidence == {"fields": ["note"]}
 
 
 @pytest.mark.parametrize("action", ["accept_document", "reject_document"])
