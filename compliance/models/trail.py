@@ -23,7 +23,14 @@ class AuditRow(models.Model):
         verbose_name_plural = _("audit trail")
         permissions = [("export_auditrow", "Can export the audit trail")]
         indexes = [
-            models.Index(fields=["object_type", "object_id"], name="compliance_audit_object")
+            models.Index(fields=["object_type", "object_id"], name="compliance_audit_object"),
+            # By whom and about whom: a person's own copy of their data asks for both.
+            models.Index(fields=["actor"], name="compliance_audit_actor"),
+            models.Index(
+                models.F("evidence__user"),
+                condition=models.Q(evidence__has_key="user"),
+                name="compliance_audit_person",
+            ),
         ]
 
     def __str__(self) -> str:

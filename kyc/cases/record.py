@@ -141,6 +141,8 @@ def write(
             text, **_place(event), key=key_for(case.application.user_id)
         )
     event.save(force_insert=True)
+    # A person reads their own rows: how far officers are with a match must not be told to them.
+    by_person = by is not None and by.pk == case.application.user_id
     audit.record(
         actor=audit.actor_of(by) if by else audit.system("kyc"),
         action=f"kyc.case.{kind.lower()}",
@@ -148,7 +150,7 @@ def write(
         object_id=str(case.pk),
         evidence={
             "application": str(case.application_id),
-            "state": case.state,
+            **({} if by_person else {"state": case.state}),
             "event": str(event.uid),
             **facts,
         },

@@ -10,7 +10,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.apps import apps
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -324,3 +324,57 @@ def test_the_address_book_is_in_it(person: User) -> None:
 
     (entry,) = rows(opened(built(person)), "address_book")
     assert (entry["label"], entry["created_at"]) == ("Savings", NOW.isoformat())
+
+
+def test_the_trail_of_a_person_is_found_by_indexes_alone(person: User) -> None:
+    """Whatever the planner would rather do with the few rows of a test."""
+    (topic,) = (topic for topic in TOPICS if topic.name == "audit_trail")
+    own = AuditRow.objects.filter(topic.rows(person.pk)).order_by("pk")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = own.explain()
+
+    for index in ("compliance_audit_actor", "compliance_audit_object", "compliance_audit_person"):
+        assert index in plan
+    assert "Seq Scan" not in plan
+
+
+def test_the_trail_tells_what_the_person_did_and_what_was_done_to_them(person: User) -> None:
+    other = onboarded(now=NOW)
+    for actor, object_id, evidence in (
+        (audit.actor_of(person), "1", {}),
+        ("user:officer", str(person.pk), {}),
+        ("system:kyc", "2", {"user": str(person.pk)}),
+        ("user:officer", str(other.pk), {"user": str(other.pk)}),
+    ):
+        audit.record(
+            actor=actor, action="test.done", object_type="user", object_id=object_id,
+            evidence=evidence, now=NOW,
+        )  # fmt: skip
+
+    trail = rows(opened(built(person)), "audit_trail")
+
+    assert sum(row["action"] == "test.done" for row in trail) == 3
+
+
+def test_nothing_tells_that_officers_had_begun_before_the_person_applied() -> None:
+    """An application that joins the review of a match looks like any other."""
+    officer = casework.officer()
+    casework.second_tier()
+    person = casework.with_documents(onboarded(now=NOW))
+    found = cases.open_for_match(application=person.kyc_application, now=NOW)
+    assert found is not None
+    cases.take(case_id=found.pk, officer=officer, version=found.version, now=NOW)
+    joined = cases.hand_in(user=person, now=datetime.now(UTC))
+    assert (joined.pk, joined.state) == (found.pk, "UNDER_REVIEW")
+
+    archive = opened(built(person))
+
+    (case,) = rows(archive, "cases")
+    assert case["state"] == "IN_REVIEW"
+    assert not {"opened_at", "queued_at", "due_at", "first_look_at", "version"} & set(case)
+    opened_by_them = [
+        row for row in rows(archive, "audit_trail") if row["action"] == "kyc.case.opened"
+    ]
+    assert len(opened_by_them) == 1
+    assert "state" not in opened_by_them[0]["evidence"]
