@@ -25,6 +25,7 @@ NAMES = (
     "copy_first",
     "market_page",
     "market_deep",
+    "screening",
 )
 
 

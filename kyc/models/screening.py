@@ -50,7 +50,8 @@ class ScreeningEntry(models.Model):
     """A person on a list, as OpenSanctions tells it, and by what they can be found.
 
     `forms` are the names in the form that is compared, `keys` what those sound like, `identifiers`
-    numbers without their punctuation (kyc.screening.names). `digest` tells whether anything changed.
+    numbers without their punctuation (kyc.screening.names). `few_keys`: the names have so few parts that
+    one that sounds alike makes a candidate. `digest` tells whether anything changed.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -59,6 +60,7 @@ class ScreeningEntry(models.Model):
     content = models.JSONField(_("entry"))
     forms = ArrayField(models.TextField())
     keys = ArrayField(models.TextField())
+    few_keys = models.BooleanField()
     identifiers = ArrayField(models.TextField())
     digest = models.CharField(max_length=64)
 
@@ -70,9 +72,18 @@ class ScreeningEntry(models.Model):
                 fields=["load", "source_id"], name="kyc_screeningentry_once_in_a_load"
             )
         ]
+        # Without a list of what is not in the index yet, which each look-up after a load would read.
         indexes = [
-            GinIndex(fields=["keys"], name="kyc_screeningentry_keys"),
-            GinIndex(fields=["identifiers"], name="kyc_screeningentry_identifiers"),
+            GinIndex(fields=["keys"], name="kyc_screeningentry_keys", fastupdate=False),
+            GinIndex(
+                fields=["keys"],
+                name="kyc_screeningentry_few_keys",
+                condition=models.Q(few_keys=True),
+                fastupdate=False,
+            ),
+            GinIndex(
+                fields=["identifiers"], name="kyc_screeningentry_identifiers", fastupdate=False
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,15 +1,18 @@
-"""Loading a list: read whole and checked first, then put in the place of the one before, at once."""
+"""Loading a list: streamed into the database, checked, and put in the place of the one before.
+
+All in one transaction, so that a file that turns out to be wrong at its last line changes nothing.
+"""
 
 import hashlib
 import io
 import uuid
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
-from django.db import connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from psycopg.types.json import Jsonb
@@ -18,9 +21,10 @@ from compliance import audit
 from compliance.four_eyes import Refused
 from kyc.models import ScreeningEntry, ScreeningList, ScreeningRun
 from kyc.screening import runs
-from kyc.screening.opensanctions import Entry, Unreadable, read
+from kyc.screening.opensanctions import Unreadable, read
 
 LEAST_LEFT = 0.8  # of the persons of the load before; a list that shrinks more was cut off, mostly
+LONGEST_SECONDS = 900  # for each statement; a site's pages get seconds (DATABASES in the settings)
 _LOCK = 0x5343524545  # any constant: one load at a time
 log = structlog.get_logger(__name__)
 
@@ -59,60 +63,64 @@ def load(
 ) -> Loaded:
     """Put a file in the place of the active load of this name, and have everybody looked up again.
 
-    One transaction: readers see the load before or the new one whole. Raises ListError for a file
-    that cannot be read, holds no person, or has far fewer than the load before (unless `force`).
+    One transaction: readers see the load before or the new one whole. The file is streamed, so
+    memory does not grow with it. Raises OSError, and ListError for a file that cannot be read, holds no
+    person, or has far fewer than the load before (unless `force`, which also loads the active file
+    again), and for a database that refuses. Holds an advisory lock: one load at a time.
     """
-    data = path.read_bytes()
-    sha256 = hashlib.sha256(data).hexdigest()
-    entries, skipped = _read(data)
-    with transaction.atomic():
-        _one_at_a_time()
-        before = active().filter(name=name).first()
-        counts = _counts(entries, skipped, before)
-        if before is not None and before.sha256 == sha256:
-            return Loaded(counts, sha256, None)
-        _check_size(counts, before, force=force)
-        if trial:
-            return Loaded(counts, sha256, None)
-        stored = _replace(before, name, sha256, entries, counts, actor, now)
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            with transaction.atomic():
+                _one_at_a_time()
+                before = active().filter(name=name).first()
+                if before is not None and before.sha256 == sha256 and not force:
+                    return Loaded(_same(before), sha256, None)
+                stored = _replace(before, name, sha256, file, actor, now)
+                counts = _counts(stored)
+                _check_size(counts, before, force=force)
+                if trial:
+                    transaction.set_rollback(True)
+                    return Loaded(counts, sha256, None)
+                _begin(stored, actor, now)
+    except IntegrityError as error:
+        raise _unreadable("an id comes twice") from error
+    except DatabaseError as error:
+        raise ListError(
+            "database",
+            _("The database refused, and the list was not changed: %(why)s")
+            % {"why": _said(error)},
+        ) from error
     log.info("screening.list_loaded", list=name, persons=counts.entries_count)
     return Loaded(counts, sha256, stored)
 
 
-def _read(data: bytes) -> tuple[list[Entry], int]:
-    try:
-        lines: Iterator[str] = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
-        rows = list(read(lines))
-    except (Unreadable, UnicodeDecodeError) as error:
-        raise ListError(
-            "unreadable",
-            _("The file is not a list in the form targets.simple.csv: %(why)s.") % {"why": error},
-        ) from error
-    entries = [row for row in rows if row is not None]
-    if not entries:
-        raise ListError("empty", _("There is no person in this file. The list was not changed."))
-    return entries, len(rows) - len(entries)
+def _said(error: DatabaseError) -> str:
+    """The database's own sentence, without the row that it quotes."""
+    return str(error).strip().partition("\n")[0]
+
+
+def _unreadable(why: object) -> ListError:
+    return ListError(
+        "unreadable",
+        _("The file is not a list in the form targets.simple.csv: %(why)s.") % {"why": why},
+    )
 
 
 def _one_at_a_time() -> None:
     with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{LONGEST_SECONDS}s"])
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
-def _counts(entries: list[Entry], skipped: int, before: ScreeningList | None) -> Counts:
-    known = dict(
-        ScreeningEntry.objects.filter(load=before).values_list("source_id", "digest")
-        if before
-        else ()
-    )
-    kept = {entry.source_id: entry.digest for entry in entries}
-    return Counts(
-        entries_count=len(entries),
-        skipped=skipped,
-        added=sum(1 for one in kept if one not in known),
-        changed=sum(1 for one, digest in kept.items() if known.get(one, digest) != digest),
-        removed=sum(1 for one in known if one not in kept),
-    )
+def _same(before: ScreeningList) -> Counts:
+    """What the file that is active already would bring."""
+    return Counts(before.entries_count, before.skipped, added=0, changed=0, removed=0)
+
+
+def _counts(stored: ScreeningList) -> Counts:
+    return Counts(**{name: getattr(stored, name) for name in Counts.__dataclass_fields__})
 
 
 def _check_size(counts: Counts, before: ScreeningList | None, *, force: bool) -> None:
@@ -129,38 +137,47 @@ def _replace(
     before: ScreeningList | None,
     name: str,
     sha256: str,
-    entries: list[Entry],
-    counts: Counts,
+    file: BinaryIO,
     actor: str,
     now: datetime,
 ) -> ScreeningList:
+    """The new load with its entries and counts; the entries of the one before are gone."""
     if before is not None:
-        ScreeningEntry.objects.filter(load=before)._raw_delete(using=connection.alias)
         before.replaced_at = now
         before.save(update_fields=["replaced_at"])
-    stored = ScreeningList.objects.create(
-        id=uuid.uuid4(), name=name, sha256=sha256, loaded_at=now, loaded_by=actor, **asdict(counts)
-    )
-    _write(stored, entries)
-    audit.record(
-        actor=actor,
-        action="screening.list_loaded",
-        object_type="screening_list",
-        object_id=str(stored.pk),
-        evidence={"list": name, "sha256": sha256, **asdict(counts)},
-        now=now,
-    )
-    runs.begin(cause=ScreeningRun.Cause.LIST, now=now)
+    stored = ScreeningList(
+        id=uuid.uuid4(), name=name, sha256=sha256, loaded_at=now, loaded_by=actor,
+        entries_count=0, skipped=0, added=0, changed=0, removed=0,
+    )  # fmt: skip
+    stored.save(force_insert=True)
+    try:
+        stored.entries_count, stored.skipped = _write(stored, file)
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise _unreadable(error) from error
+    if not stored.entries_count:
+        raise ListError("empty", _("There is no person in this file. The list was not changed."))
+    stored.added, stored.changed, stored.removed = _differences(stored, before)
+    stored.save(update_fields=["entries_count", "skipped", "added", "changed", "removed"])
+    if before is not None:
+        ScreeningEntry.objects.filter(load=before)._raw_delete(using=connection.alias)
     return stored
 
 
-def _write(stored: ScreeningList, entries: list[Entry]) -> None:
-    columns = "load_id, source_id, content, forms, keys, identifiers, digest"
+def _write(stored: ScreeningList, file: BinaryIO) -> tuple[int, int]:
+    """Store the persons of the file: how many, and how many of its rows are none."""
+    columns = "load_id, source_id, content, forms, keys, few_keys, identifiers, digest"
+    persons = skipped = 0
     with (
+        io.TextIOWrapper(file, "utf-8-sig", newline="") as lines,
         connection.cursor() as cursor,
+        connection.wrap_database_errors,
         cursor.copy(f"COPY kyc_screeningentry ({columns}) FROM STDIN") as copy,
     ):
-        for entry in entries:
+        for entry in read(lines):
+            if entry is None:
+                skipped += 1
+                continue
+            persons += 1
             copy.write_row(
                 (
                     stored.pk,
@@ -168,7 +185,41 @@ def _write(stored: ScreeningList, entries: list[Entry]) -> None:
                     Jsonb(entry.content),
                     entry.forms,
                     entry.keys,
+                    entry.few_keys,
                     entry.identifiers,
                     entry.digest,
                 )
             )
+    return persons, skipped
+
+
+_DIFFERENCES = """
+SELECT count(*) FILTER (WHERE old.id IS NULL),
+    count(*) FILTER (WHERE old.digest <> new.digest),
+    count(*) FILTER (WHERE new.id IS NULL)
+FROM (SELECT * FROM kyc_screeningentry WHERE load_id = %s) AS old
+FULL JOIN (SELECT * FROM kyc_screeningentry WHERE load_id = %s) AS new USING (source_id)
+"""
+
+
+def _differences(stored: ScreeningList, before: ScreeningList | None) -> tuple[int, int, int]:
+    """Persons that are new, changed, and gone since the load before."""
+    if before is None:
+        return stored.entries_count, 0, 0
+    with connection.cursor() as cursor:
+        cursor.execute(_DIFFERENCES, [before.pk, stored.pk])
+        added, changed, removed = cursor.fetchone()
+    return added, changed, removed
+
+
+def _begin(stored: ScreeningList, actor: str, now: datetime) -> None:
+    """Note the load, and have everybody looked up in it."""
+    audit.record(
+        actor=actor,
+        action="screening.list_loaded",
+        object_type="screening_list",
+        object_id=str(stored.pk),
+        evidence={"list": stored.name, "sha256": stored.sha256, **asdict(_counts(stored))},
+        now=now,
+    )
+    runs.begin(cause=ScreeningRun.Cause.LIST, now=now)

@@ -6,6 +6,7 @@ is, it gets the name and the number in process and must not keep or log them.
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from typing import Protocol
 from uuid import UUID
 
@@ -16,20 +17,18 @@ from django.utils.module_loading import import_string
 from kyc.models import ScreeningEntry
 from kyc.screening import names
 from kyc.screening.lists import active
-from kyc.screening.opensanctions import sanctioned
+from kyc.screening.opensanctions import FEW, sanctioned
 
-# Of names with three parts and more two have to sound alike: one common first name is no candidate.
 _CANDIDATES = """
 SELECT id, forms, identifiers && %(numbers)s::text[]
 FROM kyc_screeningentry
-WHERE load_id = ANY(%(loads)s::uuid[])
-    AND (keys && %(keys)s::text[] OR identifiers && %(numbers)s::text[])
-    AND (
-        LEAST(cardinality(keys), %(parts)s) < 3
-        OR identifiers && %(numbers)s::text[]
-        OR (SELECT count(*) FROM unnest(keys) AS key WHERE key = ANY(%(keys)s::text[])) > 1
-    )
+WHERE load_id = ANY(%(loads)s::uuid[]) AND (identifiers && %(numbers)s::text[] OR {alike})
 """
+_ONE_ALIKE = "keys && %(keys)s::text[]"
+# Each arm is a look into an index: rows that share one common first name are not even fetched.
+_FEW_ALIKE = "(few_keys AND keys && %(keys)s::text[])"
+_TWO_ALIKE = "keys @> %({name})s::text[]"
+_MOST_PAIRED = 12  # sounds of one name; 66 pairs
 
 
 @dataclass(frozen=True)
@@ -62,26 +61,36 @@ class LocalLists:
         return list(active().order_by("name").values_list("pk", flat=True))
 
     def find(self, *, name: str, number: str, threshold: float) -> list[Hit]:
-        form = names.compared(name)
-        keys = names.sounds([form])
+        forms = names.given(name)
         kept = names.number(number)
         with connection.cursor() as cursor:
-            cursor.execute(
-                _CANDIDATES,
-                {
-                    "loads": self.loads(),
-                    "keys": keys,
-                    "parts": len(keys),
-                    "numbers": [kept] if kept else [],
-                },
-            )
+            cursor.execute(*_candidates(forms, [kept] if kept else [], self.loads()))
             rows = cursor.fetchall()
         found = {pk: 100.0 for pk, _forms, by_number in rows if by_number}
         numbered = frozenset(found)
-        for pk, score in _alike(form, rows):
-            if score >= threshold:
-                found[pk] = max(score, found.get(pk, 0.0))
+        for form in forms:
+            for pk, score in _alike(form, rows):
+                if score >= threshold:
+                    found[pk] = max(score, found.get(pk, 0.0))
         return _hits(found, numbered)
+
+
+def _candidates(
+    forms: list[str], numbers: list[str], loads: list[UUID]
+) -> tuple[str, dict[str, object]]:
+    """The query for entries worth comparing, and its parameters.
+
+    They share the number, or what a part of the name sounds like; two parts where both the name and the
+    entry have three or more, as one common first name makes no candidate then.
+    """
+    keys = names.sounds(forms)
+    values: dict[str, object] = {"loads": loads, "numbers": numbers, "keys": keys}
+    parts = min((names.telling_parts([form]) for form in forms), default=0)
+    if parts < FEW or len(keys) > _MOST_PAIRED:
+        return _CANDIDATES.format(alike=_ONE_ALIKE), values
+    pairs = {f"pair{n}": list(pair) for n, pair in enumerate(combinations(keys, 2))}
+    arms = [_FEW_ALIKE, *(_TWO_ALIKE.format(name=name) for name in pairs)]
+    return _CANDIDATES.format(alike=" OR ".join(arms)), {**values, **pairs}
 
 
 def _alike(form: str, rows: list[tuple[int, list[str], bool]]) -> list[tuple[int, float]]:

@@ -1,8 +1,9 @@
 """How names are compared: the form that is compared, what it sounds like, and how alike two are.
 
 Pure. A name in the compared form is its parts in small letters without accents, in alphabetical
-order, so that "SILVA, João da" and "Joao Silva" are the same. Writings other than Latin stay as they
-are: lists carry Latin names beside them.
+order, so that "SILVA, João da" and "Joao Silva" are the same. A name in another writing has two forms,
+as it is and in Latin letters; one that somebody gives has a third, as it looks, because letters that
+only look Latin are how a name is kept from being found.
 """
 
 import re
@@ -10,12 +11,21 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from anyascii import anyascii
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Indel, JaroWinkler
 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ŋ": "n"}
 )
+# Cyrillic and Greek letters, and digits, by what they look like (unicode.org/Public/security,
+# confusables.txt, and small letters that look like Latin capitals).
+_LOOKS = str.maketrans(
+    "АВЕЅІЈКМНОРСТУҮХԚԜѴӀҺԌЬаеѕіјорсуүхԛԝѵӏһԁԍкмтнвгпиьΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβγεηικνορστυχωμϲϳ0135|",
+    "ABESIJKMHOPCTYYXQWVIHGBaesijopcyyxqwvlhdgkmthbrnubABEZHIKMNOPTYXabyenikvopotuxwucjolesl",
+)
+# Letters and marks that are not seen (Default_Ignorable_Code_Point), beside those of category Cf.
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]")
 # Parts that some documents leave out, and titles. None of them tells who somebody is.
 _PARTICLES = frozenset(
     {
@@ -39,16 +49,64 @@ _LEFT_OUT = 4.0  # points less for each part that only one of the two has, up to
 
 def compared(name: str) -> str:
     """The form of a name that is compared; empty for one without letters."""
-    plain = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", name).casefold())
-    plain = "".join(c for c in plain if not unicodedata.combining(c)).translate(_LETTERS)
+    plain = _APOSTROPHES.sub("", name).casefold()
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKD", _seen(plain))
+        plain = "".join(c for c in plain if unicodedata.category(c)[0] != "M").translate(_LETTERS)
     parts = _PARTS.findall(plain)
     telling = [part for part in parts if part not in _PARTICLES]
     return " ".join(sorted(telling if len(telling) > 1 else parts))
 
 
+def spelled(name: str) -> list[str]:
+    """The compared forms of a name on a list: as written, and in Latin letters."""
+    forms = {compared(name): None, compared(_in_latin(name)): None}
+    return [form for form in forms if form]
+
+
+def given(name: str) -> list[str]:
+    """The compared forms of a name that somebody gives: those of a list, and as it looks."""
+    looks = unicodedata.normalize("NFKD", _seen(name)).translate(_LOOKS)
+    forms = dict.fromkeys([*spelled(name), compared(_in_latin(looks))])
+    return [form for form in forms if form]
+
+
+def _seen(name: str) -> str:
+    """Without what nobody sees: joiners, marks of direction, fillers."""
+    return "".join(c for c in _UNSEEN.sub("", name) if unicodedata.category(c) != "Cf")
+
+
+def _in_latin(name: str) -> str:
+    """Transliterated. Chinese and Korean syllables, which begin with a capital, become parts."""
+    if name.isascii():
+        return name
+    letters = unicodedata.normalize("NFC", _APOSTROPHES.sub("", _seen(name)))
+    return "".join(_letter_in_latin(letter) for letter in letters)
+
+
+def _letter_in_latin(letter: str) -> str:
+    if unicodedata.category(letter)[0] not in "LM":
+        return letter
+    latin = _APOSTROPHES.sub("", anyascii(letter))
+    return f" {latin}" if latin[:1].isupper() and unicodedata.category(letter) == "Lo" else latin
+
+
 def sounds(forms: Iterable[str]) -> list[str]:
-    """What the parts of names sound like: candidates share at least one of these with a person."""
-    return sorted({_sound(part) for form in forms for part in form.split() if len(part) > 1})
+    """What the parts of names sound like: candidates share at least one of these with a person.
+
+    Parts of one letter count where a name has no two others; elsewhere they tell too little.
+    """
+    keys: set[str] = set()
+    for form in forms:
+        parts = form.split()
+        long = [part for part in parts if len(part) > 1]
+        keys.update(map(_sound, long if len(long) > 1 else parts))
+    return sorted(keys)
+
+
+def telling_parts(forms: Iterable[str]) -> int:
+    """How many different sounds the parts of more than one letter have."""
+    return len({_sound(part) for form in forms for part in form.split() if len(part) > 1})
 
 
 @lru_cache(maxsize=50_000)

@@ -28,6 +28,7 @@ NEEDED = frozenset(
 )
 # A LegalEntity may be a person or a company: the source did not say.
 PERSONS = frozenset({"Person", "LegalEntity"})
+FEW = 3  # parts of a name; with fewer, one that sounds alike makes a candidate, and else two
 _MANY = ("aliases", "birth_date", "countries", "identifiers", "sanctions", "dataset", "program_ids")
 _ONE = ("schema", "name", "first_seen", "last_seen", "last_change")
 _MOST_CELL = 1_000_000  # an entry with thousands of aliases; the csv module stops at 131,072
@@ -47,6 +48,7 @@ class Entry:
     content: dict[str, object]
     forms: list[str]
     keys: list[str]
+    few_keys: bool
     identifiers: list[str]
     digest: str
 
@@ -62,22 +64,20 @@ def sanctioned(content: dict[str, object]) -> bool:
 
 
 def read(lines: Iterable[str]) -> Iterator[Entry | None]:
-    """Each row's entry, None for one that is no person. Raises Unreadable at the first wrong row."""
+    """Each row's entry, None for one that is no person. Raises Unreadable at the first wrong row.
+
+    Whether an id comes twice is left to who stores them: knowing them all takes memory.
+    """
     csv.field_size_limit(_MOST_CELL)
     reader = csv.DictReader(lines, strict=True)
     missing = sorted(NEEDED - set(reader.fieldnames or ()))
     if missing:
         raise Unreadable(f"columns are missing: {', '.join(missing)}")
-    seen: set[str] = set()
     try:
         for row in reader:
             if None in row or None in row.values():
                 raise Unreadable(f"line {reader.line_num}: not as many cells as columns")
-            entry = _entry(row, reader.line_num)
-            if row["id"] in seen:
-                raise Unreadable(f"line {reader.line_num}: the id {row['id']!r} comes twice")
-            seen.add(row["id"])
-            yield entry
+            yield _entry(row, reader.line_num)
     except (csv.Error, UnicodeDecodeError) as error:
         raise Unreadable(f"line {reader.line_num}: {error}") from error
 
@@ -90,7 +90,8 @@ def _entry(row: dict[str, str], line: int) -> Entry | None:
     content: dict[str, object] = {name: row[name] for name in _ONE if row.get(name)}
     cells = {name: _values(row.get(name, ""), line) for name in _MANY}
     content |= {name: values for name, values in cells.items() if values}
-    forms = {names.compared(name) for name in (row["name"], *cells["aliases"])} - {""}
+    written = (row["name"], *cells["aliases"])
+    forms = {form for name in written for form in names.spelled(name)}
     numbers = {names.number(text) for text in cells["identifiers"]} - {""}
     if not forms and not numbers:
         raise Unreadable(f"line {line}: neither a name nor a number to find {row['id']!r} by")
@@ -99,6 +100,7 @@ def _entry(row: dict[str, str], line: int) -> Entry | None:
         content=content,
         forms=sorted(forms),
         keys=names.sounds(forms),
+        few_keys=names.telling_parts(map(names.compared, written)) < FEW,
         identifiers=sorted(numbers),
         digest=_digest(content),
     )
