@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("kyc", "0010_case_endings")]
+    dependencies = [("kyc", "0009_corrections")]
 
     operations = [
         migrations.AddField(
