@@ -234,7 +234,7 @@ class CaseAdmin(ReadOnlyAdmin):
     ) -> Any:
         """Links that name the version of the case they were made for."""
         found = super()._get_actions_navigation(provided_actions, allowed_actions, object_id)
-        if object_id is None:
+        if not found or object_id is None:
             return found
         version = Case.objects.filter(pk=object_id).values_list("version", flat=True).first()
         for entry in found:

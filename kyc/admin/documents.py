@@ -6,7 +6,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -165,12 +165,6 @@ class DocumentAdmin(ReadOnlyAdmin):
             return []
         return super().get_actions_detail(request, object_id)
 
-    def _id_or_404(self, request: HttpRequest, object_id: str) -> UUID:
-        document: Document | None = self.get_object(request, object_id)
-        if document is None:
-            raise Http404
-        return document.pk
-
     @action(
         description=_("Accept"),
         url_path="accept",
@@ -183,7 +177,7 @@ class DocumentAdmin(ReadOnlyAdmin):
         },
     )
     def accept_document(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        document_id = self._id_or_404(request, object_id)
+        document_id = UUID(object_id)
         return answer_dialog(
             request,
             lambda: documents.accept(
@@ -206,7 +200,7 @@ class DocumentAdmin(ReadOnlyAdmin):
         },
     )
     def reject_document(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        document_id = self._id_or_404(request, object_id)
+        document_id = UUID(object_id)
         return answer_dialog(
             request,
             lambda: documents.reject(
