@@ -12,7 +12,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from accounts import oidc_tokens, token_brake, token_store
-from accounts.middleware import remember_shown
+from accounts.middleware import remember_provider_token, remember_shown
 from accounts.models import ApiToken, TokenUse, User
 from accounts.oidc_tokens import ProviderToken
 from accounts.second_factors import has_second_factor
@@ -50,7 +50,7 @@ class BearerAuthentication(BaseAuthentication):
 
     def _prove(self, request: Request, raw: str) -> tuple[User, ApiToken | ProviderToken]:
         if oidc_tokens.is_one(raw):
-            return _by_provider(raw)
+            return _by_provider(raw, request)
         try:
             token = _look_up(raw, request)
         except token_store.InvalidToken as error:
@@ -66,11 +66,14 @@ class BearerAuthentication(BaseAuthentication):
         return 'Bearer realm="agora"'
 
 
-def _by_provider(raw: str) -> tuple[User, ProviderToken]:
+def _by_provider(raw: str, request: Request) -> tuple[User, ProviderToken]:
     try:
         token = oidc_tokens.authenticate(raw)
     except oidc_tokens.Refused as error:
+        if error.shown is not None:
+            remember_provider_token(request._request, error.shown)
         raise AuthenticationFailed(str(error.message)) from error
+    remember_provider_token(request._request, token.shown)
     structlog.contextvars.bind_contextvars(user_id=str(token.user.pk))
     return token.user, token
 

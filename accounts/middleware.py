@@ -8,15 +8,22 @@ from django.utils import timezone
 
 from accounts import token_uses
 from accounts.models import ApiToken, TokenUse
+from accounts.oidc_tokens import Shown
 from agora.lib.network import client_address
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 _SHOWN = "_token_shown"
+_OF_PROVIDER = "_provider_token_shown"
 
 
 def remember_shown(request: HttpRequest, token: ApiToken, outcome: str) -> None:
     """Have the use of a token noted when the request is answered."""
     setattr(request, _SHOWN, (token, outcome))
+
+
+def remember_provider_token(request: HttpRequest, shown: Shown) -> None:
+    """Have the use of a provider's token noted when the request is answered."""
+    setattr(request, _OF_PROVIDER, shown)
 
 
 def note_token_uses(get_response: Handler) -> Handler:
@@ -28,6 +35,10 @@ def note_token_uses(get_response: Handler) -> Handler:
         if shown is not None:
             token, outcome = shown
             token_uses.note(token, _use(request, response, outcome=outcome))
+        provided: Shown | None = getattr(request, _OF_PROVIDER, None)
+        if provided is not None:
+            use = _use(request, response, outcome=provided.outcome)
+            token_uses.note_of_provider(provided, use)
         return response
 
     return middleware

@@ -4,6 +4,7 @@ Off until OIDC_API_AUDIENCE is set. A token is taken when the provider's publish
 this audience and this time, about somebody whose account is linked. It never opens the back office.
 """
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,12 +34,25 @@ _AWAY_FOR = 30.0  # seconds; until then nobody waits again for an address that d
 _failed_at: dict[str, float] = {}  # by address, of this process and its clock
 
 
-class Refused(Exception):
-    """A token that opens nothing; `message` may be told to who sent it."""
+@dataclass(frozen=True)
+class Shown:
+    """A token that the provider signed about somebody linked; `digest` tells it from others.
 
-    def __init__(self, message: Text) -> None:
+    Outcomes: used, unconfirmed, inactive, second_factor.
+    """
+
+    user: User
+    digest: str
+    outcome: str
+
+
+class Refused(Exception):
+    """A token that opens nothing; `message` may be told to who sent it, `shown` says whose it is."""
+
+    def __init__(self, message: Text, *, shown: Shown | None = None) -> None:
         super().__init__(str(message))
         self.message = message
+        self.shown = shown
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,7 @@ class ProviderToken:
 
     user: User
     scopes: list[str]
+    shown: Shown
 
 
 def is_one(raw: str) -> bool:
@@ -60,16 +75,31 @@ def authenticate(raw: str) -> ProviderToken:
     account = SocialAccount.objects.filter(provider=provider_id(), uid=claims["sub"]).first()
     if account is None:
         raise Refused(_("Sign in on the site by this provider once: no account is linked to it."))
-    if claims.get("email_verified") is not True:
-        raise Refused(_("The provider has not confirmed your e-mail address."))
-    if not account.user.is_active:
-        raise Refused(_("This account is not active."))
-    if "mfa" not in _words(claims.get("amr")) and has_second_factor(account.user):
-        raise Refused(_("Your account has a second factor: the provider must have asked for one."))
+    digest = hashlib.sha256(raw.encode()).hexdigest()[:32]
+    if outcome := _why_not(account.user, claims):
+        raise Refused(_WHY_NOT[outcome], shown=Shown(account.user, digest, outcome))
     named = _words(claims.get(settings.OIDC_SCOPE_CLAIM))
     return ProviderToken(
-        user=account.user, scopes=[scope for scope in settings.OIDC_API_SCOPES if scope in named]
+        user=account.user,
+        scopes=[scope for scope in settings.OIDC_API_SCOPES if scope in named],
+        shown=Shown(account.user, digest, "used"),
     )
+
+
+_WHY_NOT: dict[str, Text] = {
+    "unconfirmed": _("The provider has not confirmed your e-mail address."),
+    "inactive": _("This account is not active."),
+    "second_factor": _("Your account has a second factor: the provider must have asked for one."),
+}
+
+
+def _why_not(user: User, claims: Mapping[str, Any]) -> str:
+    if claims.get("email_verified") is not True:
+        return "unconfirmed"
+    if not user.is_active:
+        return "inactive"
+    has_shown = "mfa" in _words(claims.get("amr"))
+    return "second_factor" if not has_shown and has_second_factor(user) else ""
 
 
 def _verified(raw: str) -> Mapping[str, Any]:

@@ -12,14 +12,21 @@ from datetime import datetime, timedelta
 from threading import Lock
 from uuid import UUID
 
+import redis
 import structlog
+from django.core.cache import cache
 from django.db import DatabaseError, connection
 
 from accounts.models import ApiToken, TokenUse
+from accounts.oidc_tokens import Shown
+from compliance import audit
 
 NOTED_EVERY = timedelta(minutes=1)
 _MOST_COUNTED = 1_000
 _LONGEST_ROUTE = 80
+
+# A token of the provider is in the audit trail once in this time, and with each way it is refused.
+_PROVIDED_EVERY = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +112,37 @@ def note(token: ApiToken, use: Use) -> None:
         _write(lines)
     except DatabaseError as error:
         _tally.give_back(lines)
+        log.warning("Token Uses Not Written", error=type(error).__name__)
+
+
+def note_of_provider(shown: Shown, use: Use) -> None:
+    """Note in the audit trail that a provider's token was shown: the first time within an hour.
+
+    Such tokens are not kept, so they have no rows to be counted in; the access log has each request.
+    While Redis is away every use is a row. Never raises for a failure of the database.
+    """
+    key = f"provider-token:{shown.digest}:{shown.outcome}"
+    try:
+        if not cache.add(key, 1, timeout=_PROVIDED_EVERY.total_seconds()):
+            return
+    except redis.RedisError as error:
+        log.warning("Provider Token Not Counted", error=type(error).__name__)
+    was_used = shown.outcome == TokenUse.Outcome.USED
+    try:
+        audit.record(
+            actor=audit.actor_of(shown.user if was_used else None),
+            action="provider_token.used" if was_used else "provider_token.refused",
+            object_type="user",
+            object_id=str(shown.user.pk),
+            evidence={
+                "token": shown.digest,
+                "outcome": shown.outcome,
+                "route": use.route,
+                "status": use.status,
+            },
+            now=use.at,
+        )
+    except DatabaseError as error:
         log.warning("Token Uses Not Written", error=type(error).__name__)
 
 

@@ -18,6 +18,7 @@ from accounts import oidc_tokens
 from accounts.models import User
 from accounts.providers import provider_id
 from accounts.second_factors import add_authenticator_app
+from compliance.models import AuditRow
 from tests import oidc
 from tests.api.conftest import Answer, Api, assert_problem
 from tests.oidc import Provider
@@ -211,3 +212,43 @@ def test_clocks_may_differ_by_some_seconds(anybody: Api, provider: Provider, lin
 
     assert orders(anybody, provider.token(nbf=now + 5, iat=now + 5)).status == 200
     assert orders(anybody, provider.token(exp=now - 5)).status == 200
+
+
+def test_the_use_of_a_token_is_in_the_trail_once(
+    anybody: Api, provider: Provider, linked: User
+) -> None:
+    token = provider.token()
+    for _request in range(3):
+        orders(anybody, token)
+
+    row = AuditRow.objects.get(action="provider_token.used")
+    assert (row.actor, row.object_id) == (f"user:{linked.pk}", str(linked.pk))
+    assert (row.evidence["route"], row.evidence["status"]) == ("api:orders", 200)
+    assert token not in str(row.evidence)
+    orders(anybody, provider.token(jti="another"))
+    assert AuditRow.objects.filter(action="provider_token.used").count() == 2
+
+
+@pytest.mark.parametrize("outcome", ["unconfirmed", "inactive", "second_factor"])
+def test_a_refused_token_about_somebody_is_in_the_trail(
+    anybody: Api, provider: Provider, linked: User, outcome: str
+) -> None:
+    if outcome == "inactive":
+        User.objects.update(is_active=False)
+    elif outcome == "second_factor":
+        add_authenticator_app(user=linked, secret=TOTP_SECRET)
+
+    assert orders(anybody, provider.token(email_verified=outcome != "unconfirmed")).status == 401
+
+    row = AuditRow.objects.get(action="provider_token.refused")
+    assert (row.object_id, row.evidence["outcome"]) == (str(linked.pk), outcome)
+    assert row.evidence["status"] == 401
+
+
+def test_what_the_provider_did_not_sign_leaves_no_trace(
+    anybody: Api, provider: Provider, linked: User
+) -> None:
+    orders(anybody, provider.token(aud="somebody-else"))
+    orders(anybody, provider.token(sub="a stranger"))
+
+    assert not AuditRow.objects.exists()
