@@ -25,7 +25,7 @@ from django.utils.translation import gettext_noop
 from accounts import devices, notices, reauthentication
 from accounts.models import ApiToken, Notice, User
 from accounts.token_store import revoke_token
-from agora.lib import crypto
+from agora.lib import crypto, problems
 from compliance import audit
 
 # Recovery codes come and go with the first and last factor, of which the person is told.
@@ -101,10 +101,7 @@ def sign_in_failed(request: HttpRequest, *, email: str) -> None:
         action="sign_in.failed",
         object_type="user" if user else "unknown_user",
         object_id=str(user.pk) if user else unknown,
-        evidence={
-            "factor": "password",
-            "by": "api" if request.path.startswith("/api/") else "page",
-        },
+        evidence={"factor": "password", "by": "api" if problems.are_for(request) else "page"},
         now=timezone.now(),
     )
 

@@ -55,7 +55,7 @@ def request_context(get_response: Handler) -> Handler:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         response = get_response(request)
-        if request.path.startswith("/api/"):
+        if problems.are_for(request):
             response = _as_problem(response)
         response[REQUEST_ID] = request_id
         _account(request, response, seconds=time.perf_counter() - started)

@@ -171,6 +171,11 @@ def respond(problem: Problem) -> HttpResponse:
     )
 
 
+def are_for(request: HttpRequest) -> bool:
+    """Whether the address is one of the API's, whose callers read problems and not pages."""
+    return request.path.startswith(("/api/", "/token/"))
+
+
 def unknown_path(request: HttpRequest, path: str = "") -> HttpResponse:
     """Answer of every address below /api/ that is no endpoint."""
     return respond(Problem("not_found", detail=gettext("There is nothing at this address.")))

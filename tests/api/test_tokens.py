@@ -7,15 +7,18 @@ from uuid import uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.db import connection
+from django.middleware.security import SecurityMiddleware
 from django.test.utils import CaptureQueriesContext
 
 from accounts import token_store
 from accounts.models import ApiToken, User
+from accounts.second_factors import add_authenticator_app
 from accounts.token_store import InvalidToken, TokenRefused, issue_token, revoke_token
 from compliance.models import AuditRow
 from tests.api.conftest import Answer, Api, assert_problem, pointers
-from tests.people import new_user
+from tests.people import TOTP_SECRET, current_code, new_user
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -120,6 +123,7 @@ def test_without_expiry_it_lives_a_year(user: User) -> None:
         ("scopes", {"scopes": []}),
         ("scopes", {"scopes": ["read", "root"]}),
         ("scopes", {"scopes": ["admin"]}),
+        ("scopes", {"scopes": ["trade", "security"]}),
         ("expires_at", {"expires_at": NOW}),
         ("expires_at", {"expires_at": NOW + timedelta(days=366)}),
     ],
@@ -130,6 +134,17 @@ def test_refused_token_stores_nothing(user: User, field: str, changes: dict[str,
     assert caught.value.field == field
     assert not ApiToken.objects.exists()
     assert actions() == []
+
+
+def test_the_scope_security_is_for_a_day(user: User) -> None:
+    add_authenticator_app(user=user, secret=TOTP_SECRET)
+    scopes = ["trade", "security"]
+
+    token, _raw = issue(user, scopes=scopes, expires_at=None)
+    assert token.expires_at == NOW + timedelta(days=1)
+    with pytest.raises(TokenRefused) as caught:
+        issue(user, scopes=scopes, expires_at=NOW + timedelta(days=1, seconds=1))
+    assert caught.value.field == "expires_at"
 
 
 def test_staff_may_hold_the_scope_admin() -> None:
@@ -236,6 +251,30 @@ def test_a_bound_token_works_from_its_networks_only(
 def ask(api: Api, user: User, *, path: str = "/api/v1/token/issue", **changes: object) -> Answer:
     body = {"email": user.email, "password": PASSWORD, "name": "laptop", "scopes": ["read"]}
     return api.post(path, {**body, **changes}, key=None)
+
+
+def test_security_is_asked_for_with_a_code_and_lives_a_day(anybody: Api, member: User) -> None:
+    add_authenticator_app(user=member, secret=TOTP_SECRET)
+    asked = {"scopes": ["trade", "security"], "code": current_code()}
+
+    answer = ask(anybody, member, **asked, expires_in_days=2)
+    assert_problem(answer, 422, "invalid")
+    assert pointers(answer) == ["#/expires_in_days"]
+    codes = RecoveryCodes.activate(member).generate_codes()
+    assert ask(anybody, member, **{**asked, "code": codes[0]}).status == 201
+    token = ApiToken.objects.get()
+    assert token.expires_at == token.created_at + timedelta(days=1)
+
+
+def test_beside_the_api_too_a_failure_is_a_problem_and_told_as_the_apis(
+    anybody: Api, member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(anybody, member, path="/token/issue", password="wrong")
+    assert AuditRow.objects.get(action="sign_in.failed").evidence["by"] == "api"
+    assert_problem(anybody.get("/token/elsewhere"), 404, "not_found")
+
+    monkeypatch.setattr(SecurityMiddleware, "process_response", lambda *_given: 1 / 0)
+    assert_problem(ask(anybody, member, path="/token/issue"), 500, "internal_error")
 
 
 @pytest.fixture
