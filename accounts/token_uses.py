@@ -2,8 +2,9 @@
 
 A row a request would put a write into every read. So uses are counted in the process and written
 together with the next use that has to be written anyway: the first of a token within a minute, as
-`last_used_at` always was. What a process has counted and not written when it dies is told by the
-access log, which has a line with `token_id` for each single request.
+`last_used_at` always was. What a process has counted and not written when it dies, or for a day
+because no token was used, is told by the access log, which has a line with `token_id` for each single
+request.
 """
 
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ from accounts.oidc_tokens import Shown
 from compliance import audit
 
 NOTED_EVERY = timedelta(minutes=1)
+# By then a day's uses are sealed in the trail (compliance.trail.usage) and must not change any more.
+NOTED_WITHIN = timedelta(hours=23)
 _MOST_COUNTED = 1_000
 _LONGEST_ROUTE = 80
 
@@ -73,6 +76,9 @@ class _Tally:
                 return []
             taken, self._lines = self._lines, {}
             self._note_written(token, use)
+        late = [key for key in taken if use.at - key[1] >= NOTED_WITHIN]
+        if late:
+            log.warning("Token Uses Too Late", count=sum(taken.pop(key).count for key in late))
         return sorted(taken.items(), key=lambda item: tuple(map(str, item[0])))
 
     def give_back(self, lines: Iterable[tuple[_Key, _Line]]) -> None:

@@ -438,6 +438,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "compliance.tasks.anchor_audit",
         "schedule": timedelta(minutes=10),
     },
+    "seal uses of tokens and nonces": {
+        "task": "compliance.tasks.seal_usage",
+        "schedule": crontab(hour=2, minute=40),
+    },
     "remove what need not be kept": {
         "task": "compliance.tasks.remove_expired",
         "schedule": timedelta(hours=1),

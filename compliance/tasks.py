@@ -11,7 +11,7 @@ from compliance import audit, four_eyes, retention
 from compliance.models import DataExport, ErasureRequest, ReserveSnapshot
 from compliance.personal_data import erasure, exports
 from compliance.reserves import snapshots
-from compliance.trail import anchors, configuration
+from compliance.trail import anchors, configuration, usage
 
 BUILD_TASK = snapshots.BUILD_TASK
 log = structlog.get_logger(__name__)
@@ -27,6 +27,12 @@ def seal_audit() -> None:
     if lag > audit.LAG_LIMIT:
         log.error("audit.lag", seconds=lag.total_seconds())
     audit.seal_all(now=timezone.now())
+
+
+@shared_task(name="compliance.tasks.seal_usage", expires=3600)
+def seal_usage() -> None:
+    """Put the digest of each closed day's uses of tokens and nonces into the trail."""
+    usage.seal_days(now=timezone.now())
 
 
 @shared_task(name="compliance.tasks.anchor_audit", expires=300)

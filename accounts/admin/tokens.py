@@ -1,8 +1,10 @@
 """API tokens and their uses in the admin: read-only; a token's prefix, never its digest."""
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from accounts.models import ApiToken, TokenUse
 from agora.lib.admin import ReadOnlyAdmin, trail_link
@@ -37,6 +39,16 @@ class TokenUseAdmin(ReadOnlyAdmin):
         "token", "minute", "outcome", "address", "count", "method", "route", "status", "last_at",
     ]  # fmt: skip
     readonly_fields = fields
+    actions_list = ["export_uses"]
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("compliance.export_auditrow")
+
+    @action(description=_("Export"), url_path="export", permissions=["export"])
+    def export_uses(self, request: HttpRequest) -> HttpResponse:
+        """The form of exports, which the trail and uses share."""
+        form = reverse("admin:compliance_auditrow_export_trail")
+        return HttpResponseRedirect(f"{form}?kind=token-uses")
 
     @admin.display(description=_("user"))
     def owner(self, use: TokenUse) -> str:

@@ -27,8 +27,11 @@ from compliance.four_eyes import Refused
 from compliance.models import AuditAnchor, AuditRow, RetentionRule
 from compliance.retention import KINDS
 from compliance.retention_decisions import propose_retention
-from compliance.trail.export import FORMS, Filter
+from compliance.trail.archive import FORMS
+from compliance.trail.export import Filter
 from compliance.trail.own import readable_by, rows_about
+from compliance.trail.usage_export import TRAIL
+from compliance.trail.usage_export import Refused as NotWholeDays
 from compliance.views.trail import archive_response
 
 
@@ -45,6 +48,16 @@ class _Moment(forms.DateTimeField):
 class ExportForm(forms.Form):
     """Which rows, and in which form."""
 
+    kind = forms.ChoiceField(
+        label=_("what"),
+        choices=[
+            (TRAIL, _("The trail")),
+            ("token-uses", _("Uses of API tokens, by whole days")),
+            ("nonce-uses", _("Nonces of wallet proofs, by whole days")),
+        ],
+        initial=TRAIL,
+        widget=UnfoldAdminSelectWidget,
+    )
     form = forms.ChoiceField(
         label=_("file format"),
         choices=[(name, name.upper()) for name in FORMS],
@@ -117,15 +130,18 @@ class AuditRowAdmin(ReadOnlyAdmin):
     @action(description=_("Export"), url_path="export", permissions=["export"])
     def export_trail(self, request: HttpRequest) -> HttpResponseBase:
         """The form; with its answers, the archive."""
-        form = ExportForm(request.GET or None)
-        if not form.is_valid():
-            return self._page(request, "audit_export", _("Export the audit trail"), form=form)
-        chosen = {name: value for name, value in form.cleaned_data.items() if value}
-        name = chosen.pop("form")
-        own = rows_about(signed_in(request).pk)
-        return archive_response(
-            chosen=Filter(**chosen, without=own), form=name, actor=audit.actor_of(request.user)
-        )
+        asked = request.GET if "form" in request.GET else None
+        form = ExportForm(asked, initial={"kind": request.GET.get("kind", TRAIL)})
+        if form.is_valid():
+            chosen = {name: value for name, value in form.cleaned_data.items() if value}
+            kind, name = chosen.pop("kind"), chosen.pop("form")
+            wanted = Filter(**chosen, without=rows_about(signed_in(request).pk))
+            actor = audit.actor_of(request.user)
+            try:
+                return archive_response(kind=kind, chosen=wanted, form=name, actor=actor)
+            except NotWholeDays as refused:
+                form.add_error(None, refused.message)
+        return self._page(request, "audit_export", _("Export the audit trail"), form=form)
 
     @action(description=_("Regulatory clauses"), url_path="clauses")
     def show_clauses(self, request: HttpRequest) -> HttpResponse:

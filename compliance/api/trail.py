@@ -13,8 +13,10 @@ from rest_framework.request import Request
 from accounts.authentication import user_of
 from accounts.officers import OfficerEndpoint
 from compliance import audit
-from compliance.trail.export import FORMS, Filter
+from compliance.trail.archive import FORMS
+from compliance.trail.export import Filter
 from compliance.trail.own import rows_about
+from compliance.trail.usage_export import KINDS, TRAIL, Refused
 from compliance.views.trail import archive_response
 
 _TEXTS = ("actor", "action", "object_type", "object_id")
@@ -26,12 +28,17 @@ class AuditExport(OfficerEndpoint):
 
     permissions: ClassVar = {"GET": "compliance.export_auditrow"}
     rates: ClassVar = {"GET": "export"}
-    query_parameters = frozenset({"form", *_TIMES, *_TEXTS})
+    query_parameters = frozenset({"form", "kind", *_TIMES, *_TEXTS})
 
     @extend_schema(
         operation_id="export_audit_trail",
         tags=["audit"],
         parameters=[
+            OpenApiParameter(
+                "kind",
+                enum=list(KINDS),
+                description="What to export; default trail. Uses are chosen by whole days only.",
+            ),
             OpenApiParameter("form", enum=list(FORMS), description="Of the rows; default jsonl."),
             OpenApiParameter(
                 "since", type=OpenApiTypes.DATETIME, description="Rows of this time or later."
@@ -45,10 +52,11 @@ class AuditExport(OfficerEndpoint):
             ),
         ],
         responses={(200, "application/zip"): OpenApiTypes.BINARY},
-        summary="Export the audit trail",
+        summary="Export the audit trail, or uses of tokens and nonces",
         description=(
             "A ZIP archive: rows, hashes of the rows that the filter leaves out, and a manifest; "
-            "docs/verify/verify_audit_export.py verifies it. The export is recorded in the trail."
+            "docs/verify/verify_audit_export.py verifies it. The export is recorded in the trail. "
+            "Uses of tokens and nonces hold network addresses and come with the digest of each day."
         ),
     )
     def get(self, request: Request) -> HttpResponseBase:
@@ -56,13 +64,20 @@ class AuditExport(OfficerEndpoint):
         form = asked.get("form", FORMS[0])
         if form not in FORMS:
             raise ParseError(_("Choose jsonl or csv."))
+        kind = asked.get("kind", TRAIL)
+        if kind not in KINDS:
+            raise ParseError(_("Choose trail, token-uses or nonce-uses."))
         chosen = Filter(
             since=_moment(asked.get("since")),
             until=_moment(asked.get("until")),
             without=rows_about(user_of(request).pk),
             **{name: _text(asked.get(name, "")) for name in _TEXTS},
         )
-        return archive_response(chosen=chosen, form=form, actor=audit.actor_of(user_of(request)))
+        actor = audit.actor_of(user_of(request))
+        try:
+            return archive_response(kind=kind, chosen=chosen, form=form, actor=actor)
+        except Refused as refused:
+            raise ParseError(refused.message) from refused
 
 
 def _text(text: str) -> str:

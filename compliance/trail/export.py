@@ -6,28 +6,23 @@ be followed from the first to the last, and `manifest.json`. PostgreSQL writes t
 (COPY). Rows that are sealed never change, so no snapshot has to be held for a consistent export.
 """
 
-import hashlib
-import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 from compliance import audit
 from compliance.models import AuditAnchor, AuditSeal
+from compliance.trail import archive
+from compliance.trail.archive import Archive
 from compliance.trail.own import Own
 
 FORMAT = "agora-audit-export-1"
-FORMS = ("jsonl", "csv")
-_CHUNK_ROWS = 500
-# The longest download: a reader who stops reading must not hold the database for ever.
-_LONGEST = "1h"
 _FROM = "FROM compliance_auditseal s JOIN compliance_auditrow r ON r.id = s.row_id"
 _COUNT = f"SELECT count(*), min(s.position), max(s.position) {_FROM}"
-_AT = """to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
+_AT = archive.moment("r.at")
 
 
 @dataclass(frozen=True)
@@ -104,21 +99,19 @@ def export(*, chosen: Filter, form: str, actor: str, now: datetime) -> Iterator[
 
 
 def _stream(chosen: Filter, form: str, actor: str, now: datetime) -> Iterator[bytes]:
-    out = _Pipe()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = '{_LONGEST}'")
-            content = _Content(chosen, form)
-            for name, sql, values in content.files():
-                yield from content.copied(archive, out, name, sql, values)
-        manifest = {
-            "format": FORMAT,
-            "exported_at": now.astimezone(UTC).isoformat(timespec="seconds"),
-            "exported_by": actor,
-            **content.manifest(),
-        }
-        archive.writestr("manifest.json", json.dumps(manifest, indent=2) + "\n")
+    out = Archive()
+    with archive.patient():
+        content = _Content(chosen, form)
+        for name, sql, values in content.files():
+            yield from out.copied(name, sql, values)
+    manifest = {
+        "format": FORMAT,
+        "exported_at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "exported_by": actor,
+        **content.manifest(),
+        "files": out.files,
+    }
+    end = out.finish(manifest)
     audit.record(
         actor=actor,
         action="audit.exported",
@@ -126,12 +119,12 @@ def _stream(chosen: Filter, form: str, actor: str, now: datetime) -> Iterator[by
         object_id=form,
         evidence={
             "filter": chosen.told(),
-            "files": content.told,
+            "files": out.files,
             "range": manifest["range"],
         },
         now=now,
     )
-    yield out.take()
+    yield end
 
 
 class _Content:
@@ -139,7 +132,6 @@ class _Content:
 
     def __init__(self, chosen: Filter, form: str) -> None:
         self.chosen, self.form = chosen, form
-        self.told: dict[str, dict[str, object]] = {}
         newest = AuditSeal.objects.order_by("-position").first()
         self.newest = newest.position if newest else 0
         self.rows, self.first_row, self.last_row = self._matching()
@@ -189,20 +181,6 @@ class _Content:
             [first, last, *values],
         )
 
-    def copied(
-        self, archive: zipfile.ZipFile, out: "_Pipe", name: str, sql: str, values: list[Any]
-    ) -> Iterator[bytes]:
-        """One file of the archive, hashed as it goes."""
-        digest, size = hashlib.sha256(), 0
-        with archive.open(name, "w", force_zip64=True) as file:
-            for chunk in _copied(sql, values):
-                digest.update(chunk)
-                size += len(chunk)
-                file.write(chunk)
-                yield out.take()
-        self.told[name] = {"bytes": size, "sha256": digest.hexdigest()}
-        yield out.take()
-
     def manifest(self) -> dict[str, object]:
         found = self.range
         links = found.last - found.first + 1 - self.rows if found else 0
@@ -213,7 +191,6 @@ class _Content:
             "last_row": self.last_row,
             "links": links,
             "range": asdict(found) if found else None,
-            "files": self.told,
             "anchors": [
                 {
                     "place": anchor.place,
@@ -231,49 +208,6 @@ class _Content:
         return AuditAnchor.objects.filter(
             position__gte=self.range.first, position__lte=self.range.last
         ).order_by("position", "place")
-
-
-def _copied(sql: str, values: list[Any]) -> Iterator[bytes]:
-    """What COPY sends, some hundred lines at a time."""
-    connection.ensure_connection()
-    with connection.connection.cursor() as cursor, cursor.copy(sql, values) as copy:
-        lines: list[bytes] = []
-        for line in copy:
-            lines.append(bytes(line))
-            if len(lines) == _CHUNK_ROWS:
-                yield b"".join(lines)
-                lines.clear()
-        yield b"".join(lines)
-
-
-class _Pipe:
-    """A file that only hands on what was written to it."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        """The pieces stay to be taken."""
-
-    def take(self) -> bytes:
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        return data
-
-
-def _cell(column: str) -> str:
-    """A text that no spreadsheet takes for a formula: one that begins like it gets a quote before."""
-    return (
-        f"CASE WHEN left(r.{column}, 1) IN ('=', '+', '-', '@', E'\\t', E'\\r', '''')"
-        f" THEN '''' || r.{column} ELSE r.{column} END AS {column}"
-    )
 
 
 def _member(column: str) -> str:
@@ -295,15 +229,13 @@ _LINE = " || ".join(
 _CELLS = ", ".join(
     [
         f"SELECT s.position, r.uid, {_AT} AS at",
-        *map(_cell, _TEXTS),
+        *(f"{archive.cell(f'r.{name}')} AS {name}" for name in _TEXTS),
         "r.evidence",
         "encode(r.row_hash, 'hex') AS row_hash",
         "encode(s.hash, 'hex') AS hash",
     ]
 )
 _SELECT: Mapping[str, tuple[str, str]] = {
-    # Quote and delimiter never stand in JSON text, which escapes control characters: the lines come
-    # out as they are.
-    "jsonl": (_LINE, r"(FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01')"),
-    "csv": (_CELLS, "(FORMAT csv, HEADER)"),
+    "jsonl": (_LINE, archive.OPTIONS["jsonl"]),
+    "csv": (_CELLS, archive.OPTIONS["csv"]),
 }

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Verify an export of Agora's audit trail with nothing but Python's standard library.
 
-    python3 verify_audit_export.py EXPORT.zip [--anchors audit-anchors.jsonl]
+    python3 verify_audit_export.py EXPORT.zip [--anchors audit-anchors.jsonl] [--trail TRAIL.zip]
 
 EXPORT is the archive, or a folder with its files. Every row's hash is computed anew from its
 content, and the chain of hashes is followed over all positions that the export covers; rows that
 the filter left out take part with their hashes. So a changed, removed, inserted or moved row is
 found and named. With the file of anchors, kept by somebody else than who runs Agora, the chain is
 compared with what was told outside on the days before. The format is in docs/audit-trail.md.
+
+An export of uses of tokens or nonces is compared day by day with the digests that its manifest names
+and, with TRAIL, an export of the trail, with the rows `usage.sealed` in which those digests stand.
 
 Exit code 0: everything agrees; 1: something does not, each fault is named; 2: not readable.
 """
@@ -27,6 +30,9 @@ Row = dict[str, Any]
 Anchors = dict[int, list[tuple[str, str]]]
 
 FORMAT = "agora-audit-export-1"
+USAGE_FORMAT = "agora-usage-export-1"
+USAGE_DAYS = {"token-uses": "minute", "nonce-uses": "created_at"}
+USAGE_SEAL = "usage.sealed"
 ANCHOR_FORMAT = "agora-audit-anchor-1"
 GENESIS = hashlib.sha256(b"agora audit trail").digest()
 CONTENT = ("action", "actor", "at", "evidence", "object_id", "object_type", "uid")
@@ -51,8 +57,8 @@ class Archive:
     def manifest(self) -> dict[str, Any]:
         with self.open("manifest.json") as file:
             manifest = json.load(file)
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise Unreadable(f"manifest.json is not of the format {FORMAT}")
+        if not isinstance(manifest, dict) or manifest.get("format") not in (FORMAT, USAGE_FORMAT):
+            raise Unreadable(f"manifest.json is not of the format {FORMAT} or {USAGE_FORMAT}")
         return manifest
 
 
@@ -137,6 +143,7 @@ class Chain:
         self.first, self.whole = covered["first"], not manifest["filter"]
         self.anchors, self.rows, self.links = anchors, 0, 0
         self.tied: list[str] = []
+        self.seals: list[Row] = []
         self.faults: list[str] = []
         if self.next == 1 and self.head != GENESIS:
             self.faults.append("the chain does not begin where every chain begins")
@@ -165,6 +172,8 @@ class Chain:
         if self.head.hex() != row["hash"]:
             self.faults.append(f"the chain breaks at position {position} ({row['uid']})")
             self.head = bytes.fromhex(row["hash"])
+        if row["action"] == USAGE_SEAL:
+            self.seals.append(row)
 
     def _compare(self, position: int) -> None:
         for digest, place in self.anchors.get(position, []):
@@ -228,27 +237,146 @@ def verify(archive: Archive, anchors: Anchors) -> Chain:
     return chain
 
 
+class Usage:
+    """Days of uses as they are read, and what is wrong with them."""
+
+    def __init__(self, manifest: dict[str, Any]) -> None:
+        self.manifest, self.rows = manifest, 0
+        self.days: dict[str, tuple[int, Any]] = {}
+        self.last = ""
+        self.notes: list[str] = []
+        self.faults: list[str] = []
+
+    def add(self, day: str, line: bytes) -> None:
+        if not self.manifest["since"] <= day < self.manifest["until"] or day < self.last:
+            self.faults.append(f"a row of {day} stands in the wrong place")
+        count, digest = self.days.get(day, (0, hashlib.sha256()))
+        digest.update(line + b"\n")
+        self.days[day] = count + 1, digest
+        self.last = day
+        self.rows += 1
+
+    def compare(self) -> None:
+        """With the digests of the manifest."""
+        sealed = {told["day"]: (told["rows"], told["sha256"]) for told in self.manifest["days"]}
+        for day in sorted(self.days.keys() | sealed.keys()):
+            count, digest = self.days.get(day, (0, hashlib.sha256()))
+            if day not in sealed:
+                self.notes.append(f"{day}: {count} rows, not sealed yet")
+            elif count != sealed[day][0]:
+                self.faults.append(f"{day} has {count} rows; {sealed[day][0]} were sealed")
+            elif digest.hexdigest() != sealed[day][1]:
+                self.faults.append(f"a row of {day} was changed")
+
+    def tie(self, trail: Chain) -> None:
+        """The manifest must name, for every day, the newest seal that the trail had by then."""
+        newest: dict[str, dict[str, Any]] = {}
+        for row in trail.seals:
+            told = row["evidence"]
+            by_then = row["at"][:19] <= self.manifest["exported_at"][:19]
+            within = self.manifest["since"] <= told["day"] < self.manifest["until"]
+            if told["kind"] == self.manifest["kind"] and by_then and within:
+                entry = {name: told[name] for name in ("day", "rows", "sha256")}
+                before = newest.get(told["day"], {"seals": 0})["seals"]
+                newest[told["day"]] = {**entry, "uid": row["uid"], "seals": before + 1}
+        named = {told["day"]: told for told in self.manifest["days"]}
+        for day in sorted(newest.keys() | named.keys()):
+            found = dict(newest.get(day, {}))
+            if found.pop("seals", 0) > 1:
+                self.notes.append(f"{day} was sealed again after rows went; the trail says why")
+            if found != named.get(day, {}):
+                self.faults.append(f"the trail says otherwise of {day} than the manifest")
+
+
+def uses_of(name: str, file: BinaryIO, column: str) -> Iterator[tuple[str, bytes]]:
+    """The day of each row, and its line of JSON, whichever form the file has."""
+    try:
+        if name.endswith(".jsonl"):
+            for line in file:
+                yield json.loads(line)[column][:10], line.rstrip(b"\n")
+            return
+        for cells in csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline="")):
+            row = {key: value.removeprefix("'") for key, value in cells.items()}
+            text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            yield row[column][:10], text.encode()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(f"{name} has a line that is not a row: {error!r}") from error
+
+
+def verify_usage(archive: Archive, trail: Chain | None) -> Usage:
+    """Uses with their faults; raises Unreadable."""
+    manifest = archive.manifest()
+    ((name, told),) = manifest["files"].items()
+    if name not in ("rows.jsonl", "rows.csv") or manifest["kind"] not in USAGE_DAYS:
+        raise Unreadable("the manifest does not name rows.jsonl or rows.csv, and a known kind")
+    usage = Usage(manifest)
+    with archive.open(name) as file:
+        hashed = Hashed(file)
+        buffered = cast("BinaryIO", io.BufferedReader(hashed, 1 << 20))
+        for day, line in uses_of(name, buffered, USAGE_DAYS[manifest["kind"]]):
+            usage.add(day, line)
+    if (hashed.size, hashed.digest.hexdigest()) != (told["bytes"], told["sha256"]):
+        usage.faults.append(f"{name} is not the file that the manifest names")
+    usage.compare()
+    if trail is not None:
+        usage.faults += trail.faults
+        usage.tie(trail)
+    return usage
+
+
+def told_of_chain(chain: Chain) -> list[str]:
+    lines = [f"{chain.rows} rows, {chain.links} hashes of rows left out, head {chain.head.hex()}"]
+    lines += [f"agrees with what was anchored: {tied}" for tied in chain.tied]
+    if not chain.tied:
+        lines.append(
+            "tied to no anchor: shows that nothing changed since the export, not before it"
+        )
+    return lines
+
+
+def told_of_usage(usage: Usage, trail: Chain | None) -> list[str]:
+    lines = [f"{usage.rows} rows, {len(usage.manifest['days'])} days sealed", *usage.notes]
+    if trail is None:
+        lines.append(
+            "compared with no trail: shows that the rows are those of the manifest's digests"
+        )
+    return lines
+
+
+def outcome(rows: int, faults: list[str]) -> int:
+    for fault in faults[:MOST_FAULTS]:
+        print(fault, file=sys.stderr)
+    if len(faults) > MOST_FAULTS:
+        print(f"… and {len(faults) - MOST_FAULTS} more", file=sys.stderr)
+    if faults:
+        print("does NOT agree")
+    elif rows:
+        print("everything agrees")
+    else:
+        print("no rows: this export proves nothing of any row")
+    return 1 if faults else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("export", help="the archive, or a folder with its files")
     parser.add_argument("--anchors", help="audit-anchors.jsonl, as kept outside")
+    parser.add_argument("--trail", help="for an export of uses: an export of the trail")
     options = parser.parse_args()
     try:
-        chain = verify(Archive(options.export), read_anchors(options.anchors))
+        archive, anchors = Archive(options.export), read_anchors(options.anchors)
+        if archive.manifest()["format"] == USAGE_FORMAT:
+            trail = verify(Archive(options.trail), anchors) if options.trail else None
+            usage = verify_usage(archive, trail)
+            lines, rows, faults = told_of_usage(usage, trail), usage.rows, usage.faults
+        else:
+            chain = verify(archive, anchors)
+            lines, rows, faults = told_of_chain(chain), chain.rows, chain.faults
     except (Unreadable, OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         print(f"cannot be verified: {error}", file=sys.stderr)
         return 2
-    print(f"{chain.rows} rows, {chain.links} hashes of rows left out, head {chain.head.hex()}")
-    for tied in chain.tied:
-        print(f"agrees with what was anchored: {tied}")
-    if not chain.tied:
-        print("tied to no anchor: shows that nothing changed since the export, not before it")
-    for fault in chain.faults[:MOST_FAULTS]:
-        print(fault, file=sys.stderr)
-    if len(chain.faults) > MOST_FAULTS:
-        print(f"… and {len(chain.faults) - MOST_FAULTS} more", file=sys.stderr)
-    print("does NOT agree" if chain.faults else "everything agrees")
-    return 1 if chain.faults else 0
+    print("\n".join(lines))
+    return outcome(rows, faults)
 
 
 if __name__ == "__main__":

@@ -90,8 +90,8 @@ def test_an_auditor_changes_nothing() -> None:
 
 # Pages that only show or export something, and those on one's own session.
 READS = (
-    "_changelist", "_history", "_export", "_export_trail", "_show_clauses", "app_list", "index",
-    "search", "logout", "password_change",
+    "_changelist", "_history", "_export", "_export_trail", "_export_uses", "_show_clauses",
+    "app_list", "index", "search", "logout", "password_change",
 )  # fmt: skip
 
 

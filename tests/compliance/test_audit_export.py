@@ -18,7 +18,8 @@ from django.utils import timezone
 from compliance import audit
 from compliance.models import AuditRow, AuditSeal
 from compliance.trail import anchors
-from compliance.trail.export import FORMS, Filter, export
+from compliance.trail.archive import FORMS
+from compliance.trail.export import Filter, export
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).resolve().parents[2]
@@ -185,6 +186,13 @@ def test_a_filter_chooses_rows_and_the_chain_still_verifies(
     assert [int(row["object_id"]) for row in read] == expected
     code, told = verified(path)
     assert code == 0, told
+
+
+def test_an_export_without_a_row_says_so(rows: list[AuditRow], tmp_path: Path) -> None:
+    code, told = verified(exported(tmp_path, actor="user:nobody"))
+
+    assert code == 0
+    assert told.endswith("no rows: this export proves nothing of any row\n")
 
 
 def test_rows_that_are_not_sealed_yet_are_left_out(rows: list[AuditRow], tmp_path: Path) -> None:

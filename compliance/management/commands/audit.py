@@ -15,7 +15,9 @@ from django.utils import timezone
 
 from compliance import audit, retention
 from compliance.trail import anchors
-from compliance.trail.export import FORMS, Filter, export
+from compliance.trail.archive import FORMS
+from compliance.trail.export import Filter
+from compliance.trail.usage_export import KINDS, TRAIL, Refused, export_of
 
 ACTOR = audit.system("command")
 
@@ -63,6 +65,9 @@ class Command(BaseCommand):
     def _add_export(self, actions: Any) -> None:
         out = actions.add_parser("export", help="write an archive that proves itself")
         out.add_argument("file", help="the archive to write, or - for standard output")
+        out.add_argument(
+            "--kind", choices=KINDS, default=TRAIL, help="the trail, or uses, by whole days"
+        )
         out.add_argument("--format", choices=FORMS, default="jsonl")
         out.add_argument("--since", type=moment, help="rows written at this time or later, UTC")
         out.add_argument("--until", type=moment, help="rows written before this time, UTC")
@@ -99,7 +104,11 @@ class Command(BaseCommand):
             object_type=options["of_object_type"],
             object_id=options["of_object_id"],
         )
-        pieces = export(chosen=chosen, form=options["format"], actor=ACTOR, now=timezone.now())
+        form, now = options["format"], timezone.now()
+        try:
+            pieces = export_of(options["kind"], chosen=chosen, form=form, actor=ACTOR, now=now)
+        except Refused as refused:
+            raise CommandError(refused.message) from refused
         with _opened(options["file"]) as file:
             for piece in pieces:
                 file.write(piece)
