@@ -136,6 +136,12 @@ CATALOG: dict[str, Kind] = {
     "decision_refused": Kind(
         409, _("Not possible now"), _("Read the proposal again; reason says why.")
     ),
+    # --- cases
+    "case_refused": Kind(
+        409,
+        _("Not possible now"),
+        _("Read the case again and repeat it with its version; reason says why."),
+    ),
     # --- onboarding, orders
     "already_onboarded": Kind(
         409, _("Already onboarded"), _("This account has finished onboarding.")

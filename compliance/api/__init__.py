@@ -1,23 +1,25 @@
 """API of compliance, for officers and auditors."""
 
+from compliance.api.audit_rows import AuditRows
 from compliance.api.personal_data import DataExports
 from compliance.api.proofs import ReserveProofOfUser
 from compliance.api.proposals import (
     ApproveProposal,
     ProposalById,
-    Proposals,
     RefuseProposal,
     WithdrawProposal,
 )
+from compliance.api.proposing import ProposalsAndMore
 from compliance.api.reserves import Reserves, SnapshotById, SnapshotFile, Snapshots
 from compliance.api.trail import AuditExport
 
 __all__ = [
     "ApproveProposal",
     "AuditExport",
+    "AuditRows",
     "DataExports",
     "ProposalById",
-    "Proposals",
+    "ProposalsAndMore",
     "RefuseProposal",
     "ReserveProofOfUser",
     "Reserves",

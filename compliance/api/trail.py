@@ -68,10 +68,10 @@ class AuditExport(OfficerEndpoint):
         if kind not in KINDS:
             raise ParseError(_("Choose trail, token-uses or nonce-uses."))
         chosen = Filter(
-            since=_moment(asked.get("since")),
-            until=_moment(asked.get("until")),
+            since=moment_of(asked.get("since")),
+            until=moment_of(asked.get("until")),
             without=rows_about(user_of(request).pk),
-            **{name: _text(asked.get(name, "")) for name in _TEXTS},
+            **{name: text_of(asked.get(name, "")) for name in _TEXTS},
         )
         actor = audit.actor_of(user_of(request))
         try:
@@ -80,14 +80,14 @@ class AuditExport(OfficerEndpoint):
             raise ParseError(refused.message) from refused
 
 
-def _text(text: str) -> str:
+def text_of(text: str) -> str:
     """A value to look for; raises ParseError for what no text in the database can hold."""
     if "\0" in text:
         raise ParseError(_("A filter holds a character that no row can have."))
     return text
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
     """A time with its zone; raises ParseError."""
     if not text:
         return None

@@ -1,4 +1,4 @@
-"""API of what people show."""
+"""API of what people show, and of what officers do with it."""
 
 from kyc.api.case_actions import (
     ApproveCase,
@@ -16,6 +16,7 @@ from kyc.api.case_documents import AcceptDocument, DocumentPageImage, RejectDocu
 from kyc.api.cases import CaseById, Cases, OfficersForCases, TakeNextCase
 from kyc.api.corrections import Corrections
 from kyc.api.documents import DocumentById, Documents
+from kyc.api.matches import ConfirmMatch, DismissMatch, MatchById, Matches
 from kyc.api.onboarding import Onboard
 from kyc.api.verification import Verification
 

@@ -154,7 +154,9 @@ def _onboarded(user: User, application: Application) -> dict[str, object]:
 
 def daily_limit_json(limit: selectors.LimitStatus | None) -> dict[str, object] | None:
     """A person's limit on the wire; null before they are approved."""
-    return limit and {
+    if limit is None:
+        return None
+    return {
         "limit_usd": rest.usd(limit.limit_usd),
         "used_usd": rest.usd(limit.used_usd),
         "left_usd": rest.usd(limit.left_usd),

@@ -159,12 +159,15 @@ def write(
     return event
 
 
-def text_of(event: CaseEvent) -> str:
-    """What was written, or an empty text; raises crypto.Shredded after the person's erasure."""
+def text_of(event: CaseEvent, *, key: crypto.DataKey | None = None) -> str:
+    """What was written, or an empty text; raises crypto.Shredded after the person's erasure.
+
+    `key` is the person's: who reads many texts asks for it once.
+    """
     if event.text_encrypted is None:
         return ""
-    key = key_for(event.case.application.user_id)
-    return crypto.decrypt(bytes(event.text_encrypted), **_place(event), key=key)
+    opener = key or key_for(event.case.application.user_id)
+    return crypto.decrypt(bytes(event.text_encrypted), **_place(event), key=opener)
 
 
 def _place(event: CaseEvent) -> dict[str, str]:

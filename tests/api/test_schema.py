@@ -11,6 +11,7 @@ from django.utils import translation
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
+from pytest_django import Settings
 
 from agora import api_urls
 from agora.lib.openapi import OnceGenerator
@@ -117,6 +118,20 @@ def test_answers_are_as_documented(
     assert_conforms(document, api.get("/api/v1/addresses"), "AddressPage")
     assert_conforms(document, api.get("/api/v1/notices"), "NoticePage")
     assert_conforms(document, api.post("/api/v1/token/revoke", {}, key=None), "TokenRevoked")
+
+
+@pytest.mark.django_db
+def test_a_pending_onboarding_is_as_documented(document: Any, api: Api, settings: Settings) -> None:
+    settings.SCREENING_REQUIRED = True
+    person = {
+        "full_name": "Ana Souza",
+        "country": "BR",
+        "tax_id": new_cpf(),
+        "wallet_address": new_address(),
+        "consent": True,
+    }
+
+    assert_conforms(document, api.post("/api/v1/users/onboard", person), "Onboarded")
 
 
 @pytest.mark.django_db

@@ -30,7 +30,8 @@ from agora import roles
 from compliance.models import Proposal
 from copytrade.models import CopyOrder, KillSwitch, MasterOrder, Signal, Strategy
 from copytrade.replication.publish import publish
-from kyc.models import Document
+from kyc.cases import open_for_match
+from kyc.models import Document, ScreeningMatch
 from tests import copying
 from tests.people import new_user, onboarded, signed_in_recently
 from tests.quoting import a_quote
@@ -214,7 +215,25 @@ class World:
             uploaded_at=self.now,
         )
         assert notice is not None
-        return {"notice_id": notice.pk, "document_id": document.pk}
+        return {"notice_id": notice.pk, "document_id": document.pk, **self._suspected()}
+
+    def _suspected(self) -> dict[str, Any]:
+        """A list may mean the owner, who is not told of it."""
+        match = ScreeningMatch.objects.create(
+            application=self.owner.kyc_application,
+            list_name="default",
+            source_id="invented-1",
+            digest="0" * 64,
+            entry={"name": "Invented Name"},
+            is_sanctioned=True,
+            by=ScreeningMatch.By.NAME,
+            score=Decimal(90),
+            found_at=self.now,
+        )
+        with transaction.atomic():
+            case = open_for_match(application=self.owner.kyc_application, now=self.now)
+        assert case is not None
+        return {"match_id": match.pk, "case_id": case.pk}
 
     def _copying(self) -> dict[str, Any]:
         """The owner is a master of one strategy and follows another."""

@@ -1,0 +1,110 @@
+"""API of the audit trail's rows: what happened, newest first."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.authentication import user_of
+from accounts.officers import OfficerEndpoint
+from agora.lib import rest
+from compliance.api.trail import moment_of, text_of
+from compliance.models import AuditRow
+from compliance.trail.own import readable_by
+
+_TEXTS = ("actor", "action", "object_type", "object_id")
+
+
+class AuditRowView(serializers.Serializer[Any]):
+    """One thing that happened. Its place in the chain is null for the seconds until it is sealed."""
+
+    uid = serializers.UUIDField()
+    at = serializers.DateTimeField()
+    actor = serializers.CharField()
+    action = serializers.CharField()
+    object_type = serializers.CharField()
+    object_id = serializers.CharField()
+    evidence = serializers.DictField()
+    row_hash = serializers.CharField(help_text="SHA-256 of the row, in hex.")
+    position = serializers.IntegerField(allow_null=True)
+
+
+class AuditRowPage(serializers.Serializer[Any]):
+    """A page of the trail."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = AuditRowView(many=True)
+
+
+class NewestHappened(rest.NewestFirst):
+    ordering = ("-at", "-id")
+
+
+class AuditRows(OfficerEndpoint):
+    """The trail, to be read; a copy that proves itself is an export."""
+
+    permissions: ClassVar = {"GET": "compliance.view_auditrow"}
+    query_parameters = frozenset({"since", "until", *_TEXTS, "cursor", "page_size"})
+
+    @extend_schema(
+        operation_id="list_audit_rows",
+        tags=["audit"],
+        parameters=[
+            OpenApiParameter(
+                "since", type=OpenApiTypes.DATETIME, description="Rows of this time or later."
+            ),
+            OpenApiParameter(
+                "until", type=OpenApiTypes.DATETIME, description="Rows from before this time."
+            ),
+            *(
+                OpenApiParameter(name, description="Rows with exactly this value.")
+                for name in _TEXTS
+            ),
+            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
+            OpenApiParameter(
+                "page_size",
+                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
+            ),
+        ],
+        responses={200: AuditRowPage},
+        summary="List rows of the audit trail, newest first",
+        description="Without those about oneself.",
+    )
+    def get(self, request: Request) -> Response:
+        pages = NewestHappened()
+        page = pages.paginate_queryset(_chosen(request), request, view=self)
+        return pages.get_paginated_response([row_json(row) for row in page or []])
+
+
+def _chosen(request: Request) -> QuerySet[AuditRow]:
+    """What the query asks for, but nothing about the reader; raises ParseError."""
+    asked: Mapping[str, str] = request.query_params
+    rows = readable_by(user_of(request).pk).select_related("seal")
+    since, until = moment_of(asked.get("since")), moment_of(asked.get("until"))
+    if since:
+        rows = rows.filter(at__gte=since)
+    if until:
+        rows = rows.filter(at__lt=until)
+    return rows.filter(**{name: text_of(asked[name]) for name in _TEXTS if asked.get(name)})
+
+
+def row_json(row: AuditRow) -> dict[str, object]:
+    """A row on the wire."""
+    seal = getattr(row, "seal", None)
+    return {
+        "uid": str(row.uid),
+        "at": rest.moment(row.at),
+        "actor": row.actor,
+        "action": row.action,
+        "object_type": row.object_type,
+        "object_id": row.object_id,
+        "evidence": row.evidence,
+        "row_hash": bytes(row.row_hash).hex(),
+        "position": seal.position if seal else None,
+    }

@@ -1,0 +1,317 @@
+"""API of proposing: one endpoint for every decision by two people that begins at an object."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ObjectDoesNotExist
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.authentication import user_of
+from accounts.decisions import ROLE, propose_role
+from agora.lib import idempotency, rest
+from agora.lib.idempotency import Answer
+from agora.lib.openapi import IDEMPOTENCY_KEY
+from agora.lib.problems import FieldError, Problem, pointer
+from compliance import four_eyes
+from compliance.api.proposals import PROPOSAL_STATES, Proposals
+from compliance.four_eyes import Refused
+from compliance.models import Proposal
+from compliance.reserves import sign_off
+from compliance.retention import LONGEST
+from compliance.retention_decisions import RETENTION, propose_retention
+from kyc import cases, corrections, limit_decisions
+from kyc.cases.deciding import REINSTATE, SUSPEND
+from kyc.models import Application
+from tokens.decisions import ATTESTATION, propose_attestation
+from trading.decisions import RESOLVE, propose_resolution
+from trading.models import Order
+
+
+class NoPayload(rest.StrictSerializer):
+    """The object says it all."""
+
+
+class SignOffPayload(rest.StrictSerializer):
+    """What each difference is and what is done about it, by the number of its row; published."""
+
+    explanations = serializers.DictField(child=rest.Text(max_length=500), required=False)
+
+
+class LimitPayload(rest.StrictSerializer):
+    """A daily limit in USD."""
+
+    daily_limit_usd = rest.DecimalText(max_length=20)
+
+
+class RolePayload(rest.StrictSerializer):
+    """A role that is given or taken away."""
+
+    role = rest.Text(max_length=150)
+    give = rest.Flag()
+
+
+class RetentionPayload(rest.StrictSerializer):
+    """How many days, and by which law."""
+
+    days = serializers.IntegerField(min_value=1, max_value=LONGEST)
+    legal_basis = rest.Text(max_length=300)
+
+
+class AttestationPayload(rest.StrictSerializer):
+    """An external audit of a build of the contract."""
+
+    auditor = rest.Text(max_length=120)
+    report_url = rest.Text(max_length=500)
+    report_sha256 = rest.Text(max_length=64)
+    audited_on = serializers.DateField()
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a kind is proposed: what its payload holds, how its object is named, and the service.
+
+    `of` reads the name of the object and raises ValueError; `propose` is given what it read, the
+    checked payload, and `reason`, `maker` and `now`. `wrong` tells which field a refusal is about.
+    """
+
+    payload: type[rest.StrictSerializer]
+    of: Callable[[str], Any]
+    propose: Callable[..., Proposal]
+    wrong: Mapping[str, str] = field(default_factory=dict)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 5):
+        raise ValueError(text)
+    return int(text)
+
+
+def _sign_off(snapshot_id: UUID, **given: Any) -> Proposal:
+    return sign_off.propose(snapshot_id=snapshot_id, **given)
+
+
+def _role(user_id: UUID, **given: Any) -> Proposal:
+    return propose_role(person=get_user_model().objects.get(pk=user_id), **given)
+
+
+def _tier_limit(number: int, **given: Any) -> Proposal:
+    return limit_decisions.propose_tier_limit(number=number, **given)
+
+
+def _person_limit(application_id: UUID, **given: Any) -> Proposal:
+    application = Application.objects.get(pk=application_id)
+    return limit_decisions.propose_person_limit(application=application, **given)
+
+
+def _suspension(application_id: UUID, *, maker: Any, **given: Any) -> Proposal:
+    application = Application.objects.get(pk=application_id)
+    return cases.propose_suspension(application=application, officer=maker, **given)
+
+
+def _reinstatement(application_id: UUID, *, maker: Any, **given: Any) -> Proposal:
+    application = Application.objects.get(pk=application_id)
+    return cases.propose_reinstatement(application=application, officer=maker, **given)
+
+
+def _correction(correction_id: UUID, *, maker: Any, **given: Any) -> Proposal:
+    return corrections.propose(correction_id=correction_id, officer=maker, **given)
+
+
+def _retention(kind: str, **given: Any) -> Proposal:
+    return propose_retention(kind=kind, **given)
+
+
+def _attestation(bytecode_sha256: str, **given: Any) -> Proposal:
+    return propose_attestation(bytecode_sha256=bytecode_sha256, **given)
+
+
+def _resolution(order_id: UUID, **given: Any) -> Proposal:
+    return propose_resolution(order=Order.objects.get(pk=order_id), **given)
+
+
+_AMOUNT = dict.fromkeys(
+    ("amount_invalid", "above_tier_1", "above_tier", "same"), "payload.daily_limit_usd"
+)
+_EXPLAINED = dict.fromkeys(
+    ("explanation_missing", "explanation_unknown", "explanation_too_long"), "payload.explanations"
+)
+FORMS: dict[str, Form] = {
+    sign_off.SIGN_OFF: Form(SignOffPayload, UUID, _sign_off, _EXPLAINED),
+    ROLE: Form(RolePayload, UUID, _role, {"unknown_role": "payload.role"}),
+    limit_decisions.TIER_LIMIT: Form(LimitPayload, _number, _tier_limit, _AMOUNT),
+    limit_decisions.PERSON_LIMIT: Form(LimitPayload, UUID, _person_limit, _AMOUNT),
+    SUSPEND: Form(NoPayload, UUID, _suspension),
+    REINSTATE: Form(NoPayload, UUID, _reinstatement),
+    corrections.CORRECT: Form(NoPayload, UUID, _correction),
+    RETENTION: Form(
+        RetentionPayload,
+        str,
+        _retention,
+        {
+            "unknown_kind": "object",
+            "days_invalid": "payload.days",
+            "basis_missing": "payload.legal_basis",
+        },
+    ),
+    ATTESTATION: Form(
+        AttestationPayload,
+        str,
+        _attestation,
+        {
+            "auditor_invalid": "payload.auditor",
+            "report_invalid": "payload.report_url",
+            "date_invalid": "payload.audited_on",
+        },
+    ),
+    RESOLVE: Form(NoPayload, UUID, _resolution),
+}
+KINDS = [(name, name) for name in sorted(FORMS)]
+
+
+class ProposalRequest(rest.StrictSerializer):
+    """What is proposed about which object, and why."""
+
+    kind = serializers.ChoiceField(choices=KINDS)
+    object = rest.Text(
+        max_length=80,
+        help_text=(
+            "Whom or what it is about: the id of a user (`accounts.role`), an application "
+            "(`kyc.suspend`, `kyc.reinstate`, `kyc.person_limit`), a correction, an order or a "
+            "snapshot; the number of a tier; the name of a kind of record (`compliance.retention`); "
+            "the SHA-256 of the bytecode (`tokens.attestation`)."
+        ),
+    )
+    payload = serializers.DictField(
+        required=False,
+        default=dict,
+        help_text=(
+            "`daily_limit_usd` for limits; `role` and `give` for a role; `days` and `legal_basis` for "
+            "a retention rule; `auditor`, `report_url`, `report_sha256` and `audited_on` for an "
+            "attestation; `explanations` for a sign-off with differences: what each is and what is done "
+            "about it, by the number of its row (published: nothing personal); nothing for the others."
+        ),
+    )
+    reason = rest.Text(max_length=1000, help_text="Kept in the trail: nothing personal.")
+
+
+class ProposalMade(serializers.Serializer[Any]):
+    """What was proposed, without anything personal; all of it is at `Location`."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    object_type = serializers.CharField()
+    object_id = serializers.CharField()
+    state = serializers.ChoiceField(choices=PROPOSAL_STATES)
+    maker_id = serializers.UUIDField()
+    proposed_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+_EXAMPLE = OpenApiExample(
+    "Another limit for a tier",
+    value={
+        "kind": "kyc.tier_limit",
+        "object": "1",
+        "payload": {"daily_limit_usd": "900.00"},
+        "reason": "Less risk while the custodian is moved.",
+    },
+    request_only=True,
+)
+
+
+class ProposalsAndMore(Proposals):
+    """What was proposed, and proposing."""
+
+    rates: ClassVar = {"POST": "trade"}
+    permissions: ClassVar = {
+        "GET": "compliance.view_proposal",
+        "POST": "compliance.view_proposal",
+    }
+
+    @extend_schema(
+        operation_id="propose",
+        tags=["decisions"],
+        parameters=[IDEMPOTENCY_KEY],
+        request=ProposalRequest,
+        responses={201: ProposalMade},
+        examples=[_EXAMPLE],
+        summary="Propose a decision that a second person takes",
+        description=(
+            "Needs the permission of the kind. Approval and rejection of a person are proposed in "
+            "their case: `/admin/cases/{case_id}/approve`."
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        key = idempotency.key_of(request)
+        asked = rest.validated(ProposalRequest, request)
+        maker, now = user_of(request), timezone.now()
+        form = FORMS[asked["kind"]]
+        if not maker.has_perm(four_eyes.kind_of(asked["kind"]).maker_permission):
+            raise Problem("forbidden")
+        payload = _payload(form, asked["payload"])
+        subject = _object(form, asked["object"])
+
+        def perform() -> Answer:
+            with_reason = {**payload, "reason": asked["reason"], "maker": maker, "now": now}
+            proposal = _proposed(form, lambda: form.propose(subject, **with_reason))
+            return Answer(
+                body=_made(proposal), location=reverse("api:proposal", args=[proposal.pk])
+            )
+
+        return idempotency.once(request, client=maker.pk, key=key, now=now, perform=perform)
+
+
+def _payload(form: Form, data: Mapping[str, object]) -> dict[str, Any]:
+    serializer = form.payload(data=data)
+    if not serializer.is_valid():
+        raise serializers.ValidationError({"payload": serializer.errors})
+    checked: dict[str, Any] = serializer.validated_data
+    return checked
+
+
+def _object(form: Form, text: str) -> Any:
+    try:
+        return form.of(text)
+    except ValueError as error:
+        raise _wrong("object", _("No such object can be named like this."), "invalid") from error
+
+
+def _proposed(form: Form, propose: Callable[[], Proposal]) -> Proposal:
+    try:
+        return propose()
+    except ObjectDoesNotExist as error:
+        raise Problem("not_found") from error
+    except Refused as refused:
+        about = {"reason_missing": "reason", "reason_too_long": "reason", **form.wrong}
+        if refused.code in about:
+            raise _wrong(about[refused.code], refused.message, refused.code) from refused
+        raise Problem(
+            "decision_refused", detail=refused.message, extra={"reason": refused.code}
+        ) from refused
+
+
+def _wrong(place: str, message: Any, code: str) -> Problem:
+    error = FieldError(pointer(*place.split(".")), message, code)
+    return Problem("invalid", errors=[error])
+
+
+def _made(proposal: Proposal) -> dict[str, object]:
+    return {
+        "id": str(proposal.pk),
+        "kind": proposal.kind,
+        "object_type": proposal.object_type,
+        "object_id": proposal.object_id,
+        "state": proposal.state,
+        "maker_id": str(proposal.maker_id),
+        "proposed_at": rest.moment(proposal.proposed_at),
+        "expires_at": rest.moment(proposal.expires_at),
+    }

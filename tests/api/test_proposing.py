@@ -1,0 +1,300 @@
+"""Proposing through the API: one endpoint for every kind, which believes nothing that it is sent."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from agora.lib.models import IdempotencyKey
+from agora.sandbox.client import SandboxControl
+from compliance import four_eyes
+from compliance.api.proposing import FORMS
+from compliance.models import AuditRow, Proposal
+from kyc import corrections
+from kyc.models import Application, Correction, Tier
+from tests.api.conftest import Answer, Api, assert_problem, pointers
+from tests.conftest import Chain
+from tests.people import new_officer, new_user, onboarded
+from tests.quoting import a_quote
+from tests.reserving import a_snapshot, a_stored_snapshot
+from trading.models import Order
+from trading.services import place_order
+
+pytestmark = pytest.mark.django_db
+PATH = "/api/v1/admin/proposals"
+HASH = "ab" * 32
+PERMISSIONS = (
+    "view_proposal", "sign_reservesnapshot", "assign_role", "change_tier", "change_dailylimit",
+    "suspend_application", "propose_retention", "add_attestation", "resolve_order", "work_case",
+    "view_case", "view_application",
+)  # fmt: skip
+ATTESTATION = {
+    "auditor": "An auditor of this test",
+    "report_url": "https://audits.example/report.pdf",
+    "report_sha256": "cd" * 32,
+    "audited_on": "2026-01-05",
+}
+
+
+@pytest.fixture
+def maker() -> Api:
+    return Api(new_officer(*PERMISSIONS), scopes=("admin",))
+
+
+def propose(api: Api, kind: str, about: object, key: str | None = "new", **changes: Any) -> Answer:
+    body = {"kind": kind, "object": str(about), "reason": "It has to be.", **changes}
+    return api.post(PATH, body, key=key)
+
+
+def parked() -> Order:
+    order = place_order(
+        user=onboarded(),
+        quantity=Decimal("0.5"),
+        quote=a_quote(),
+        source="page",
+        placement_key=None,
+        now=timezone.now(),
+    )
+    Order.objects.filter(pk=order.pk).update(attention=True, next_attempt_at=None)
+    return order
+
+
+def suspended() -> Application:
+    application = onboarded().kyc_application
+    Application.objects.filter(pk=application.pk).update(status=Application.Status.SUSPENDED)
+    return application
+
+
+def a_correction() -> Correction:
+    return corrections.ask(
+        user=onboarded(),
+        full_name="Another Name of a Test",
+        tax_id="",
+        reason="Married.",
+        now=timezone.now(),
+    )
+
+
+def request_of(kind: str) -> tuple[object, dict[str, Any]]:
+    """An object that the kind can be proposed for now, and a payload that goes with it."""
+    made: dict[str, Any] = {
+        "reserves.sign_off": lambda: (a_stored_snapshot().pk, {}),
+        "accounts.role": lambda: (new_user().pk, {"role": "Auditor", "give": True}),
+        "kyc.tier_limit": lambda: (1, {"daily_limit_usd": "900.00"}),
+        "kyc.person_limit": lambda: (
+            onboarded().kyc_application.pk,
+            {"daily_limit_usd": "500"},
+        ),
+        "kyc.suspend": lambda: (onboarded().kyc_application.pk, {}),
+        "kyc.reinstate": lambda: (suspended().pk, {}),
+        "kyc.correct": lambda: (a_correction().pk, {}),
+        "compliance.retention": lambda: (
+            "api_token",
+            {"days": 400, "legal_basis": "Placeholder: to be named"},
+        ),
+        "tokens.attestation": lambda: (HASH, ATTESTATION),
+        "trading.resolve_order": lambda: (parked().pk, {}),
+    }
+    about, payload = made[kind]()
+    return about, payload
+
+
+def test_every_decision_can_be_proposed_here_or_in_its_case() -> None:
+    in_cases = {"kyc.approve", "kyc.reject"}
+
+    assert {kind.name for kind in four_eyes.kinds()} == {*FORMS, *in_cases}
+
+
+@pytest.mark.parametrize("kind", sorted(set(FORMS) - {"reserves.sign_off"}))
+def test_a_decision_is_proposed_for_a_second_person(maker: Api, kind: str) -> None:
+    about, payload = request_of(kind)
+
+    answer = propose(maker, kind, about, payload=payload)
+
+    assert answer.status == 201, answer.raw
+    proposal = Proposal.objects.get()
+    assert maker.user is not None
+    assert (proposal.kind, proposal.maker_id, proposal.state) == (kind, maker.user.pk, "OPEN")
+    assert answer.body["id"] == str(proposal.pk)
+    assert answer.headers["Location"] == f"{PATH}/{proposal.pk}"
+    assert maker.get(answer.headers["Location"]).body["reason"] == "It has to be."
+
+
+def test_a_sign_off_is_proposed_for_a_second_person(
+    maker: Api, chain: Chain, sandbox: SandboxControl
+) -> None:
+    snapshot = a_snapshot()
+
+    answer = propose(maker, "reserves.sign_off", snapshot.pk)
+
+    assert answer.status == 201, answer.raw
+    assert Proposal.objects.get().payload["content_hash"] == snapshot.content_hash
+
+
+@pytest.mark.parametrize("kind", sorted(FORMS))
+def test_each_kind_asks_for_its_own_permission_before_it_looks(kind: str) -> None:
+    looker = Api(new_officer("view_proposal"), scopes=("admin",))
+    about, payload = request_of(kind)
+
+    assert_problem(propose(looker, kind, about, payload=payload), 403, "forbidden")
+    assert_problem(propose(looker, kind, uuid4(), payload={"x": 1}), 403, "forbidden")
+    assert not Proposal.objects.exists()
+
+
+def test_who_is_no_officer_gets_nowhere(buyer: Api) -> None:
+    assert_problem(propose(buyer, "kyc.tier_limit", 1), 403, "insufficient_scope")
+
+
+def test_a_repeat_proposes_once(maker: Api) -> None:
+    body = {"daily_limit_usd": "900.00"}
+
+    first = propose(maker, "kyc.tier_limit", 1, key="one", payload=body)
+    again = propose(maker, "kyc.tier_limit", 1, key="one", payload=body)
+
+    assert (again.status, again.body) == (201, first.body)
+    assert Proposal.objects.count() == 1
+    assert_problem(propose(maker, "kyc.tier_limit", 1, key=None), 400, "idempotency_key_missing")
+
+
+def test_the_kept_answer_holds_nothing_personal(maker: Api) -> None:
+    person = new_user()
+    payload = {"role": "Auditor", "give": True}
+
+    propose(maker, "accounts.role", person.pk, payload=payload)
+
+    assert person.email not in IdempotencyKey.objects.get().body
+
+
+def test_the_same_decision_is_not_proposed_twice(maker: Api) -> None:
+    propose(maker, "kyc.tier_limit", 1, payload={"daily_limit_usd": "900"})
+
+    answer = propose(maker, "kyc.tier_limit", 1, payload={"daily_limit_usd": "800"})
+
+    assert assert_problem(answer, 409, "decision_refused")["reason"] == "already_proposed"
+    assert Proposal.objects.count() == 1
+
+
+def test_nobody_proposes_about_themselves(maker: Api) -> None:
+    assert maker.user is not None
+
+    answer = propose(
+        maker, "accounts.role", maker.user.pk, payload={"role": "Auditor", "give": True}
+    )
+
+    assert answer.status == 409
+    assert not Proposal.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "reserves.sign_off",
+        "accounts.role",
+        "kyc.person_limit",
+        "kyc.suspend",
+        "trading.resolve_order",
+    ],
+)
+def test_an_object_that_there_is_not_is_not_found(maker: Api, kind: str) -> None:
+    _about, payload = request_of(kind)
+
+    assert_problem(propose(maker, kind, uuid4(), payload=payload), 404, "not_found")
+    assert not Proposal.objects.exists()
+
+
+def test_an_unknown_tier_is_not_found(maker: Api) -> None:
+    answer = propose(maker, "kyc.tier_limit", 9999, payload={"daily_limit_usd": "1"})
+
+    assert_problem(answer, 404, "not_found")
+
+
+LIMIT, ROLE, RULE = "kyc.tier_limit", "accounts.role", "compliance.retention"
+AUDIT = "tokens.attestation"
+BASIS = {"legal_basis": "Placeholder: to be named"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "payload", "wrong"),
+    [
+        (LIMIT, "1", {}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": 900}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": "NaN"}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": "sNaN"}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": "-Infinity"}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": "1e-999999"}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": "9e999999"}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": "1000.01"}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": "0"}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": ["900"]}, ["#/payload/daily_limit_usd"]),
+        (LIMIT, "1", {"daily_limit_usd": "900", "before": "1"}, ["#/payload/before"]),
+        (LIMIT, "1", [], ["#/payload"]),
+        (LIMIT, "1", None, ["#/payload"]),
+        (LIMIT, "one", {"daily_limit_usd": "900"}, ["#/object"]),
+        (LIMIT, "-1", {"daily_limit_usd": "900"}, ["#/object"]),
+        (LIMIT, "²", {"daily_limit_usd": "900"}, ["#/object"]),
+        (LIMIT, "9" * 60, {"daily_limit_usd": "900"}, ["#/object"]),
+        (LIMIT, "1\0", {"daily_limit_usd": "900"}, ["#/object"]),
+        (ROLE, "7", {"role": "Auditor", "give": True}, ["#/object"]),
+        (ROLE, None, {"role": "No such role", "give": True}, ["#/payload/role"]),
+        (ROLE, None, {"role": {"name": "Auditor"}, "give": "yes"}, ["#/payload/give", "#/payload/role"]),
+        (ROLE, None, {"role": "Auditor\ud800", "give": 1}, ["#/payload/give", "#/payload/role"]),
+        (RULE, "no_such_kind", {"days": 400, **BASIS}, ["#/object"]),
+        (RULE, "api_token", {"days": 10**30, **BASIS}, ["#/payload/days"]),
+        (RULE, "api_token", {"days": True, **BASIS}, ["#/payload/days"]),
+        (RULE, "api_token", {"days": 0, "legal_basis": ""}, ["#/payload/days", "#/payload/legal_basis"]),
+        (AUDIT, HASH, {**ATTESTATION, "report_url": "javascript:alert(1)"}, ["#/payload/report_url"]),
+        (AUDIT, HASH, {**ATTESTATION, "audited_on": "5.1.2026"}, ["#/payload/audited_on"]),
+        (AUDIT, HASH, {**ATTESTATION, "audited_on": "9999-12-31"}, ["#/payload/audited_on"]),
+        (AUDIT, HASH, {**ATTESTATION, "auditor": "A"}, ["#/payload/auditor"]),
+        ("kyc.suspend", "../../etc/passwd", {}, ["#/object"]),
+        ("kyc.suspend", None, {"status": "APPROVED"}, ["#/payload/status"]),
+        ("kyc.approve", "1", {}, ["#/kind"]),
+        ("no.such.kind", "1", {}, ["#/kind"]),
+        ([], "1", {}, ["#/kind"]),
+    ],
+)  # fmt: skip
+def test_a_hostile_request_is_told_what_is_wrong_and_changes_nothing(
+    maker: Api, kind: Any, about: str | None, payload: Any, wrong: list[str]
+) -> None:
+    named = about if about is not None else request_of(kind)[0]
+    before = AuditRow.objects.filter(action="proposal.made").count()
+
+    answer = propose(maker, kind, named, payload=payload)
+
+    assert_problem(answer, 422, "invalid")
+    assert pointers(answer) == wrong
+    assert not Proposal.objects.exists()
+    assert not IdempotencyKey.objects.exists()
+    assert AuditRow.objects.filter(action="proposal.made").count() == before
+    assert Tier.objects.get(pk=1).daily_limit_usd == 1000
+
+
+@pytest.mark.parametrize(("about", "sha"), [("xy" * 32, "cd" * 32), (HASH, "cd")])
+def test_a_hash_that_is_none_is_refused(maker: Api, about: str, sha: str) -> None:
+    payload = {**ATTESTATION, "report_sha256": sha}
+
+    answer = propose(maker, "tokens.attestation", about, payload=payload)
+
+    assert assert_problem(answer, 409, "decision_refused")["reason"] == "hash_invalid"
+    assert not Proposal.objects.exists()
+
+
+@pytest.mark.parametrize("changes", [{"reason": " "}, {"reason": "x" * 1001}, {"colour": "red"}])
+def test_the_rest_of_the_request_is_checked_too(maker: Api, changes: dict[str, Any]) -> None:
+    answer = propose(maker, LIMIT, 1, payload={"daily_limit_usd": "900"}, **changes)
+
+    assert_problem(answer, 422, "invalid")
+    assert not Proposal.objects.exists()
+
+
+def test_nothing_takes_effect_before_a_second_person_approves(maker: Api) -> None:
+    proposed = propose(maker, LIMIT, 1, payload={"daily_limit_usd": "900"})
+    assert Tier.objects.get(pk=1).daily_limit_usd == 1000
+
+    second: User = new_officer("view_proposal", "decide_proposal")
+    path = f"{proposed.headers['Location']}/approve"
+    assert Api(second, scopes=("admin",)).post(path, {}, key=None).status == 200
+    assert Tier.objects.get(pk=1).daily_limit_usd == 900
