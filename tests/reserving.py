@@ -67,11 +67,21 @@ def a_signer() -> User:
     return new_officer("view_reservesnapshot", "sign_reservesnapshot", "decide_proposal")
 
 
+def explained(snapshot: ReserveSnapshot) -> dict[str, str]:
+    """Words for each difference of a snapshot: what others left at the vendors of the tests."""
+    numbers = snapshot.rows.filter(is_break=True).values_list("number", flat=True)
+    return {str(number): f"Left there by another test ({number})." for number in numbers}
+
+
 def signed(snapshot: ReserveSnapshot, *, now: datetime | None = None) -> ReserveSignature:
     """Sign a snapshot by two officers."""
     at = now or timezone.now()
     proposal = sign_off.propose(
-        snapshot_id=snapshot.pk, reason="Compared.", maker=a_signer(), now=at
+        snapshot_id=snapshot.pk,
+        reason="Compared.",
+        explanations=explained(snapshot),
+        maker=a_signer(),
+        now=at,
     )
     four_eyes.approve(proposal_id=proposal.pk, checker=a_signer(), now=at)
     return ReserveSignature.objects.get(pk=snapshot.pk)

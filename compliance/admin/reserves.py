@@ -1,10 +1,11 @@
 """Proof of reserve in the admin: read-only; asking for one, signing and exporting are actions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms import Form
@@ -17,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import User
 from agora.lib import throttle
@@ -34,12 +36,38 @@ from compliance import audit
 from compliance.four_eyes import Refused
 from compliance.models import ReserveRow, ReserveSignature, ReserveSnapshot
 from compliance.reserves import exports, sign_off, snapshots
+from compliance.reserves.persistence import standing_since
 
+_Column = tuple[object, Callable[[ReserveRow], object]]
 _MOST_ROWS = 200  # on a page; exports have all
 _COLUMNS = (
     _("order"), _("state"), _("our order"), _("broker"), _("our record"), _("custodian"),
     _("our mint"), _("chain"),
 )  # fmt: skip
+
+
+class SignOffForm(ReasonForm):
+    """Why it is signed, and of each difference what it is and what is done about it."""
+
+    def __init__(
+        self, request: HttpRequest, object_id: int | str | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(request, object_id, *args, **kwargs)
+        for row in ReserveRow.objects.filter(snapshot=object_id, is_break=True).order_by("number"):
+            self.fields[f"row_{row.number}"] = forms.CharField(
+                label=_("Row %(n)d: %(kind)s") % {"n": row.number, "kind": row.get_kind_display()},
+                help_text=_(
+                    "What it is and what is done about it. It is published: nothing personal."
+                ),
+                max_length=sign_off.LONGEST_TEXT,
+                widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+            )
+
+    @property
+    def explanations(self) -> dict[str, str]:
+        """By the number of the row."""
+        given = self.cleaned_data.items()
+        return {name[4:]: text for name, text in given if name.startswith("row_")}
 
 
 @admin.register(ReserveSnapshot)
@@ -148,7 +176,7 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
                 "You vouch that you have compared the figures with their sources and looked at every "
                 "difference. A second person then approves it, and it is published."
             ),
-            "form_class": ReasonForm,
+            "form_class": SignOffForm,
             "form_submit_text": _("Propose"),
         },
     )
@@ -158,6 +186,7 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
             lambda: sign_off.propose(
                 snapshot_id=UUID(object_id),
                 reason=form.cleaned_data["reason"],
+                explanations=form.explanations,
                 maker=request.user,  # type: ignore[arg-type]
                 now=timezone.now(),
             ),
@@ -263,7 +292,15 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("differences"))
     def breaks_table(self, snapshot: ReserveSnapshot) -> str:
-        return _rows_table(snapshot, is_break=True)
+        since = standing_since(snapshot) if snapshot.breaks else {}
+        signature: ReserveSignature | None = getattr(snapshot, "signature", None)
+        texts = {each["row"]: each["text"] for each in signature.explanations} if signature else {}
+        return _rows_table(
+            snapshot,
+            is_break=True,
+            more=[(_("since"), lambda row: f"{since[row.number]:%Y-%m-%d %H:%M}"),
+                  (_("explanation"), lambda row: texts.get(row.number, "–"))],
+        )  # fmt: skip
 
     @admin.display(description=_("orders"))
     def flight_table(self, snapshot: ReserveSnapshot) -> str:
@@ -283,19 +320,20 @@ def _figure(snapshot: ReserveSnapshot, name: str) -> str:
     return str(snapshot.figures.get(name, "–"))
 
 
-def _rows_table(snapshot: ReserveSnapshot, *, is_break: bool) -> str:
+def _rows_table(snapshot: ReserveSnapshot, *, is_break: bool, more: Sequence[_Column] = ()) -> str:
     found = snapshot.rows.filter(is_break=is_break)
-    rows = [_cells(row) for row in found[:_MOST_ROWS]]
-    table = _table([_("kind"), *_COLUMNS], rows)
-    more = found.count() - len(rows)
-    if not more:
+    rows = [[*_cells(row), *(cell(row) for _name, cell in more)] for row in found[:_MOST_ROWS]]
+    table = _table([_("row"), _("kind"), *_COLUMNS, *(name for name, _cell in more)], rows)
+    left = found.count() - len(rows)
+    if not left:
         return table
-    return format_html("{}<p>{}</p>", table, _("%(n)s more: see an export.") % {"n": more})
+    return format_html("{}<p>{}</p>", table, _("%(n)s more: see an export.") % {"n": left})
 
 
 def _cells(row: ReserveRow) -> Sequence[object]:
     quantities = (row.ordered, row.broker, row.recorded, row.custody, row.minted, row.chain)
-    return [row.get_kind_display(), _order_link(row), row.leg or "–", *map(plain, quantities)]
+    kind = row.get_kind_display()
+    return [row.number, kind, _order_link(row), row.leg or "–", *map(plain, quantities)]
 
 
 def _order_link(row: ReserveRow) -> str:

@@ -52,6 +52,15 @@ class SnapshotTree(serializers.Serializer[Any]):
     sum = serializers.CharField(allow_null=True)
 
 
+class Explanation(serializers.Serializer[Any]):
+    """A difference in the words of those who signed, and when it was seen first."""
+
+    row = serializers.IntegerField()
+    kind = serializers.CharField()
+    since = serializers.DateTimeField()
+    text = serializers.CharField()
+
+
 class PublicReserves(serializers.Serializer[Any]):
     """A signed snapshot without anything personal; figures in shares, as text."""
 
@@ -63,6 +72,7 @@ class PublicReserves(serializers.Serializer[Any]):
     figures = serializers.DictField(child=serializers.CharField())
     difference = serializers.CharField()
     agrees = serializers.BooleanField()
+    explanations = Explanation(many=True)
     tree = SnapshotTree()
     content_hash = serializers.CharField()
     built_at = serializers.DateTimeField()
@@ -285,6 +295,7 @@ def public_json(signature: ReserveSignature) -> dict[str, object]:
         "figures": snapshot.figures,
         "difference": rest.amount(snapshot.difference),
         "agrees": snapshot.agrees,
+        "explanations": signature.explanations,
         "tree": _tree(snapshot),
         "content_hash": snapshot.content_hash,
         "built_at": rest.moment(snapshot.built_at),

@@ -177,6 +177,8 @@ class ReserveSignature(models.Model):
     proposal_id = models.UUIDField(unique=True)
     content_hash = models.CharField(_("hash"), max_length=64)
     statement = models.TextField(_("statement"))
+    # Of each difference: its row, kind, since when it stands, and the words of those who sign.
+    explanations = models.JSONField(_("explanations"), default=list)
     maker_id = models.UUIDField(_("proposed by"))
     checker_id = models.UUIDField(_("approved by"))
     signed_at = models.DateTimeField(_("signed"), db_index=True)

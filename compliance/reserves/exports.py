@@ -89,7 +89,7 @@ def _write(snapshot: ReserveSnapshot, form: str) -> IO[bytes]:
     return file
 
 
-def signed(snapshot: ReserveSnapshot) -> dict[str, str | None] | None:
+def signed(snapshot: ReserveSnapshot) -> Document | None:
     """Who signed and what, for a file; ids only, because a file travels."""
     signature = getattr(snapshot, "signature", None)
     if signature is None:
@@ -99,6 +99,7 @@ def signed(snapshot: ReserveSnapshot) -> dict[str, str | None] | None:
         "approved_by": str(signature.checker_id),
         "signed_at": content.moment(signature.signed_at),
         "statement": signature.statement,
+        "explanations": signature.explanations,
     }
 
 
@@ -123,9 +124,12 @@ def _facts(snapshot: ReserveSnapshot, document: Document) -> Iterator[tuple[str,
     yield "breaks", document["breaks"]
     for source in document["sources"]:
         yield f"source.{source['name']}", f"{source['asked_at']}/{source['answered_at']}"
-    for name, value in (signed(snapshot) or {}).items():
-        if name != "statement":
+    signature = signed(snapshot) or {"explanations": []}
+    for name, value in signature.items():
+        if name not in ("statement", "explanations"):
             yield f"signature.{name}", value
+    for each in signature["explanations"]:
+        yield f"explanation.{each['row']}", f"{each['kind']}, since {each['since']}: {each['text']}"
 
 
 def _write_csv(file: IO[bytes], snapshot: ReserveSnapshot, document: Document) -> None:

@@ -64,7 +64,7 @@ def render(
     document: Mapping[str, Any],
     *,
     figures: Sequence[tuple[str, str]],
-    signature: Mapping[str, str | None] | None,
+    signature: Mapping[str, Any] | None,
 ) -> bytes:
     """The snapshot in the language of the reader; the signed statement in its own words."""
     report = _Report(content_hash=snapshot.content_hash)

@@ -3,9 +3,12 @@
 The statement is in English, as it is kept: a signature is on words, not on their translation.
 """
 
+import textwrap
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
@@ -14,9 +17,11 @@ from compliance import four_eyes
 from compliance.four_eyes import Person, Refused
 from compliance.models import LiabilityTree, Proposal, ReserveSignature, ReserveSnapshot
 from compliance.reserves import content, snapshots
+from compliance.reserves.persistence import standing_since
 
 SIGN_OFF = "reserves.sign_off"
 PERMISSION = "compliance.sign_reservesnapshot"
+LONGEST_TEXT = 500
 
 TEMPLATE = """\
 PROOF OF RESERVE: MANUAL REPORT, SIGNED OFF BY TWO PEOPLE
@@ -45,7 +50,7 @@ Root of the tree of holders: {tree_root}
 SHA-256 of the whole snapshot: {content_hash}
 
 {outcome}
-
+{explanations}
 Each of the two people who sign has compared lines 1 to 6 with the sources' own answers,
 as kept in the snapshot, and has looked at each row that is listed as a difference.
 
@@ -64,7 +69,10 @@ LIMITS = """\
 - The tree of holders shows something to those who check their own balance, and only to them."""
 
 
-def statement_of(snapshot: ReserveSnapshot) -> str:
+Explanation = dict[str, Any]  # row, kind, since, text
+
+
+def statement_of(snapshot: ReserveSnapshot, explained: Sequence[Explanation] = ()) -> str:
     """The report of a snapshot that is ready, with its figures, as two people sign it."""
     return TEMPLATE.format(
         **snapshot.figures,
@@ -82,6 +90,7 @@ def statement_of(snapshot: ReserveSnapshot) -> str:
         tree_root=snapshot.tree_root or "none: the balances do not add up",
         content_hash=snapshot.content_hash,
         outcome=AGREES if snapshot.agrees else DISAGREES,
+        explanations=_words(explained),
         limits=LIMITS,
     )
 
@@ -92,26 +101,80 @@ _FINALITY = {
 }
 
 
-def propose(*, snapshot_id: uuid.UUID, reason: str, maker: Person, now: datetime) -> Proposal:
+def _words(explained: Sequence[Explanation]) -> str:
+    if not explained:
+        return ""
+    lines = ["", "DIFFERENCES, AS EXPLAINED BY THOSE WHO SIGN"]
+    for each in explained:
+        lines.append(f"Row {each['row']}, {each['kind']}, standing since {each['since']}:")
+        lines += textwrap.wrap(each["text"], 86, initial_indent="  ", subsequent_indent="  ")
+    return "\n".join([*lines, ""])
+
+
+def propose(
+    *,
+    snapshot_id: uuid.UUID,
+    reason: str,
+    maker: Person,
+    now: datetime,
+    explanations: Mapping[str, str] | None = None,
+) -> Proposal:
     """Propose the sign-off of a snapshot; a second person approves it, with these words.
+
+    `explanations` say of each difference, by the number of its row, what it is and what is done
+    about it. They are published: nothing personal belongs there.
 
     Raises ReserveSnapshot.DoesNotExist, PermissionDenied, or four_eyes.Refused.
     """
     snapshot = ReserveSnapshot.objects.get(pk=snapshot_id)
     if snapshot.state != ReserveSnapshot.State.READY:
         raise Refused("not_ready", _("The snapshot is not ready yet."))
+    explained = _explained(snapshot, explanations or {})
     return four_eyes.propose(
         kind=SIGN_OFF,
         object_type=snapshots.OBJECT,
         object_id=snapshot.pk,
         payload={
             "content_hash": snapshot.content_hash,
-            "statement": statement_of(snapshot),
+            "statement": statement_of(snapshot, explained),
+            "explanations": explained,
         },
         reason=reason,
         maker=maker,
         now=now,
     )
+
+
+def _explained(snapshot: ReserveSnapshot, given: Mapping[str, str]) -> list[Explanation]:
+    breaks = {str(row.number): row for row in snapshot.rows.filter(is_break=True)}
+    texts = {number: " ".join(text.split()) for number, text in given.items()}
+    if not texts.keys() <= breaks.keys():
+        raise Refused("explanation_unknown", _("There is an explanation of a row that is none."))
+    if any(len(text) > LONGEST_TEXT for text in texts.values()):
+        raise Refused("explanation_too_long", _("An explanation has at most 500 characters."))
+    since = standing_since(snapshot)
+    return [
+        {
+            "row": row.number,
+            "kind": row.kind,
+            "since": content.moment(since[row.number]),
+            "text": texts[number],
+        }
+        for number, row in breaks.items()
+        if texts.get(number)
+    ]
+
+
+def _check_explained(snapshot: ReserveSnapshot, explained: Sequence[Explanation]) -> None:
+    told = {each["row"] for each in explained}
+    breaks = snapshot.rows.filter(is_break=True).values_list("number", flat=True)
+    missing = [str(number) for number in breaks if number not in told]
+    if missing:
+        raise Refused(
+            "explanation_missing",
+            _("Say of each difference what it is and what is done about it. Missing: row %(rows)s.")
+            % {"rows": ", ".join(missing[:20])},
+        )
 
 
 def check(proposal: Proposal) -> None:
@@ -140,6 +203,7 @@ def check(proposal: Proposal) -> None:
             "changed",
             _("The stored snapshot does not match its hash: do not sign it, and report this."),
         )
+    _check_explained(snapshot, proposal.payload.get("explanations", []))
 
 
 def _may_sign(user_id: uuid.UUID) -> bool:
@@ -155,6 +219,7 @@ def sign(proposal: Proposal, now: datetime) -> None:
         proposal_id=proposal.pk,
         content_hash=proposal.payload["content_hash"],
         statement=proposal.payload["statement"],
+        explanations=proposal.payload.get("explanations", []),
         maker_id=proposal.maker_id,
         checker_id=proposal.checker_id,
         signed_at=now,

@@ -3,10 +3,11 @@
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from agora.lib.money import plain
-from compliance.models import ReserveSignature
+from compliance.models import ReserveRow, ReserveSignature
 from compliance.reserves import selectors
 
 _MOST_PAGES = 10_000
@@ -39,11 +40,15 @@ def _page_number(text: str) -> int:
 
 def _told(signature: ReserveSignature) -> dict[str, object]:
     """One published snapshot as the page shows it."""
-    snapshot = signature.snapshot
+    snapshot, kinds = signature.snapshot, dict(ReserveRow.Kind.choices)
     return {
         "snapshot": snapshot,
         "signed_at": signature.signed_at,
         "figures": snapshot.figures,
         "difference": plain(snapshot.difference) if snapshot.difference else "0",
         "agrees": snapshot.agrees,
+        "explanations": [
+            {**each, "kind": kinds[each["kind"]], "since": parse_datetime(each["since"])}
+            for each in signature.explanations
+        ],
     }

@@ -9,11 +9,13 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from accounts.models import User
 from agora.sandbox.client import SandboxControl
 from compliance import four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import (
     AuditRow,
+    Proposal,
     ReserveSignature,
     ReserveSnapshot,
 )
@@ -21,7 +23,14 @@ from compliance.reserves import content, sign_off
 from compliance.reserves.verification import verify
 from tests.conftest import Chain
 from tests.people import new_officer, onboarded
-from tests.reserving import a_signer, a_snapshot, a_stored_snapshot, reorganise, signed
+from tests.reserving import (
+    a_signer,
+    a_snapshot,
+    a_stored_snapshot,
+    explained,
+    reorganise,
+    signed,
+)
 from tests.settling import place, settle
 from trading.states import State
 
@@ -35,6 +44,17 @@ def snapshot(sandbox: SandboxControl, chain: Chain) -> ReserveSnapshot:
     settle(place(onboarded(), quantity="0.25"), chain=chain, until={State.CUSTODY_CONFIRMED})
     chain.mine(3)
     return a_snapshot()
+
+
+def proposed(snapshot: ReserveSnapshot, maker: User) -> Proposal:
+    """The sign-off, proposed with words for each difference."""
+    return sign_off.propose(
+        snapshot_id=snapshot.pk,
+        reason="Compared.",
+        explanations=explained(snapshot),
+        maker=maker,
+        now=timezone.now(),
+    )
 
 
 def refused(statement: str, *params: str | UUID) -> str:
@@ -171,7 +191,7 @@ def test_a_reorganised_block_no_longer_verifies(snapshot: ReserveSnapshot, chain
 
 def test_two_people_sign_the_words_with_the_figures(snapshot: ReserveSnapshot) -> None:
     maker, checker, now = a_signer(), a_signer(), timezone.now()
-    proposal = sign_off.propose(snapshot_id=snapshot.pk, reason="Compared.", maker=maker, now=now)
+    proposal = proposed(snapshot, maker)
     assert not ReserveSignature.objects.exists()
 
     four_eyes.approve(proposal_id=proposal.pk, checker=checker, now=now)
@@ -193,7 +213,7 @@ def test_two_people_sign_the_words_with_the_figures(snapshot: ReserveSnapshot) -
 
 def test_one_alone_signs_nothing(snapshot: ReserveSnapshot) -> None:
     maker, now = a_signer(), timezone.now()
-    proposal = sign_off.propose(snapshot_id=snapshot.pk, reason="-", maker=maker, now=now)
+    proposal = proposed(snapshot, maker)
 
     with pytest.raises(Refused, match="second person"):
         four_eyes.approve(proposal_id=proposal.pk, checker=maker, now=now)
@@ -202,7 +222,7 @@ def test_one_alone_signs_nothing(snapshot: ReserveSnapshot) -> None:
 
 def test_the_second_person_must_be_one_who_may_sign(snapshot: ReserveSnapshot) -> None:
     now = timezone.now()
-    proposal = sign_off.propose(snapshot_id=snapshot.pk, reason="-", maker=a_signer(), now=now)
+    proposal = proposed(snapshot, a_signer())
     other = new_officer("decide_proposal")
 
     with pytest.raises(Refused) as refusal:
@@ -232,7 +252,7 @@ def test_what_was_changed_since_it_was_proposed_is_not_signed(
     snapshot: ReserveSnapshot, superuser: Callable[..., None]
 ) -> None:
     now = timezone.now()
-    proposal = sign_off.propose(snapshot_id=snapshot.pk, reason="-", maker=a_signer(), now=now)
+    proposal = proposed(snapshot, a_signer())
     superuser(
         "UPDATE compliance_reserverow SET chain = chain + 1 WHERE snapshot_id = %s", snapshot.pk
     )
