@@ -28,6 +28,13 @@ version_1: list[URLPattern | URLResolver] = [
         kyc_api.DocumentById.as_view(),
         name="document",
     ),
+    path("users/<uuid:user_id>/consents", compliance_api.Consents.as_view(), name="consents"),
+    path(
+        "users/<uuid:user_id>/document-views",
+        compliance_api.DocumentLooks.as_view(),
+        name="document_looks",
+    ),
+    path("users/<uuid:user_id>/erasure", compliance_api.Erasure.as_view(), name="erasure"),
     path("users/<uuid:user_id>/corrections", kyc_api.Corrections.as_view(), name="corrections"),
     path(
         "users/<uuid:user_id>/data-export",

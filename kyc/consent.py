@@ -8,9 +8,11 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from accounts.models import User
+from compliance import audit
 from kyc.models import Consent, ConsentText
 
 
@@ -62,6 +64,33 @@ def has_agreed(*, user: User, terms: Terms) -> bool:
     return Consent.objects.filter(
         user=user, text__document=terms.document, withdrawn_at=None
     ).exists()
+
+
+def record(*, user: User, terms: Terms, language: str, now: datetime) -> Consent:
+    """Record that the user agreed to the text in force, on its own; a repeat changes nothing.
+
+    `language` is the one that it was offered in. Holds the user's row.
+    """
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        found = Consent.objects.filter(user=user, text_id=terms.sha256, withdrawn_at=None).first()
+        if found is not None:
+            return found
+        consent = agree(user=user, terms=terms, language=language, now=now)
+        audit.record(
+            actor=audit.actor_of(user),
+            action="consent.given",
+            object_type="user",
+            object_id=str(user.pk),
+            evidence={
+                "document": terms.document,
+                "version": terms.version,
+                "sha256": terms.sha256,
+                "language": language,
+            },
+            now=now,
+        )
+    return consent
 
 
 def agree(*, user: User, terms: Terms, language: str, now: datetime) -> Consent:

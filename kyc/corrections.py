@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
@@ -49,7 +50,7 @@ def ask(*, user: User, full_name: str, tax_id: str, reason: str, now: datetime) 
     """
     with transaction.atomic():
         application = _own(user)
-        if application.corrections.filter(state=Correction.State.OPEN).exists():
+        if _open_of(user).exists():
             raise CorrectionRefused(
                 "asked_before", _("You have asked for a correction already: we look at it.")
             )
@@ -62,6 +63,10 @@ def ask(*, user: User, full_name: str, tax_id: str, reason: str, now: datetime) 
         correction.save(force_insert=True)
         _record(correction, "asked", actor=audit.actor_of(user), now=now)
     return correction
+
+
+def _open_of(user: User) -> QuerySet[Correction]:
+    return Correction.objects.filter(application__user=user, state=Correction.State.OPEN)
 
 
 def _own(user: User) -> Application:
@@ -118,10 +123,7 @@ def _words(text: str, *, field: str) -> str:
 def withdraw(*, user: User, now: datetime) -> Correction:
     """Take back one's own open wish. Raises CorrectionRefused (decided). Locks it."""
     with transaction.atomic():
-        found = Correction.objects.select_for_update().filter(
-            application__user=user, state=Correction.State.OPEN
-        )
-        correction = found.first()
+        correction = _open_of(user).select_for_update(of=("self",)).first()
         if correction is None:
             raise CorrectionRefused(
                 "decided", _("There is nothing to take back: it has been decided.")
@@ -193,9 +195,7 @@ def end(correction: Correction, state: Correction.State, *, actor: str, now: dat
 
 def end_with_account(*, user: User, now: datetime) -> None:
     """An account that is closed wants nothing put right any more. Call it inside a transaction."""
-    for correction in Correction.objects.select_for_update().filter(
-        application__user=user, state=Correction.State.OPEN
-    ):
+    for correction in _open_of(user).select_for_update(of=("self",)):
         end(correction, Correction.State.WITHDRAWN, actor=audit.system("kyc"), now=now)
 
 

@@ -128,6 +128,16 @@ class DocumentForm(forms.Form):
         widget=forms.FileInput(attrs={"accept": "image/*", "capture": "environment"}),
     )
 
+    consent = forms.BooleanField(
+        label=_("I have read the text above and agree to it."),
+        error_messages={"required": _("Read the text on documents and agree to it first.")},
+    )
+
+    def __init__(self, *args: Any, asks_for_consent: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not asks_for_consent:
+            del self.fields["consent"]
+
     def the_file(self) -> "UploadedFile[bytes]":
         """The one file that was sent; raises DocumentRefused for none or several."""
         sent = [file for name in ("file", "camera") for file in self.files.getlist(name)]

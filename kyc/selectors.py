@@ -1,13 +1,16 @@
 """Reads about what a person has shown."""
 
+from datetime import UTC
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models.functions import TruncDate
 
 from accounts.models import User
 from compliance.models import Proposal
 from kyc.limits import LimitStatus, limit_status
-from kyc.models import Application, Document, ScreeningMatch
+from kyc.models import Application, Document, DocumentView, ScreeningMatch
 
 __all__ = [
     "LimitStatus",
@@ -16,6 +19,7 @@ __all__ = [
     "documents_of",
     "is_approved",
     "limit_status",
+    "looks_at_documents",
     "open_matches",
     "subject_of",
 ]
@@ -37,6 +41,21 @@ def documents_of(application: Application) -> QuerySet[Document]:
     return shown.filter(application=application).select_related("application")
 
 
+def looks_at_documents(user: User) -> QuerySet[Any, Any]:
+    """Who looked at the user's documents: a row for a viewer, a document and a day (UTC), newest first.
+
+    `pages` is how many pages they saw, `first_at` and `last_at` when.
+    """
+    seen = DocumentView.objects.filter(document__application__user=user).order_by()
+    days = seen.annotate(day=TruncDate("at", tzinfo=UTC)).values(
+        "viewer_id", "purpose", "document_id", "document__kind", "day"
+    )
+    counted = days.annotate(
+        first_at=Min("at"), last_at=Max("at"), pages=Count("page", distinct=True)
+    )
+    return counted.order_by("-last_at", "document_id", "viewer_id")
+
+
 def open_matches(application: Application) -> QuerySet[ScreeningMatch]:
     """Matches on lists that stand against an approval.
 
@@ -50,7 +69,11 @@ def open_matches(application: Application) -> QuerySet[ScreeningMatch]:
 
 def subject_of(proposal: Proposal) -> UUID | None:
     """The user whom a proposal on an application or a case is about; None when it is gone."""
-    theirs = {"kyc_application": "kyc_application", "kyc_case": "kyc_application__cases"}
+    theirs = {
+        "kyc_application": "kyc_application",
+        "kyc_case": "kyc_application__cases",
+        "screening_match": "kyc_application__matches",
+    }
     found = User.objects.filter(**{theirs[proposal.object_type]: proposal.object_id})
     return found.values_list("pk", flat=True).first()
 

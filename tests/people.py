@@ -13,6 +13,7 @@ from stdnum.br import cpf
 
 from accounts.models import User
 from accounts.second_factors import add_authenticator_app
+from kyc import consent
 from kyc import services as kyc
 
 _numbers = itertools.count(1)
@@ -93,6 +94,13 @@ def onboarded(*, now: datetime | None = None) -> User:
         now=now or timezone.now(),
     )
     return User.objects.get(pk=user.pk)
+
+
+def willing(*, now: datetime | None = None) -> User:
+    """An onboarded user who has agreed to show documents."""
+    user = onboarded(now=now)
+    consent.record(user=user, terms=consent.VERIFICATION, language="en", now=now or timezone.now())
+    return user
 
 
 def with_limit_used(user: User, amount: Decimal) -> None:

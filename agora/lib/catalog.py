@@ -149,6 +149,9 @@ CATALOG: dict[str, Kind] = {
     "export_refused": Kind(
         409, _("No copy is made now"), _("detail says why; GET lists the copies that there are.")
     ),
+    "consent_needed": Kind(
+        409, _("Consent needed"), _("Let the person read the text and agree: see users/…/consents.")
+    ),
     "correction_refused": Kind(
         409, _("Not possible now"), _("GET lists what was asked for before; reason says why.")
     ),

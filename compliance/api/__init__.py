@@ -2,6 +2,7 @@
 
 from compliance.api.audit_rows import AuditRows
 from compliance.api.personal_data import DataExports
+from compliance.api.privacy import Consents, DocumentLooks, Erasure
 from compliance.api.proofs import ReserveProofOfUser
 from compliance.api.proposals import (
     ApproveProposal,
@@ -17,7 +18,10 @@ __all__ = [
     "ApproveProposal",
     "AuditExport",
     "AuditRows",
+    "Consents",
     "DataExports",
+    "DocumentLooks",
+    "Erasure",
     "ProposalById",
     "ProposalsAndMore",
     "RefuseProposal",

@@ -27,8 +27,8 @@ MESSAGES: dict[str, Text] = {
 }
 # Where the person can see to it.
 _PAGES = {
-    "orders_open": "dashboard",
-    "tokens_held": "dashboard",
+    "orders_open": "orders",
+    "tokens_held": "wallet",
     "subscriptions_running": "subscriptions",
     "strategies_published": "strategies-mine",
     "exchange_accounts": "exchange-accounts",

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -22,9 +23,10 @@ from compliance.personal_data import erasure, exports
 from compliance.personal_data.erasure import ErasureRefused
 from compliance.personal_data.obstacles import Obstacle
 from kyc import erasure as kyc
-from kyc.models import Consent, DocumentView
+from kyc.models import Consent, Document, DocumentView
+from kyc.selectors import looks_at_documents
 
-_MOST_SHOWN = 50
+_PAGE = 20
 
 
 @login_required
@@ -33,13 +35,19 @@ _MOST_SHOWN = 50
 def privacy(request: HttpRequest) -> HttpResponse:
     """What the person agreed to, who looked at their documents, their copies, and erasure."""
     user, now = signed_in(request), timezone.now()
-    views = DocumentView.objects.filter(document__application__user=user)
+    looks = Paginator(looks_at_documents(user), _PAGE).get_page(request.GET.get("page"))
     context = {
         "consents": Consent.objects.filter(user=user).select_related("text"),
-        "views": [
-            {"view": view, "by_officer": view.viewer_id != user.pk}
-            for view in views.select_related("document")[:_MOST_SHOWN]
+        "looks": [
+            {
+                **look,
+                "by_officer": look["viewer_id"] != user.pk,
+                "kind": Document.Kind(look["document__kind"]).label,
+                "why": DocumentView.Purpose(look["purpose"]).label,
+            }
+            for look in looks
         ],
+        "page": looks,
         "exports": DataExport.objects.filter(user_id=user.pk).exclude(
             state=DataExport.State.EXPIRED
         )[:5],

@@ -91,7 +91,8 @@ class Documents(rest.Endpoint):
         description=(
             "It waits for review, in place of one of the same kind that waits. The same file again "
             "gives the document that is there (200), so a request whose answer was lost can be "
-            "repeated. Refused files are named at `#/file` and nothing of them is stored; 503 when "
+            "repeated. 409 `consent_needed` until the person has agreed to the text `verification` "
+            "(`consents`). Refused files are named at `#/file` and nothing of them is stored; 503 when "
             "the storage or the virus scanner does not answer."
         ),
     )
@@ -159,6 +160,7 @@ def _own(request: Request, user_id: UUID) -> User:
 
 
 _PROBLEMS = {
+    "consent": "consent_needed",
     "not_onboarded": "not_approved",
     "erased": "forbidden",
     "too_many_documents": "too_many_documents",
@@ -171,7 +173,7 @@ def _problem(refusal: DocumentRefused) -> Problem:
     if isinstance(refusal, DocumentsUnavailable):
         headers = retry_after(refusal.retry_after)
         return Problem("unavailable", detail=refusal.message, headers=headers)
-    if refusal.field:
+    if refusal.field and refusal.code not in _PROBLEMS:
         return wrong(refusal.field, refusal.message, code=refusal.code)
     return Problem(_PROBLEMS[refusal.code], detail=refusal.message)
 

@@ -62,6 +62,7 @@ REFUSALS: dict[str, Text] = {
     # --- the person
     "kind": gettext_lazy("Choose what the document is."),
     "not_onboarded": gettext_lazy("Tell us who you are first; documents belong to an application."),
+    "consent": gettext_lazy("Read the text on documents and agree to it first."),
     "erased": gettext_lazy("The personal data of this account was erased. It takes no documents."),
     "too_many_documents": gettext_lazy(
         "You have %(kept)s documents here already. Withdraw one that is not needed first."
@@ -96,7 +97,9 @@ class DocumentRefused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-        self.field = "file" if code in _ABOUT_FILE else code if code in ("kind", "reason") else ""
+        self.field = (
+            "file" if code in _ABOUT_FILE else code if code in ("consent", "kind", "reason") else ""
+        )
 
     @property
     def message(self) -> str:

@@ -18,6 +18,7 @@ from agora.lib.failpoints import failpoint
 from agora.lib.outcome import Temporary
 from compliance import audit
 from kyc import conversion, filetypes, scanning, storage
+from kyc.consent import VERIFICATION, has_agreed
 from kyc.conversion import PageImage
 from kyc.documents.forgetting import delete_files, drop_pages
 from kyc.documents.refusals import (
@@ -65,6 +66,8 @@ def _store(user: User, kind: str, file: Upload, now: datetime) -> Document:
     application = Application.objects.filter(user=user).first()
     if application is None:
         raise DocumentRefused("not_onboarded")
+    if not has_agreed(user=user, terms=VERIFICATION):
+        raise DocumentRefused("consent")
     _check_counts(application, now)
     data = _bytes_of(file)
     digest = hashlib.sha256(data).hexdigest()

@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -19,6 +20,7 @@ from accounts.models import User
 from agora.lib import throttle
 from agora.lib.pages import private_image
 from kyc import documents as service
+from kyc.consent import VERIFICATION, has_agreed, record
 from kyc.documents import DocumentRefused, DocumentsUnavailable
 from kyc.documents.refusals import limits
 from kyc.forms import DocumentForm
@@ -39,13 +41,22 @@ def documents(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and not throttle.allowed(rate="document", who=str(user.pk)):
         return render(request, "429.html", status=429)
     posted = request.method == "POST"
-    form = DocumentForm(request.POST, request.FILES) if posted else DocumentForm()
+    asks = not has_agreed(user=user, terms=VERIFICATION)
+    sent = (request.POST, request.FILES) if posted else ()
+    form = DocumentForm(*sent, asks_for_consent=asks)
     now = timezone.now()
     answer = _take(form, user, now) if posted else None
     if isinstance(answer, Document):
         _tell(request, answer, is_new=answer.uploaded_at == now)
         return redirect("documents")
-    context = {"form": form, "documents": documents_of(application), "limits": limits()}
+    context = {
+        "form": form,
+        "documents": documents_of(application),
+        "limits": limits(),
+        "consent_text": _(VERIFICATION.text),
+        "consent_original": VERIFICATION.text,
+        "consent_version": VERIFICATION.version,
+    }
     status = 503 if isinstance(answer, DocumentsUnavailable) else 422 if form.errors else 200
     response = render(request, "kyc/documents.html", context, status=status)
     if isinstance(answer, DocumentsUnavailable):
@@ -73,6 +84,9 @@ def _take(form: DocumentForm, user: User, now: datetime) -> Document | DocumentR
         return None
     try:
         file, kind = form.the_file(), form.cleaned_data["kind"]
+        if form.cleaned_data.get("consent"):
+            language = get_language() or "en"
+            record(user=user, terms=VERIFICATION, language=language, now=now)
         return service.store(user=user, kind=kind, file=file, now=now)
     except DocumentRefused as refusal:
         form.take_refusal(refusal)

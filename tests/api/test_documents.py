@@ -13,7 +13,7 @@ from kyc.models import Document
 from tests.api.conftest import Answer, Api, assert_problem, pointers
 from tests.document_files import pdf, picture, sent
 from tests.kyc.conftest import files_in
-from tests.people import new_officer
+from tests.people import new_officer, onboarded, willing
 
 pytestmark = pytest.mark.django_db
 
@@ -22,6 +22,12 @@ pytestmark = pytest.mark.django_db
 def folder(settings: Settings, tmp_path: Path) -> Path:
     settings.DOCUMENTS_DIR = tmp_path / "documents"
     return tmp_path / "documents"
+
+
+@pytest.fixture
+def buyer() -> Api:
+    """Somebody who has agreed to show documents."""
+    return Api(willing())
 
 
 def path_of(api: Api, document: object = "") -> str:
@@ -194,3 +200,12 @@ def test_storage_that_is_away_is_told_with_when_to_come_back(buyer: Api, folder:
     assert_problem(answer, 503, "unavailable")
     assert int(answer.headers["Retry-After"]) > 0
     assert not Document.objects.exists()
+
+
+def test_without_consent_nothing_is_taken(folder: Path) -> None:
+    person = Api(onboarded())
+
+    answer = upload(person)
+
+    assert_problem(answer, 409, "consent_needed")
+    assert not files_in(folder)

@@ -12,7 +12,7 @@ from kyc.models import Document
 from tests.browser.conftest import PHONE, Visitors
 from tests.browser.test_accessible import VIEWS, assert_clean, inspect
 from tests.document_files import pdf, picture, sent
-from tests.people import new_officer, onboarded
+from tests.people import new_officer, willing
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_a_document_is_uploaded_looked_at_and_withdrawn(
     file = tmp_path / "bill.pdf"
     file.write_bytes(pdf(2))
     visitor = visitors(viewport=PHONE, script=script)
-    visitor.sign_in(onboarded())
+    visitor.sign_in(willing())
     page = visitor.open("/verification/documents/")
 
     page.locator("#id_kind").select_option("proof_of_address")
@@ -50,7 +50,7 @@ def test_a_wrong_file_is_told_at_its_field(visitors: Visitors, tmp_path: Path) -
     file = tmp_path / "passport.jpg"
     file.write_bytes(b"not a picture")
     visitor = visitors()
-    visitor.sign_in(onboarded())
+    visitor.sign_in(willing())
     page = visitor.open("/verification/documents/")
 
     page.locator("#id_file").set_input_files(str(file))
@@ -68,7 +68,7 @@ def test_a_wrong_file_is_told_at_its_field(visitors: Visitors, tmp_path: Path) -
 def test_the_pages_of_documents_are_accessible(
     visitors: Visitors, viewport: ViewportSize, dark: bool
 ) -> None:
-    user, officer, now = onboarded(), new_officer("review_document"), timezone.now()
+    user, officer, now = willing(), new_officer("review_document"), timezone.now()
     visitor = visitors(viewport=viewport, dark=dark)
     visitor.sign_in(user)
     wrong = {}

@@ -16,7 +16,7 @@ from tests.browser.conftest import Visitor, Visitors
 from tests.browser.test_accessible import VIEWS, assert_clean, inspect
 from tests.kyc import casework
 from tests.kyc.casework import fresh, officer
-from tests.people import onboarded
+from tests.people import willing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +49,7 @@ def test_the_verification_page_in_every_standing(
     visitors: Visitors, viewport: ViewportSize, dark: bool
 ) -> None:
     casework.second_tier()
-    person = onboarded()
+    person = willing()
     visitor = visitors(viewport=viewport, dark=dark)
     visitor.sign_in(person)
     wrong = {}
@@ -92,7 +92,7 @@ def test_the_verification_page_in_every_standing(
 
 def test_a_person_applies_and_two_officers_decide(visitors: Visitors) -> None:
     casework.second_tier()
-    person = with_papers(onboarded())
+    person = with_papers(willing())
     mine, second = officer(), officer(*casework.WORKS, "compliance.view_proposal")
     customer = visitors()
     customer.sign_in(person)

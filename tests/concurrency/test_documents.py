@@ -11,7 +11,7 @@ from kyc import documents
 from kyc.models import Document, DocumentPage
 from tests.document_files import pdf, picture, sent
 from tests.kyc.conftest import files_in
-from tests.people import onboarded
+from tests.people import willing
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +30,7 @@ def assert_files_and_rows_agree(folder: Path) -> None:
 
 
 def test_the_same_file_many_times_is_one_document(folder: Path) -> None:
-    user, data, now = onboarded(), picture(), timezone.now()
+    user, data, now = willing(), picture(), timezone.now()
 
     answers = at_once(
         TIMES,
@@ -43,7 +43,7 @@ def test_the_same_file_many_times_is_one_document(folder: Path) -> None:
 
 
 def test_of_many_files_for_one_place_one_waits_and_the_others_are_withdrawn(folder: Path) -> None:
-    user, now = onboarded(), timezone.now()
+    user, now = willing(), timezone.now()
 
     answers = at_once(
         TIMES,
@@ -60,7 +60,7 @@ def test_of_many_files_for_one_place_one_waits_and_the_others_are_withdrawn(fold
 
 def test_the_limit_holds_for_uploads_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kyc.documents.uploading.MOST_KEPT", 2)
-    user, now, kinds = onboarded(), timezone.now(), Document.Kind.values[:TIMES]
+    user, now, kinds = willing(), timezone.now(), Document.Kind.values[:TIMES]
 
     answers = at_once(
         TIMES,

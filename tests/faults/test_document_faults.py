@@ -24,7 +24,7 @@ from kyc.models import Document, DocumentPage
 from tests.document_files import pdf, picture
 from tests.faults.worker import wait_until
 from tests.kyc.conftest import files_in
-from tests.people import onboarded
+from tests.people import willing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault]
 _ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +109,7 @@ def server(tmp_path: Path, folder: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def person() -> User:
-    return onboarded()
+    return willing()
 
 
 @pytest.fixture

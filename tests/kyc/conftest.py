@@ -11,7 +11,7 @@ from accounts.models import User
 from kyc import documents
 from kyc.models import Document
 from tests.document_files import picture, sent
-from tests.people import new_officer, onboarded
+from tests.people import new_officer, willing
 
 Show = Callable[..., Document]
 
@@ -25,7 +25,7 @@ def folder(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def person(db: None, folder: Path) -> User:
-    return onboarded()
+    return willing()
 
 
 @pytest.fixture

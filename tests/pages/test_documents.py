@@ -11,10 +11,11 @@ from pytest_django import Settings
 
 from accounts.models import User
 from kyc import documents
-from kyc.models import Document
+from kyc.consent import VERIFICATION
+from kyc.models import Consent, Document
 from tests.document_files import pdf, picture, sent
 from tests.kyc.conftest import files_in
-from tests.people import new_officer, new_user, onboarded
+from tests.people import new_officer, new_user, onboarded, willing
 
 pytestmark = pytest.mark.django_db
 PAGE = "/verification/documents/"
@@ -24,6 +25,12 @@ PAGE = "/verification/documents/"
 def folder(settings: Settings, tmp_path: Path) -> Path:
     settings.DOCUMENTS_DIR = tmp_path / "documents"
     return tmp_path / "documents"
+
+
+@pytest.fixture
+def buyer() -> User:
+    """Somebody who has agreed to show documents."""
+    return willing()
 
 
 def upload(browser: Client, data: bytes | None = None, **fields: Any) -> Any:
@@ -197,3 +204,20 @@ def test_the_settings_page_tells_where_documents_stand(browser: Client, folder: 
 
     assert PAGE in page
     assert "1 waits for review" in page
+
+
+def test_the_first_upload_needs_consent_and_records_it(client: Client, folder: Path) -> None:
+    person = onboarded()
+    client.force_login(person)
+    assert "photo of my face" in client.get(PAGE).text
+
+    refused = upload(client, picture())
+    assert refused.status_code == 422
+    assert "Read the text on documents and agree to it first." in refused.text
+    assert not Document.objects.exists()
+    assert upload(client, picture(), consent="on").status_code == 302
+
+    consent = Consent.objects.get(user=person, text__document="verification")
+    assert consent.text_id == VERIFICATION.sha256
+    assert consent.accepted_at <= Document.objects.get().uploaded_at
+    assert "photo of my face" not in client.get(PAGE).text

@@ -1,6 +1,6 @@
 """The person's page on their own data, and erasure as they see it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -159,3 +159,38 @@ def test_visitors_sign_in_first(client: Client, page: str) -> None:
 
 def test_the_settings_lead_here(browser: Client) -> None:
     assert f'href="{PAGE}"' in browser.get("/account/settings/").content.decode()
+
+
+def test_looks_of_a_day_are_one_line_and_older_ones_are_on_the_next_page(
+    browser: Client, person: User
+) -> None:
+    officer = new_user(is_staff=True)
+    document = Document.objects.create(
+        application=person.kyc_application, kind="passport", media_type="image/jpeg",
+        sha256="0" * 64, size=1, page_count=2, uploaded_at=NOW,
+    )  # fmt: skip
+    for day in range(25):
+        for number in (1, 2):
+            DocumentView.objects.create(
+                document=document, page=number, viewer=officer, purpose="review",
+                at=NOW - timedelta(days=day),
+            )  # fmt: skip
+
+    first, second = browser.get(PAGE).text, browser.get(f"{PAGE}?page=2").text
+
+    assert (first.count("An officer of Agora"), second.count("An officer of Agora")) == (20, 5)
+    assert "2 pages" in first
+    assert "Page 1 of 2" in first
+
+
+def test_with_an_obstacle_there_is_a_way_to_it_instead_of_the_form(
+    browser: Client, person: User
+) -> None:
+    note_sign_in(browser, person, "password")
+    new_account(user=person)
+
+    page = browser.get(ERASURE).text
+
+    assert 'href="/copy/accounts/"' in page
+    assert 'name="understood"' not in page
+    assert "Look again" in page
