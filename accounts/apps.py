@@ -8,9 +8,10 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from accounts import decisions, sign_in_events
+        from accounts import decision_notices, decisions, sign_in_events
         from compliance import four_eyes
 
         for kind in decisions.KINDS:
             four_eyes.register(kind)
+        four_eyes.listen(decision_notices.tell)
         sign_in_events.connect()

@@ -69,11 +69,17 @@ class Kind:
 
 
 _kinds: dict[str, Kind] = {}
+_listeners: list[Callable[[Proposal, datetime], None]] = []
 
 
 def register(kind: Kind) -> None:
     """Make a kind of decision known; called once, when its app is ready."""
     _kinds[kind.name] = kind
+
+
+def listen(listener: Callable[[Proposal, datetime], None]) -> None:
+    """Have every proposal told that is made or closed, in its transaction; once, at the start."""
+    _listeners.append(listener)
 
 
 def kind_of(name: str) -> Kind:
@@ -125,6 +131,7 @@ def propose(
             rule.check(proposal)
             proposal.save(force_insert=True)
             _record(proposal, "proposal.made", audit.actor_of(maker), now)
+            _tell(proposal, now)
     except IntegrityError as error:
         if "one_open_for_an_object" not in str(error):
             raise
@@ -270,6 +277,12 @@ def _close(proposal: Proposal, state: str, actor: str, now: datetime) -> None:
     dropped = _kinds[proposal.kind].dropped if proposal.kind in _kinds else None
     if dropped is not None and state != Proposal.State.APPROVED:
         dropped(proposal, now)
+    _tell(proposal, now)
+
+
+def _tell(proposal: Proposal, now: datetime) -> None:
+    for listener in _listeners:
+        listener(proposal, now)
 
 
 def _text(text: str, *, needed: bool) -> str:

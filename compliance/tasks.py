@@ -6,6 +6,7 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
+from accounts import decision_notices
 from agora.lib import work
 from compliance import audit, four_eyes, retention
 from compliance.models import DataExport, ErasureRequest, ReserveSnapshot
@@ -79,8 +80,10 @@ def request_daily_snapshot() -> None:
 
 @shared_task(name="compliance.tasks.expire_proposals", expires=300)
 def expire_proposals() -> None:
-    """Close what no second person decided in time."""
-    four_eyes.expire(now=timezone.now())
+    """Close what no second person decided in time; tell who proposed it a day before."""
+    now = timezone.now()
+    four_eyes.expire(now=now)
+    decision_notices.remind(now=now)
 
 
 # Years of trades are read row by row, and what a killed worker had read is lost.

@@ -3,12 +3,13 @@
 from datetime import datetime
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext_noop
 
 from accounts import notices
-from accounts.models import Notice
+from accounts.models import Notice, User
 from agora.lib.formats import usd
 from kyc.cases.needs import Need
 from kyc.models import Application, Case, CaseEvent
@@ -84,6 +85,22 @@ def reinstated(application: Application, *, now: datetime) -> None:
 
 def _language(application: Application) -> str:
     return application.user.language or settings.LANGUAGE_CODE
+
+
+def escalated(case: Case, *, group: Group, by: User, now: datetime) -> None:
+    """A case was handed to a group of officers; whom it is about stays in the back office."""
+    theirs = group.user_set.filter(is_active=True, is_staff=True)
+    concerned = [by.pk, case.application.user_id]
+    notices.notify_all(
+        user_ids=theirs.exclude(pk__in=concerned).values_list("pk", flat=True),
+        kind="case_escalated",
+        subject=gettext_noop("A case was handed to your group"),
+        body=gettext_noop("Open it in the back office: the reason stands in its notes."),
+        params={},
+        url=reverse("admin:kyc_case_change", args=[case.pk]),
+        level=Notice.Level.WARNING,
+        now=now,
+    )
 
 
 def _tell(application: Application, what: str, params: dict[str, str | int], now: datetime) -> None:

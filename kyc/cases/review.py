@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.contrib.auth.models import Group, Permission
-from django.db.models import Q, QuerySet
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from accounts.staff import holders_of
 from kyc import documents
 from kyc.cases import news
 from kyc.cases.needs import Need
@@ -153,6 +154,7 @@ def escalate(
         write(
             case, CaseEvent.Kind.ESCALATED, by=officer, now=now, text=words(text), group=group.name
         )
+        news.escalated(case, group=group, by=officer, now=now)
     return case
 
 
@@ -165,11 +167,4 @@ def groups_for_cases() -> QuerySet[Group]:
 
 def officers_for_cases() -> QuerySet[User]:
     """Active officers who may work on cases, by e-mail address."""
-    given = Q(codename="work_case", content_type__app_label="kyc")
-    permissions = Permission.objects.filter(given)
-    may = Q(groups__permissions__in=permissions) | Q(user_permissions__in=permissions)
-    return (
-        User.objects.filter(may | Q(is_superuser=True), is_active=True, is_staff=True)
-        .distinct()
-        .order_by("email")
-    )
+    return holders_of("kyc.work_case").order_by("email")
