@@ -474,6 +474,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "kyc.tasks.sweep_screenings",
         "schedule": timedelta(minutes=1),
     },
+    "remind people of what they were asked for": {
+        "task": "kyc.tasks.sweep_waiting_cases",
+        "schedule": timedelta(hours=1),
+    },
     "remove files that no document names": {
         "task": "kyc.tasks.remove_orphaned_files",
         "schedule": timedelta(hours=1),
@@ -609,6 +613,8 @@ AUDIT_ANCHORS_LOCK_DAYS = whole("AUDIT_ANCHORS_LOCK_DAYS", default=1827, least=1
 KYC_SLA_HOURS = whole("KYC_SLA_HOURS", default=24, least=1)
 KYC_LOCK_SECONDS = seconds("KYC_LOCK_SECONDS", default=900)
 KYC_REAPPLY_DAYS = whole("KYC_REAPPLY_DAYS", default=30)
+KYC_REMIND_DAYS = whole("KYC_REMIND_DAYS", default=7, least=1)
+KYC_NO_ANSWER_DAYS = whole("KYC_NO_ANSWER_DAYS", default=30, least=1)
 SCREENING_SOURCE = env.str("SCREENING_SOURCE", default="kyc.screening.lookup.LocalLists")
 SCREENING_THRESHOLD = whole("SCREENING_THRESHOLD", default=86, least=70)
 SCREENING_REQUIRED = env.bool("SCREENING_REQUIRED", default=True)

@@ -223,6 +223,19 @@ def note_look(*, proposal: Proposal, reader: Person, now: datetime) -> None:
         )
 
 
+def lapse(*, object_type: str, object_id: object, now: datetime) -> int:
+    """Close what nobody can decide any more, as its object is over; returns how many.
+
+    Skips what is just being decided: its own check tells.
+    """
+    with transaction.atomic():
+        waiting = proposals_of(object_type=object_type, object_id=object_id)
+        over = waiting.select_for_update(skip_locked=True).filter(state=Proposal.State.OPEN)
+        for proposal in over:
+            _close(proposal, Proposal.State.EXPIRED, audit.system("four-eyes"), now)
+        return len(over)
+
+
 def proposals_of(*, object_type: str, object_id: object) -> QuerySet[Proposal]:
     """All decisions about one object, newest first."""
     return Proposal.objects.filter(object_type=object_type, object_id=str(object_id))

@@ -25,7 +25,8 @@ from kyc.cases.opening import ensure_open, hold_application
 from kyc.cases.record import WORK, hold, move, store, text_of, unlock, write
 from kyc.cases.requirements import requirements
 from kyc.limits import limit_of_tier, local_day
-from kyc.models import Application, Case, CaseEvent, DailyLimit
+from kyc.models import UNASKED, Application, Case, CaseEvent, DailyLimit, ScreeningMatch
+from kyc.screening import matching
 from kyc.selectors import open_matches, subject_of
 from kyc.states import Outcome, State
 
@@ -96,12 +97,12 @@ def _reject(proposal: Proposal, now: datetime) -> None:
     risk = proposal.payload["outcome"] == Outcome.RISK_CONFIRMED
     if application.status == Status.PENDING:
         _set_status(application, Status.REJECTED, "kyc.rejected", proposal, now)
-    elif application.status == Status.APPROVED and (risk or case.cause == Case.Cause.SCREENING):
+    elif application.status == Status.APPROVED and (risk or case.cause in UNASKED):
         _set_status(application, Status.SUSPENDED, "kyc.suspended", proposal, now)
         news.suspended(application, now=now)
     text = text_of(_proposed(proposal, case))
     _close(case, State.REJECTED, CaseEvent.Kind.REJECTED, proposal, now, text=text)
-    if case.cause != Case.Cause.SCREENING:
+    if case.cause not in UNASKED:
         news.rejected(case, now=now)
     # The end of this case leaves nobody with a match that no case is about.
     if open_matches(application).exists():

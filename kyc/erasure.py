@@ -6,7 +6,7 @@ from uuid import UUID
 
 from accounts import keys
 from accounts.models import User
-from kyc import documents, limits
+from kyc import cases, corrections, documents, limits
 from kyc.consent import withdraw_all
 from kyc.models import Application, DailyLimit, ScreeningMatch
 
@@ -17,17 +17,23 @@ def has_records(user: User) -> bool:
 
 
 def hold(*, user: User) -> None:
-    """Wait for an order that is just being placed and let no other be, until the transaction ends."""
+    """Wait for an order that is just being placed and let no other be, until the transaction ends.
+
+    The application's row is locked before the counter, as by decisions about the person.
+    """
+    Application.objects.select_for_update(no_key=True).filter(user=user).first()
     limits.hold(user=user)
 
 
 def close(*, user: User, now: datetime) -> None:
-    """Let the user order nothing more, for ever, and withdraw their consents.
+    """Let the user order nothing more, for ever, end their open case, and withdraw their consents.
 
     Call it inside the transaction that holds the person's counter (`hold`).
     """
     # A counter that stands on a later day takes no reservation any more (kyc.limits.reserve).
     DailyLimit.objects.filter(application__user=user).update(day=date.max)
+    cases.end_with_account(user=user, now=now)
+    corrections.end_with_account(user=user, now=now)
     withdraw_all(user=user, now=now)
 
 

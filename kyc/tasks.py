@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from agora.lib import work
 from kyc import documents
+from kyc.cases import waiting
 from kyc.models import ScreeningRun
 from kyc.screening import everybody, runs
 
@@ -15,6 +16,12 @@ from kyc.screening import everybody, runs
 def remove_orphaned_files() -> None:
     """Remove files of documents that no row names, left by a process that died."""
     documents.sweep(now=timezone.now())
+
+
+@shared_task(name="kyc.tasks.sweep_waiting_cases", expires=1800)
+def sweep_waiting_cases() -> None:
+    """Remind people of what they were asked for, and put cases back that nobody answered."""
+    waiting.sweep(now=timezone.now())
 
 
 @shared_task(name="kyc.tasks.begin_nightly_screening", expires=3600)

@@ -53,6 +53,7 @@ from copytrade.models import (
 from custody.models import CustodyRecord
 from kyc.cases import text_of
 from kyc.models import (
+    UNASKED,
     Application,
     Case,
     CaseEvent,
@@ -236,10 +237,10 @@ TOPICS = (
         "case_messages",
         "What was written to you in these reviews, and by you.",
         CaseEvent,
-        # A question, and the answer to it, are all that a person ever sees of a review of a match.
+        # A question, and the answer to it, are all that a person ever sees of a review by officers.
         lambda user_id: (
             Q(case__application__user_id=user_id, for_person=True)
-            & ~Q(case__cause=Case.Cause.SCREENING, kind=CaseEvent.Kind.REJECTED)
+            & ~Q(case__cause__in=UNASKED, kind=CaseEvent.Kind.REJECTED)
         ),
         omit=frozenset({"facts"}),
         extra={"text": _or_erased(text_of)},

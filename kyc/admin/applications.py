@@ -2,20 +2,36 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.access import signed_in
 from agora.lib import crypto
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
+from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, leave_dialog, trail_link
 from compliance import audit
 from compliance.four_eyes import Refused
 from kyc import cases
-from kyc.models import Application
+from kyc.cases.record import LONGEST_TEXT, WORK
+from kyc.models import Application, Case
+
+
+class ReviewForm(BaseDialogForm):
+    """Why somebody is to be looked at."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        help_text=_("Only officers read it."),
+        max_length=LONGEST_TEXT,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+    )
+
 
 _PROPOSED = _("Proposed. It takes effect once a second person approves it.")
 _COLOURS = {
@@ -39,7 +55,7 @@ class ApplicationAdmin(ReadOnlyAdmin):
         "decided_by", "trail",
     ]  # fmt: skip
     readonly_fields = fields
-    actions_detail = ["suspend", "reinstate"]
+    actions_detail = ["review", "suspend", "reinstate"]
 
     trail = trail_link("kyc_application")
 
@@ -73,6 +89,12 @@ class ApplicationAdmin(ReadOnlyAdmin):
             )
         return super().changeform_view(request, object_id, form_url, extra_context)
 
+    def has_review_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Only where there is nobody reviewing yet; the service asks again."""
+        free = Application.objects.exclude(status=Application.Status.REJECTED)
+        free = free.exclude(cases__in=Case.objects.filter(closed_at=None))
+        return request.user.has_perm(WORK) and free.filter(pk=str(object_id)).exists()
+
     def has_suspend_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return self._may(request, object_id, Application.Status.APPROVED)
 
@@ -83,6 +105,34 @@ class ApplicationAdmin(ReadOnlyAdmin):
         """Only what makes sense for the person now; the service asks again."""
         allowed = request.user.has_perm("kyc.suspend_application")
         return allowed and Application.objects.filter(pk=str(object_id), status=status).exists()
+
+    @action(
+        description=_("Review this person"),
+        url_path="review",
+        permissions=["review"],
+        dialog={
+            "title": _("Review this person"),
+            "description": _(
+                "Opens a case in the queue. The person goes on as before and is not told of it, unless "
+                "something is asked of them."
+            ),
+            "form_class": ReviewForm,
+            "form_submit_text": _("Open a case"),
+        },
+    )
+    def review(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        application = Application.objects.get(pk=object_id)
+        try:
+            case = cases.open_for_officer(
+                application=application,
+                officer=signed_in(request),
+                reason=form.cleaned_data["reason"],
+                now=timezone.now(),
+            )
+        except Refused as refused:
+            messages.error(request, str(refused.message))
+            return leave_dialog(reverse("admin:kyc_application_change", args=[object_id]))
+        return leave_dialog(reverse("admin:kyc_case_change", args=[case.pk]))
 
     @action(
         description=_("Propose to suspend"),

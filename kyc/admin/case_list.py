@@ -11,9 +11,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.access import signed_in
 from agora.lib.catalog import Text
+from kyc.cases.queue import overdue, waiting_for
 from kyc.models import Case
-from kyc.states import CLOSED, State
+from kyc.states import NO_CLOCK, State
 
 STATE_COLOURS = {
     State.PENDING: "info",
@@ -23,14 +25,20 @@ STATE_COLOURS = {
     State.AWAITING_SECOND: "warning",
     State.APPROVED: "success",
     State.REJECTED: "danger",
+    State.ENDED: "default",
 }
 DUE_COLOURS = {"overdue": "danger", "soon": "warning", "in_time": "success"}
-_NOT_COUNTED = CLOSED | {State.INFO_REQUESTED}
+
+
+def waiting_count(request: HttpRequest) -> str:
+    """For the menu: how many cases this officer could take next; nothing when there is none."""
+    waiting = waiting_for(officer=signed_in(request), now=timezone.now()).count()
+    return str(waiting) if waiting else ""
 
 
 def due(case: Case, now: datetime) -> tuple[str, str]:
     """How a case stands to its due time, for the colour and in words; closed and waiting: none."""
-    if case.state in _NOT_COUNTED:
+    if case.state in NO_CLOCK:
         return "", "–"
     left = case.due_at - now
     if left <= timedelta(0):
@@ -82,6 +90,5 @@ class QueueFilter(admin.SimpleListFilter):
         if chosen == "unassigned":
             return opened.filter(assigned_to=None)
         if chosen == "overdue":
-            counted = opened.exclude(state__in=_NOT_COUNTED)
-            return counted.filter(due_at__lte=timezone.now())
+            return opened.filter(overdue(timezone.now()))
         return opened

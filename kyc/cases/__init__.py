@@ -12,8 +12,9 @@ from kyc.cases.deciding import (
     propose_suspension,
     take_back,
 )
+from kyc.cases.ending import end_with_account
 from kyc.cases.needs import Need
-from kyc.cases.opening import open_for_match
+from kyc.cases.opening import open_for_match, open_for_officer
 from kyc.cases.person import Standing, hand_in, standing
 from kyc.cases.queue import assign, keep_lock, release, take, take_next
 from kyc.cases.record import CaseError, text_of
@@ -28,12 +29,14 @@ __all__ = [
     "ask",
     "assign",
     "check",
+    "end_with_account",
     "escalate",
     "hand_in",
     "judge_document",
     "keep_lock",
     "note",
     "open_for_match",
+    "open_for_officer",
     "propose_approval",
     "propose_reinstatement",
     "propose_rejection",

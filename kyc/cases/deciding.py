@@ -76,6 +76,7 @@ def _propose(
         hold_application(Case.objects.select_related("application").get(pk=case_id).application)
         with acting(case_id=case_id, officer=officer, version=version, now=now) as case:
             check_reviewing(case, officer, now)
+            move(case, State.AWAITING_SECOND)
             event = write(
                 case,
                 CaseEvent.Kind.PROPOSED,
@@ -94,7 +95,6 @@ def _propose(
                 maker=officer,
                 now=now,
             )
-            move(case, State.AWAITING_SECOND)
             unlock(case)
     return proposal
 

@@ -12,7 +12,7 @@ from accounts import notices
 from accounts.models import Notice, User
 from agora.lib.formats import usd
 from kyc.cases.needs import Need
-from kyc.models import Application, Case, CaseEvent
+from kyc.models import UNASKED, Application, Case, CaseEvent
 
 _WORDS = {
     "asked": (
@@ -20,6 +20,13 @@ _WORDS = {
         gettext_noop(
             "To go on with your verification we need: %(needs)s. Sign in and open your verification: "
             "there you read what exactly we ask, and hand it in."
+        ),
+    ),
+    "reminded": (
+        gettext_noop("We still need something from you"),
+        gettext_noop(
+            "To go on with your verification we still need: %(needs)s. Sign in, open your verification and "
+            "hand it in. Without an answer we have to decide with what we have."
         ),
     ),
     "approved": (
@@ -46,19 +53,31 @@ _WORDS = {
         gettext_noop("You can place orders again, within your limits as before."),
     ),
 }
-_ALARMING = {"asked": Notice.Level.WARNING, "suspended": Notice.Level.ALERT}
+_ALARMING = {
+    "asked": Notice.Level.WARNING,
+    "reminded": Notice.Level.WARNING,
+    "suspended": Notice.Level.ALERT,
+}
 
 
 def asked(case: Case, *, now: datetime) -> None:
     """Something is needed. The officer's own text stays on the page: e-mails are open to many."""
+    _tell(case.application, "asked", {"needs": _needs(case)}, now)
+
+
+def reminded(case: Case, *, now: datetime) -> None:
+    """What was asked for is still missing."""
+    _tell(case.application, "reminded", {"needs": _needs(case)}, now)
+
+
+def _needs(case: Case) -> str:
     with translation.override(_language(case.application)):
-        needs = ", ".join(str(Need(need).label) for need in case.needs)
-    _tell(case.application, "asked", {"needs": needs}, now)
+        return ", ".join(str(Need(need).label) for need in case.needs)
 
 
 def approved(case: Case, *, now: datetime) -> None:
     """A tier was granted, or a person cleared who had it already."""
-    if case.cause == Case.Cause.SCREENING:
+    if case.cause in UNASKED:
         # Who was asked for nothing does not know of it.
         if case.events.filter(kind=CaseEvent.Kind.ASKED).exists():
             _tell(case.application, "cleared", {}, now)

@@ -2,8 +2,11 @@
 
 from datetime import datetime
 
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
 from accounts.models import User
-from kyc.cases.record import due, hold, move, store, write
+from kyc.cases.record import WORK, CaseError, due, hold, move, need, store, words, write
 from kyc.models import Application, Case, CaseEvent, Tier
 from kyc.states import State
 
@@ -45,6 +48,38 @@ def _open_about_lists(person: Application, now: datetime) -> Case:
     return open_case(application=person, cause=cause, tier=person.tier, by=None, now=now)
 
 
+def open_for_officer(
+    *, application: Application, officer: User, reason: str, now: datetime
+) -> Case:
+    """Have a person looked at whom nobody else has asked to be: the new case, for the queue.
+
+    The person goes on as before, and does not learn of it unless officers need something from them.
+    Raises PermissionDenied, or CaseError: oneself, no reason, a case that is open already, a closed
+    account, or a rejected person. Holds the application's row.
+    """
+    need(officer, WORK)
+    with transaction.atomic():
+        person = hold_application(application)
+        if person.user_id == officer.pk:
+            raise CaseError("own_case", _("This is about you: a colleague has to do it."))
+        if not person.user.is_active:
+            raise CaseError(
+                "account_closed", _("This account is closed: there is nothing to review.")
+            )
+        if person.status == Application.Status.REJECTED:
+            raise CaseError("rejected", _("This person was rejected: they have to apply again."))
+        if Case.objects.filter(application=person, closed_at=None).exists():
+            raise CaseError("open_already", _("This person has an open case. Work on that one."))
+        return open_case(
+            application=person,
+            cause=Case.Cause.OFFICER,
+            tier=person.tier,
+            by=officer,
+            text=words(reason),
+            now=now,
+        )
+
+
 def _matched(case: Case, now: datetime) -> Case:
     if case.state == State.INFO_REQUESTED:
         move(case, State.PENDING)
@@ -62,9 +97,18 @@ def hold_application(application: Application) -> Application:
 
 
 def open_case(
-    *, application: Application, cause: Case.Cause, tier: Tier, by: User | None, now: datetime
+    *,
+    application: Application,
+    cause: Case.Cause,
+    tier: Tier,
+    by: User | None,
+    text: str = "",
+    now: datetime,
 ) -> Case:
-    """Store a new case, waiting for an officer; the application's row is held by the caller."""
+    """Store a new case, waiting for an officer; the application's row is held by the caller.
+
+    `text` is for officers.
+    """
     case = Case(
         application=application,
         cause=cause,
@@ -74,5 +118,5 @@ def open_case(
         due_at=due(now),
     )
     case.save(force_insert=True)
-    write(case, CaseEvent.Kind.OPENED, by=by, now=now, cause=cause, tier=tier.number)
+    write(case, CaseEvent.Kind.OPENED, by=by, now=now, text=text, cause=cause, tier=tier.number)
     return case

@@ -11,11 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from agora.lib.catalog import Text
 from compliance import audit
+from kyc import screening
 from kyc.cases.needs import DOCUMENTS, Need
 from kyc.cases.opening import hold_application, open_case
 from kyc.cases.record import CaseError, due, hold, move, store, text_of, words, write
 from kyc.cases.requirements import WAYS, met
-from kyc.models import Application, Case, CaseEvent, Document, Tier
+from kyc.models import UNASKED, Application, Case, CaseEvent, Document, Tier
 from kyc.states import Outcome, State
 
 _USABLE = (Document.State.PENDING, Document.State.ACCEPTED)
@@ -49,15 +50,26 @@ class Standing:
     result: Text
     explanation: str
     apply_from: datetime | None
-    may_hand_in: bool
+
+    @property
+    def is_suspended(self) -> bool:
+        return self.application.status == Application.Status.SUSPENDED
+
+    @property
+    def may_hand_in(self) -> bool:
+        """Whether something is taken from them; of a suspended person only what officers asked for."""
+        wanted = self.code == "needs_you" or not self.is_suspended
+        return wanted and bool(self.needs) and self.apply_from is None
 
     @property
     def code(self) -> str:
         """One word for the state: what the API sends and the page chooses its words by."""
-        if self.application.status == Application.Status.SUSPENDED:
+        if self.case is not None and self.case.state == State.INFO_REQUESTED:
+            return "needs_you"
+        if self.is_suspended:
             return "suspended"
         if self.case is not None and self.case.is_open:
-            return "needs_you" if self.case.state == State.INFO_REQUESTED else "in_review"
+            return "in_review"
         if self.application.status == Application.Status.PENDING:
             return "in_review"
         if self.case is not None and self.case.state == State.REJECTED:
@@ -82,7 +94,6 @@ def _standing(application: Application, now: datetime) -> Standing:
     missing = [
         need for need in needs if need in DOCUMENTS and not _is_there(need, documents, asked)
     ]
-    apply_from = _apply_from(case, now)
     return Standing(
         application=application,
         case=case,
@@ -92,20 +103,17 @@ def _standing(application: Application, now: datetime) -> Standing:
         question=_said(case, asked),
         result=RESULTS.get(case.outcome, "") if case else "",
         explanation=_said(case, None if is_open else _last(case, CaseEvent.Kind.REJECTED)),
-        apply_from=apply_from,
-        may_hand_in=bool(needs)
-        and apply_from is None
-        and application.status != Application.Status.SUSPENDED,
+        apply_from=_apply_from(case, now),
     )
 
 
 def _shown(application: Application) -> Case | None:
     """The open case or the last one, without those that the person must not know of.
 
-    Nobody is told that officers look at a match on a list, unless they need something from them.
+    Nobody is told of a review that they did not ask for, unless something is needed of them.
     """
     newest = F("closed_at").desc(nulls_first=True)
-    hidden = Q(cause=Case.Cause.SCREENING) & ~Q(state=State.INFO_REQUESTED)
+    hidden = Q(cause__in=UNASKED) & ~Q(state=State.INFO_REQUESTED)
     cases = application.cases.exclude(hidden).select_related("tier", "application")
     return cases.order_by(newest).first()
 
@@ -207,7 +215,10 @@ def _apply(application: Application, target: Tier, user: User, now: datetime) ->
             now=now,
         )
     cause = Case.Cause.AGAIN if again else Case.Cause.TIER
-    return open_case(application=application, cause=cause, tier=target, by=user, now=now)
+    case = open_case(application=application, cause=cause, tier=target, by=user, now=now)
+    # Nobody looks a rejected person up: what came onto the lists meanwhile is found here.
+    screening.screen(application=application, now=now)
+    return hold(case.pk)
 
 
 def _join(case: Case, target: Tier, user: User, now: datetime) -> Case:
@@ -225,7 +236,7 @@ def _answer(case: Case, user: User, answer: str, now: datetime) -> Case:
     move(case, State.PENDING)
     answered = words(answer, needed=False)
     needs, case.needs = case.needs, []
-    case.queued_at, case.due_at = now, due(now)
+    case.queued_at, case.due_at, case.is_unanswered = now, due(now), False
     # What was looked at before may be something else now.
     case.checks.all().delete()
     write(

@@ -24,9 +24,14 @@ from kyc.cases.record import (
     write,
 )
 from kyc.models import Case, CaseEvent
-from kyc.states import State
+from kyc.states import NO_CLOCK, State
 
 _WAITING = [State.PENDING, State.ESCALATED]
+
+
+def overdue(now: datetime) -> Q:
+    """Open cases past their due time, wherever they are counted; not those that wait for the person."""
+    return Q(due_at__lte=now) & ~Q(state__in=NO_CLOCK)
 
 
 def waiting_for(*, officer: User, now: datetime) -> QuerySet[Case]:

@@ -78,11 +78,17 @@ def _check_fresh(case: Case, officer: User, version: int | None, now: datetime) 
         raise CaseError("closed", _("This case is decided already: nothing was changed."))
     holder = case.lock_holder(now)
     if holder not in (None, officer.pk) and not officer.has_perm(ASSIGN):
-        raise CaseError("locked", _("Somebody else is reviewing this case. Take another one."))
+        raise _locked(case)
     if version is not None and version != case.version:
         raise CaseError(
             "stale", _("This case was changed since you opened it. Look at it again, then repeat.")
         )
+
+
+def _locked(case: Case) -> CaseError:
+    told = {"who": case.locked_by, "time": f"{case.lock_until:%H:%M}"}
+    words = _("%(who)s is reviewing this case, until %(time)s UTC if they go on no longer.") % told
+    return CaseError("locked", words)
 
 
 def check_reviewing(case: Case, officer: User, now: datetime) -> datetime:
@@ -90,7 +96,7 @@ def check_reviewing(case: Case, officer: User, now: datetime) -> datetime:
     if case.state != State.UNDER_REVIEW or case.assigned_to_id != officer.pk:
         raise CaseError("not_reviewing", _("Take the case first; then you can do this."))
     if case.lock_holder(now) not in (None, officer.pk):
-        raise CaseError("locked", _("Somebody else is reviewing this case. Take another one."))
+        raise _locked(case)
     return lock(case, officer, now)
 
 

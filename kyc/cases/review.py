@@ -122,6 +122,7 @@ def ask(
             raise CaseError("nothing_asked", _("Say what the person should hand in."))
         move(case, State.INFO_REQUESTED)
         case.needs = asked
+        case.asked_at, case.reminded_at, case.is_unanswered = now, None, False
         unlock(case)
         write(
             case,

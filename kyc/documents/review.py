@@ -117,7 +117,8 @@ def _locked(document_id: UUID, officer: User, within: UUID | None) -> Document:
     document = rows.get(pk=document_id)
     if document.application.user_id == officer.pk:
         raise DocumentRefused("own_document")
-    if Case.objects.filter(application=person, closed_at=None).exclude(pk=within).exists():
+    found = Case.objects.filter(application=person, closed_at=None).values_list("pk", flat=True)
+    if found.first() not in (None, within):
         raise DocumentRefused("in_case")
     return document
 

@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from kyc.models.applications import Application, Tier
-from kyc.states import BAD_OUTCOMES, CLOSED, GOOD_OUTCOMES, Outcome, State
+from kyc.states import BAD_OUTCOMES, CLOSED, GOOD_OUTCOMES, NO_DECISION, Outcome, State
 
 
 class Case(models.Model):
@@ -25,6 +25,7 @@ class Case(models.Model):
         AGAIN = "AGAIN", _("Applies again after a rejection")
         ONBOARDING = "ONBOARDING", _("A match on a list at onboarding")
         SCREENING = "SCREENING", _("A match on a list later")
+        OFFICER = "OFFICER", _("Asked for by an officer")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     application = models.ForeignKey(
@@ -66,6 +67,11 @@ class Case(models.Model):
     opened_at = models.DateTimeField(_("opened"))
     queued_at = models.DateTimeField(_("in the queue since"))
     due_at = models.DateTimeField(_("due"))
+    # Since when it waits for the person, and when they were reminded of it.
+    asked_at = models.DateTimeField(_("asked"), null=True, blank=True)
+    reminded_at = models.DateTimeField(_("reminded"), null=True, blank=True)
+    # They were asked and did not answer in time.
+    is_unanswered = models.BooleanField(_("no answer"), default=False, db_default=False)
     first_look_at = models.DateTimeField(_("first look"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
     version = models.PositiveIntegerField(_("version"), default=1)
@@ -104,6 +110,7 @@ class Case(models.Model):
             models.CheckConstraint(
                 condition=models.Q(state=State.APPROVED, outcome__in=sorted(GOOD_OUTCOMES))
                 | models.Q(state=State.REJECTED, outcome__in=sorted(BAD_OUTCOMES))
+                | models.Q(state=State.ENDED, outcome__in=sorted(NO_DECISION))
                 | (~models.Q(state__in=sorted(CLOSED)) & models.Q(outcome="")),
                 name="kyc_case_outcome_fits",
             ),
@@ -121,6 +128,10 @@ class Case(models.Model):
                 condition=~models.Q(state=State.ESCALATED) | models.Q(group__isnull=False),
                 name="kyc_case_escalated_has_group",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(state=State.INFO_REQUESTED) | models.Q(asked_at__isnull=False),
+                name="kyc_case_asked_has_time",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -134,6 +145,10 @@ class Case(models.Model):
         """The id of the officer who is reviewing it now, if anybody is."""
         held = self.lock_until is not None and self.lock_until > now
         return self.locked_by_id if held else None
+
+
+# The person did not ask for such a review and is not told of it, unless something is needed of them.
+UNASKED = frozenset({Case.Cause.SCREENING, Case.Cause.OFFICER})
 
 
 class CaseCheck(models.Model):
@@ -174,13 +189,16 @@ class CaseEvent(models.Model):
         NOTED = "NOTED", _("Note")
         CHECKED = "CHECKED", _("Checked")
         ASKED = "ASKED", _("Asked the person")
+        REMINDED = "REMINDED", _("Reminded the person")
         ANSWERED = "ANSWERED", _("Answered by the person")
+        UNANSWERED = "UNANSWERED", _("No answer from the person")
         ESCALATED = "ESCALATED", _("Escalated")
         CORRECTED = "CORRECTED", _("Application corrected")
         PROPOSED = "PROPOSED", _("Decision proposed")
         RETURNED = "RETURNED", _("Proposal fell")
         APPROVED = "APPROVED", _("Approved")
         REJECTED = "REJECTED", _("Rejected")
+        ENDED = "ENDED", _("Ended without a decision")
 
     # Known before the row is stored: the sealed text is bound to it.
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)

@@ -389,7 +389,7 @@ def test_every_move_in_the_table_and_no_other_is_allowed() -> None:
             else:
                 with pytest.raises(IllegalMove):
                     MOVES.check(old, new)
-    assert MOVES.terminal == {State.APPROVED, State.REJECTED}
+    assert MOVES.terminal == {State.APPROVED, State.REJECTED, State.ENDED}
 
 
 def test_a_person_has_at_most_one_open_case() -> None:
