@@ -23,7 +23,7 @@ from kyc.cases import news
 from kyc.cases.deciding import APPROVE, REINSTATE, REJECT, SUSPEND, case_held
 from kyc.cases.opening import ensure_open, hold_application
 from kyc.cases.record import WORK, hold, move, store, text_of, unlock, write
-from kyc.cases.requirements import requirements
+from kyc.cases.requirements import Requirement, about_lists, requirements
 from kyc.limits import limit_of_tier, local_day
 from kyc.models import UNASKED, Application, Case, CaseEvent, DailyLimit, ScreeningMatch
 from kyc.screening import matching
@@ -54,9 +54,13 @@ def _check_approval(proposal: Proposal) -> None:
     case = _check_case(proposal)
     if case.application.status == Status.SUSPENDED:
         raise Refused("suspended", _("This person is suspended: that has to end first."))
-    left = [str(item.label) for item in requirements(case) if not item.done]
+    _check_done(requirements(case))
+
+
+def _check_done(needed: Sequence[Requirement]) -> None:
+    left = ", ".join(str(item.label) for item in needed if not item.done)
     if left:
-        raise Refused("actions_open", _("Still to be done: %(list)s.") % {"list": ", ".join(left)})
+        raise Refused("actions_open", _("Still to be done: %(list)s.") % {"list": left})
 
 
 def _check_rejection(proposal: Proposal) -> None:
@@ -229,11 +233,7 @@ def _check_suspension(proposal: Proposal) -> None:
 def _check_reinstatement(proposal: Proposal) -> None:
     """Ending a suspension is an approval: what a list may say of the person stands against it."""
     _check_person(proposal, Status.SUSPENDED, _("This person is not suspended."))
-    if open_matches(_person(proposal)).exists():
-        raise Refused(
-            "actions_open",
-            _("Still to be done: %(list)s.") % {"list": _("Matches on lists settled")},
-        )
+    _check_done(about_lists(_person(proposal)))
 
 
 def _suspend(proposal: Proposal, now: datetime) -> None:
@@ -254,6 +254,40 @@ def _person_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
         (_("Person"), _name_of(application)),
         (_("Tier now"), str(application.tier_id)),
         (_("State now"), application.get_status_display()),
+    ]
+
+
+def _match(proposal: Proposal) -> ScreeningMatch:
+    try:
+        return matching.held(UUID(proposal.object_id))
+    except ScreeningMatch.DoesNotExist as error:
+        raise Refused("gone", _("This match is not there any more.")) from error
+
+
+def _check_reopening(proposal: Proposal) -> None:
+    match = _match(proposal)
+    if match.state == ScreeningMatch.State.OPEN:
+        raise Refused("not_now", _("This match waits for a decision already."))
+    decided = {"state": match.state, "decided_at": str(match.decided_at)}
+    if decided != proposal.payload:
+        raise Refused("changed", _("The match was decided anew meanwhile. Look at it again."))
+
+
+def _reopen(proposal: Proposal, now: datetime) -> None:
+    matching.reopen(match=_match(proposal), actor=f"user:{proposal.checker_id}", now=now)
+
+
+def _match_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
+    match = ScreeningMatch.objects.select_related("application__user", "decided_by").get(
+        pk=proposal.object_id
+    )
+    state = ScreeningMatch.State(str(proposal.payload["state"]))
+    return [
+        (_("Person"), _name_of(match.application)),
+        (_("List"), match.list_name),
+        (_("Under sanctions"), _("yes") if match.is_sanctioned else _("no")),
+        (_("Decided until now"), state.label),
+        (_("State of the person"), match.application.get_status_display()),
     ]
 
 
@@ -300,5 +334,14 @@ KINDS = [
         lines=_person_lines,
         subject=subject_of,
         reader_permission=_READER,
+    ),
+    Kind(
+        name=matching.REOPEN,
+        title=_("Decide a match on a list anew"),
+        maker_permission=matching.REVIEW,
+        check=_check_reopening,
+        effect=_reopen,
+        lines=_match_lines,
+        subject=subject_of,
     ),
 ]

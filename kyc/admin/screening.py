@@ -17,6 +17,7 @@ from accounts.access import signed_in
 from agora.lib import crypto
 from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, leave_dialog, trail_to
 from compliance import audit
+from compliance.four_eyes import Refused
 from kyc import screening
 from kyc.models import Case, ScreeningList, ScreeningMatch, ScreeningRun
 from kyc.screening import ScreeningError, runs
@@ -66,7 +67,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
         "source_id", "listed", "found_at", "decided_by", "decided_at", "reason", "trail",
     ]  # fmt: skip
     readonly_fields = fields
-    actions_detail = ["dismiss", "confirm"]
+    actions_detail = ["dismiss", "confirm", "reopen"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ScreeningMatch]:
         """Nobody reads what a list may say of themselves."""
@@ -75,6 +76,12 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
 
     def has_review_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("kyc.review_match")
+
+    def has_reopen_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Only what was decided can be decided anew; the service asks again."""
+        decided = ScreeningMatch.objects.exclude(state=ScreeningMatch.State.OPEN)
+        allowed = self.has_review_permission(request)
+        return allowed and decided.filter(pk=str(object_id)).exists()
 
     @display(
         description=_("state"),
@@ -172,6 +179,33 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     )
     def confirm(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._decide(request, form, object_id, screening.confirm)
+
+    @action(
+        description=_("Propose to decide anew"),
+        url_path="reopen",
+        permissions=["reopen"],
+        dialog=_dialog(
+            _("Propose to decide anew"),
+            _(
+                "Say what was wrong, or what is known now. Once a second person approves it the match is "
+                "open again, in a case."
+            ),
+            _("Propose"),
+        ),
+    )
+    def reopen(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: screening.propose_reopening(
+                match_id=UUID(object_id),
+                officer=signed_in(request),
+                reason=form.cleaned_data["reason"],
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            back=reverse("admin:kyc_screeningmatch_change", args=[object_id]),
+        )
 
     def _decide(self, request: HttpRequest, form: Any, object_id: str, act: Any) -> HttpResponse:
         return answer_dialog(

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from agora.lib.catalog import Text
 from kyc.cases.needs import Need
-from kyc.models import Case, Document, ScreeningMatch
+from kyc.models import Application, Case, Document, Screening, ScreeningMatch
+from kyc.screening.lookup import source
 
 Kind, Shown = Document.Kind, Document.State
 # Each line is one way to meet the need: all its kinds together.
@@ -53,7 +55,7 @@ class Requirement:
 
 
 def requirements(case: Case) -> list[Requirement]:
-    """Every required action of the case, in the order to do them. Four queries."""
+    """Every required action of the case, in the order to do them. Six queries."""
     documents = list(case.application.documents.exclude(state=Shown.WITHDRAWN))
     checked = set(case.checks.values_list("code", flat=True))
     wanted = _FOR_TIER if case.cause in (Case.Cause.TIER, Case.Cause.AGAIN) else _FOR_MATCH
@@ -61,16 +63,34 @@ def requirements(case: Case) -> list[Requirement]:
         _document(item, documents) if isinstance(item, Need) else _check(item, checked, documents)
         for item in wanted
     ]
-    matches = _matches(case)
-    return [matches, *found] if matches else found
+    return [*about_lists(case.application), *found]
 
 
-def _matches(case: Case) -> Requirement | None:
+def about_lists(application: Application) -> list[Requirement]:
+    """What the lists ask before anything is approved."""
+    return [one for one in (_look_up(application), _matches(application)) if one]
+
+
+def _look_up(application: Application) -> Requirement | None:
+    """Nobody is approved who was not looked up in the lists of today; None where none is needed."""
+    loads = source().loads()
+    if not loads and not settings.SCREENING_REQUIRED:
+        return None
+    last = Screening.objects.filter(application=application).values_list("loads", flat=True).first()
+    return Requirement(
+        code="LOOK_UP",
+        label=_("Looked up in the lists of today"),
+        done=bool(loads) and set(loads) <= set(last or ()),
+        possible=True,
+        detail=_("soon, by itself") if loads else _("no list is loaded"),
+        by_hand=False,
+    )
+
+
+def _matches(application: Application) -> Requirement | None:
     """Whoever may be on a list is not approved before that is settled; None without any match."""
     states = list(
-        ScreeningMatch.objects.filter(application=case.application_id).values_list(
-            "state", "is_sanctioned"
-        )
+        ScreeningMatch.objects.filter(application=application).values_list("state", "is_sanctioned")
     )
     if not states:
         return None

@@ -4,7 +4,22 @@
 people up again.
 """
 
-from kyc.screening.matching import ScreeningError, confirm, dismiss, is_ready, screen
+from kyc.screening.matching import (
+    ScreeningError,
+    confirm,
+    dismiss,
+    is_ready,
+    propose_reopening,
+    screen,
+)
 from kyc.selectors import open_matches
 
-__all__ = ["ScreeningError", "confirm", "dismiss", "is_ready", "open_matches", "screen"]
+__all__ = [
+    "ScreeningError",
+    "confirm",
+    "dismiss",
+    "is_ready",
+    "open_matches",
+    "propose_reopening",
+    "screen",
+]

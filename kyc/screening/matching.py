@@ -14,13 +14,16 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from compliance import audit
+from compliance import audit, four_eyes
 from compliance.four_eyes import Refused
+from compliance.models import Proposal
 from kyc.cases.opening import ensure_open, hold_application, open_for_match
 from kyc.models import Application, Screening, ScreeningMatch
 from kyc.screening.lookup import Hit, source
 
 REVIEW = "kyc.review_match"
+REOPEN = "kyc.reopen_match"
+MATCH = "screening_match"
 LONGEST_REASON = 1000
 
 
@@ -90,6 +93,47 @@ def dismiss(*, match_id: uuid.UUID, officer: User, reason: str, now: datetime) -
     return _decide(match_id, ScreeningMatch.State.DISMISSED, officer, reason, now)
 
 
+def propose_reopening(
+    *, match_id: uuid.UUID, officer: User, reason: str, now: datetime
+) -> Proposal:
+    """Propose to decide a decided match anew: it was a mistake, or more is known now.
+
+    Raises ScreeningMatch.DoesNotExist, PermissionDenied or four_eyes.Refused.
+    """
+    match = ScreeningMatch.objects.get(pk=match_id)
+    return four_eyes.propose(
+        kind=REOPEN,
+        object_type=MATCH,
+        object_id=match.pk,
+        payload={"state": match.state, "decided_at": str(match.decided_at)},
+        reason=reason,
+        maker=officer,
+        now=now,
+    )
+
+
+def reopen(*, match: ScreeningMatch, actor: str, now: datetime) -> None:
+    """Let officers decide a match anew, in a case: nobody is approved until then.
+
+    Call it inside a transaction that holds the rows of application and match.
+    """
+    match.state, match.reason = ScreeningMatch.State.OPEN, ""
+    match.decided_by = match.decided_at = None
+    match.save(update_fields=["state", "reason", "decided_by", "decided_at"])
+    _record(match, "screening.reopened", actor, now)
+    open_for_match(application=match.application, now=now)
+
+
+def held(match_id: uuid.UUID) -> ScreeningMatch:
+    """The match, its row locked after its application's, as by every decision about the person.
+
+    An approval sees what is decided about it, or waits for it. Raises ScreeningMatch.DoesNotExist.
+    """
+    hold_application(ScreeningMatch.objects.get(pk=match_id).application)
+    rows = ScreeningMatch.objects.select_for_update(of=("self",)).select_related("application")
+    return rows.get(pk=match_id)
+
+
 def _decide(
     match_id: uuid.UUID,
     state: ScreeningMatch.State,
@@ -103,9 +147,7 @@ def _decide(
     if not text or len(text) > LONGEST_REASON:
         raise ScreeningError("reason_missing", _("Say why, in at most 1,000 characters."))
     with transaction.atomic():
-        # Held first, as by every decision about the person: an approval sees this one or waits for it.
-        hold_application(ScreeningMatch.objects.get(pk=match_id).application)
-        match = ScreeningMatch.objects.select_for_update(of=("self",)).get(pk=match_id)
+        match = held(match_id)
         _check(match, officer)
         match.state, match.reason = state, text
         match.decided_by, match.decided_at = officer, now
