@@ -18,7 +18,10 @@ _OFFICE_PAGES: list[tuple[Promise, list[tuple[Any, ...]]]] = [
             _("Decisions by two people"), "rule", "admin:compliance_proposal_changelist",
             "compliance.admin.proposals.waiting_count",
         ),
-        (_("Cases"), "inbox", "admin:kyc_case_changelist"),
+        (
+            _("Cases"), "inbox", "admin:kyc_case_changelist",
+            "kyc.admin.case_list.waiting_count",
+        ),
         (
             _("Matches on lists"), "person_search", "admin:kyc_screeningmatch_changelist",
             "kyc.admin.screening.waiting_count",
@@ -91,6 +94,7 @@ def _entry(
 UNFOLD = {
     "SITE_TITLE": _("Agora back office"),
     "SITE_HEADER": _("Agora back office"),
+    "SITE_SUBHEADER": _("All times are UTC"),
     "SITE_SYMBOL": "account_balance",
     "SITE_URL": "/",
     "SITE_FAVICONS": [

@@ -6,7 +6,7 @@ from django.db import connection
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from kyc.states import CLOSED, State
+from kyc.states import CLOSED, NO_CLOCK, State
 
 RECENT_DAYS = 7
 
@@ -16,11 +16,15 @@ SELECT state, count(*), count(*) FILTER (WHERE due_at <= clock_timestamp() AND s
        extract(epoch FROM clock_timestamp() - min(queued_at))
 FROM kyc_case WHERE closed_at IS NULL GROUP BY state
 """
+# Who was not looked at yet waits at least as long as until now: left out, a queue that nobody works on
+# would look fast.
 _FIRST_LOOKS = """
-SELECT count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
-    ORDER BY extract(epoch FROM first_look_at - opened_at))
+SELECT count(first_look_at), count(*) FILTER (WHERE first_look_at IS NULL),
+    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
+        ORDER BY extract(epoch FROM coalesce(first_look_at, clock_timestamp()) - opened_at))
 FROM kyc_case
-WHERE opened_at > clock_timestamp() - make_interval(days => %s) AND first_look_at IS NOT NULL
+WHERE (opened_at > clock_timestamp() - make_interval(days => %s) OR closed_at IS NULL)
+    AND (first_look_at IS NOT NULL OR closed_at IS NULL)
 """
 
 
@@ -34,7 +38,7 @@ class CasesCollector(Collector):
 
 def _by_state() -> Iterator[GaugeMetricFamily]:
     with connection.cursor() as cursor:
-        cursor.execute(_OPEN, [[State.INFO_REQUESTED.value]])
+        cursor.execute(_OPEN, [sorted(NO_CLOCK)])
         rows = {row[0]: row[1:] for row in cursor.fetchall()}
     count = GaugeMetricFamily("agora_cases", "Open cases by state.", labels=["state"])
     overdue = GaugeMetricFamily(
@@ -58,16 +62,19 @@ def _by_state() -> Iterator[GaugeMetricFamily]:
 def _first_looks() -> Iterator[GaugeMetricFamily]:
     with connection.cursor() as cursor:
         cursor.execute(_FIRST_LOOKS, [RECENT_DAYS])
-        looked_at, quantiles = cursor.fetchone()
+        looked_at, unseen, quantiles = cursor.fetchone()
     first = GaugeMetricFamily(
         "agora_case_first_look_seconds",
-        "Time from opening a case to an officer's first look, opened in the last 7 days.",
+        "Time from opening a case to an officer's first look, or until now: of the last 7 days and open.",
         labels=["quantile"],
     )
     done = GaugeMetricFamily(
-        "agora_case_first_looks", "Cases of the last 7 days that an officer has looked at."
+        "agora_case_first_looks",
+        "Cases of the last 7 days, and open ones, that an officer has looked at.",
     )
     done.add_metric([], looked_at)
+    waiting = GaugeMetricFamily("agora_cases_unseen", "Open cases that no officer has looked at.")
+    waiting.add_metric([], unseen)
     for name, value in zip(("0.5", "0.95"), quantiles or (), strict=False):
         first.add_metric([name], float(value))
-    yield from (first, done)
+    yield from (first, done, waiting)

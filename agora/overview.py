@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from agora.lib.catalog import Text
 from compliance import four_eyes
 from compliance.models import ReserveSnapshot
+from kyc.cases.queue import overdue
 from kyc.models import Case
 from kyc.states import WITH_OFFICERS
 
@@ -48,10 +49,10 @@ def figures(officer: Any, now: datetime) -> list[Figure]:
 
 def _cases(officer: Any, now: datetime) -> list[Figure]:
     """Without one's own, which one does not see in the queue either."""
-    late = Q(due_at__lte=now)
-    waiting = Case.objects.filter(closed_at=None, state__in=WITH_OFFICERS)
-    counts = waiting.exclude(application__user=officer.pk).aggregate(
-        waiting=Count("pk"), late=Count("pk", filter=late)
+    others = Case.objects.filter(closed_at=None).exclude(application__user=officer.pk)
+    counts = others.aggregate(
+        waiting=Count("pk", filter=Q(state__in=WITH_OFFICERS)),
+        late=Count("pk", filter=overdue(now)),
     )
     address = reverse("admin:kyc_case_changelist")
     return [

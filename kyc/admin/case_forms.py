@@ -7,6 +7,7 @@ from django import forms
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import BaseDialogForm
 from unfold.widgets import (
@@ -21,7 +22,7 @@ from compliance.four_eyes import Refused
 from kyc.cases.needs import Need
 from kyc.cases.record import LONGEST_TEXT
 from kyc.cases.review import groups_for_cases, officers_for_cases
-from kyc.models import Document
+from kyc.models import Case, Document, ScreeningMatch
 from kyc.states import BAD_OUTCOMES, GOOD_OUTCOMES, Outcome
 
 Choices = list[tuple[str, Any]]
@@ -63,6 +64,21 @@ def _text(label: Any, *, help_text: Any = "", required: bool = True) -> forms.Ch
 
 _SHOWN = _("Shown to the person as you write it.")
 _KEPT = _("For officers and the audit trail: no names, numbers or other personal data.")
+
+
+class TakeForm(CaseForm):
+    """Nothing to fill in; says whose review ends by it."""
+
+    form_before_template = "admin/kyc/case/taking.html"
+
+    def get_before_template_context(
+        self, request: HttpRequest, object_id: int | str | None = None
+    ) -> dict[str, Any]:
+        case = _case(object_id)
+        holder = case.lock_holder(timezone.now()) if case else None
+        others = holder not in (None, getattr(request.user, "pk", None))
+        shown = super().get_before_template_context(request, object_id)
+        return {**shown, "held": case if others else None}
 
 
 class NoteForm(CaseForm):
@@ -107,6 +123,35 @@ class AssignForm(CaseForm):
         self.fields["to"].queryset = officers_for_cases()
 
 
+def _case(object_id: int | str | None) -> Case | None:
+    return Case.objects.select_related("application", "locked_by").filter(pk=str(object_id)).first()
+
+
+_BY_DOCUMENT: dict[str, str] = {
+    Document.Reason.UNREADABLE: Outcome.UNREADABLE,
+    Document.Reason.CUT_OFF: Outcome.UNREADABLE,
+    Document.Reason.EXPIRED: Outcome.EXPIRED,
+    Document.Reason.DIFFERENT: Outcome.DIFFERENT,
+}
+
+
+def _good_outcome(case: Case) -> str:
+    """What an approval would be for, by what the case is about."""
+    by_lists = case.cause in (Case.Cause.ONBOARDING, Case.Cause.SCREENING)
+    return Outcome.NO_RISK if by_lists else Outcome.VERIFIED
+
+
+def _bad_outcome(case: Case) -> str:
+    """What a rejection would most likely be for; empty where nothing hints at it."""
+    if case.application.matches.filter(state=ScreeningMatch.State.CONFIRMED).exists():
+        return Outcome.RISK_CONFIRMED
+    if case.is_unanswered:
+        return Outcome.NO_ANSWER
+    judged = case.application.documents.filter(state=Document.State.REJECTED)
+    why = judged.order_by("-decided_at").values_list("reason", flat=True).first()
+    return _BY_DOCUMENT.get(why or "", "")
+
+
 class ApproveForm(CaseForm):
     """What the review found, and why that is enough."""
 
@@ -114,6 +159,17 @@ class ApproveForm(CaseForm):
         label=_("Outcome"), choices=_choices(GOOD_OUTCOMES), widget=UnfoldAdminSelectWidget
     )
     reason = _text(_("Reason"), help_text=_KEPT)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _preselect(self, _good_outcome)
+
+
+def _preselect(form: CaseForm, outcome: Callable[[Case], str]) -> None:
+    """Choose the outcome beforehand in a dialog that is just opened."""
+    case = None if form.is_bound else _case(form.object_id)
+    if case is not None:
+        form.initial["outcome"] = outcome(case)
 
 
 class RejectForm(CaseForm):
@@ -124,6 +180,10 @@ class RejectForm(CaseForm):
     )
     reason = _text(_("Reason"), help_text=_KEPT)
     text = _text(_("Text for the person"), help_text=_SHOWN)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _preselect(self, _bad_outcome)
 
 
 class RejectDocumentForm(CaseForm):

@@ -1,6 +1,6 @@
 """What the page of one case shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
+from accounts.keys import key_for
 from accounts.models import User, Wallet
 from agora.lib import crypto
 from agora.lib.admin import trail_to
@@ -93,6 +94,7 @@ class Pane:
     image: str
     documents: list[Choice]
     pages: list[Choice]
+    view: str
 
 
 def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> dict[str, Any]:
@@ -101,12 +103,13 @@ def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> d
         documents_of(case.application), key=lambda one: Document.Kind.values.index(one.kind)
     )
     reviewing = case.state == State.UNDER_REVIEW and case.lock_holder(now) == officer.pk
-    moments = [_moment(event, case) for event in case.events.select_related("by").order_by("-id")]
+    moments = _moments(case)
     urgency, words = due(case, now)
     required = cases.requirements(case)
+    wallet = Wallet.objects.filter(user=case.application.user_id).first()
     return {
         "case": case,
-        "facts": _facts(case),
+        "facts": _facts(case, wallet),
         "state_colour": STATE_COLOURS[State(case.state)],
         "due": words,
         "due_colour": DUE_COLOURS.get(urgency, ""),
@@ -114,21 +117,20 @@ def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> d
         "holder": case.locked_by if case.lock_holder(now) else None,
         "reviewing": reviewing,
         "may_judge": reviewing and officer.has_perm("kyc.review_document"),
-        "requirements": [(item, _where(item.code, case)) for item in required],
+        "requirements": [(item, _where(item.code, case, wallet)) for item in required],
         "left": sum(not item.done for item in required),
         "documents": shown,
         "panes": _panes(request, shown),
         "may_see_pages": officer.has_perm("kyc.view_document"),
         "moments": moments,
         "notes": [moment for moment in moments if moment.what == CaseEvent.Kind.NOTED.label],
-        "proposal": open_proposal(case.pk),
+        "proposal": open_proposal(case.pk) if case.state == State.AWAITING_SECOND else None,
         "trail": trail_to("kyc_case", case.pk),
     }
 
 
-def _facts(case: Case) -> Sequence[tuple[Text, Any]]:
+def _facts(case: Case, wallet: Wallet | None) -> Sequence[tuple[Text, Any]]:
     application = case.application
-    wallet = Wallet.objects.filter(user=application.user).first()
     facts: list[tuple[Text, Any]] = [
         (_("Full name"), _or_erased(lambda: application.full_name)),
         (_("Tax id"), _or_erased(lambda: application.tax_id)),
@@ -145,13 +147,14 @@ def _facts(case: Case) -> Sequence[tuple[Text, Any]]:
     return facts
 
 
-def _where(code: str, case: Case) -> str:
+def _where(code: str, case: Case, wallet: Wallet | None) -> str:
     """Where to look for a required action."""
     if code == "MATCHES":
         query = urlencode({"application__id__exact": str(case.application_id)})
         return f"{reverse('admin:kyc_screeningmatch_changelist')}?{query}"
+    if code == "LOOK_UP":
+        return reverse("admin:kyc_screeninglist_changelist")
     if code == Check.WALLET:
-        wallet = Wallet.objects.filter(user=case.application.user).first()
         return reverse("admin:accounts_wallet_change", args=[wallet.pk]) if wallet else ""
     return "#viewer"
 
@@ -170,19 +173,38 @@ def _wallet(wallet: Wallet | None) -> Text:
     return f"{wallet.address} ({proved})"
 
 
-def _moment(event: CaseEvent, case: Case) -> Moment:
-    event.case = case
-    return Moment(
-        at=event.at,
-        what=CaseEvent.Kind(event.kind).label,
-        by=event.by.email if event.by else "Agora",
-        text=str(_or_erased(lambda: cases.text_of(event))),
-        facts=list(_told(event.facts)),
-        for_person=event.for_person,
-    )
+def _moments(case: Case) -> list[Moment]:
+    """What happened, newest first; the person's key and the names of documents are read once."""
+    try:
+        key = key_for(case.application.user_id)
+    except crypto.Shredded:
+        key = None
+    kinds = {
+        str(pk): kind
+        for pk, kind in Document.objects.filter(application=case.application_id).values_list(
+            "pk", "kind"
+        )
+    }
+    return [
+        Moment(
+            at=event.at,
+            what=CaseEvent.Kind(event.kind).label,
+            by=event.by.email if event.by else "Agora",
+            text=_text(event, key),
+            facts=list(_told(event.facts, kinds)),
+            for_person=event.for_person,
+        )
+        for event in case.events.select_related("by").order_by("-id")
+    ]
 
 
-def _told(facts: dict[str, Any]) -> Sequence[Text]:
+def _text(event: CaseEvent, key: crypto.DataKey | None) -> str:
+    if event.text_encrypted is not None and key is None:
+        return str(ERASED)
+    return cases.text_of(event, key=key)
+
+
+def _told(facts: dict[str, Any], kinds: dict[str, str]) -> Sequence[Text]:
     """The codes of an event in words; ids stay in the audit trail."""
     told: list[Text] = []
     if "outcome" in facts:
@@ -190,7 +212,7 @@ def _told(facts: dict[str, Any]) -> Sequence[Text]:
     if "check" in facts:
         told.append(Check(facts["check"]).label)
     if "document_state" in facts:
-        kind = Document.objects.filter(pk=facts["document"]).values_list("kind", flat=True).first()
+        kind = kinds.get(facts["document"])
         name = Document.Kind(kind).label if kind else ""
         told.append(f"{name}: {Document.State(facts['document_state']).label}")
     told += [Need(code).label for code in facts.get("needs", [])]
@@ -225,9 +247,8 @@ def _pane(side: str, sides: dict[str, Place], shown: Sequence[Document]) -> Pane
     document, page = sides[side]
 
     def link(label: Text, *place: Any) -> Choice:
-        both = {**sides, side: place}
-        query = {name: f"{one.pk}.{number}" for name, (one, number) in both.items()}
-        return Choice(label, f"?{urlencode(query)}#viewer", place == (document, page))
+        address = f"?{_query({**sides, side: place})}#viewer"
+        return Choice(label, address, place == (document, page))
 
     numbers = range(1, document.page_count + 1)
     return Pane(
@@ -239,4 +260,10 @@ def _pane(side: str, sides: dict[str, Place], shown: Sequence[Document]) -> Pane
             for one in shown
         ],
         pages=[link(str(number), document, number) for number in numbers],
+        view=_query(sides),
     )
+
+
+def _query(sides: Mapping[str, Place]) -> str:
+    """The part of the address that says what both sides show."""
+    return urlencode({name: f"{one.pk}.{number}" for name, (one, number) in sides.items()})

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import action, display
@@ -33,7 +34,7 @@ from kyc.models import Case
 _LIST = "admin:kyc_case_changelist"
 _TAKE = Dialog(
     _("Take this case"),
-    CaseForm,
+    case_forms.TakeForm,
     _("Take"),
     _("It is yours then, and nobody else can act on it while you review it."),
 )
@@ -79,7 +80,6 @@ class CaseAdmin(ReadOnlyAdmin):
         "case", "state_label", "due_label", "age", "country", "assigned_to", "reviewed_by",
     ]  # fmt: skip
     list_filter = [QueueFilter, "state", "application__country", "cause"]
-    list_select_related = ["application__user", "tier", "assigned_to", "locked_by", "group"]
     list_before_template = "admin/kyc/case/take_next.html"
     search_fields = ["=id", "=application__id", "application__user__email"]
     search_help_text = _("Case or application id, e-mail address")
@@ -118,7 +118,10 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @display(description=_("state"), ordering="state", label=STATE_COLOURS)
     def state_label(self, case: Case) -> tuple[str, str]:
-        return case.state, case.get_state_display()
+        words = case.get_state_display()
+        if case.is_unanswered and case.is_open:
+            words = str(_("%(state)s, no answer") % {"state": words})
+        return case.state, words
 
     @display(description=_("due"), ordering="due_at", label=DUE_COLOURS)
     def due_label(self, case: Case) -> tuple[str, str]:
@@ -194,7 +197,10 @@ class CaseAdmin(ReadOnlyAdmin):
         """Nobody reads their own: it may say that a list is thought to mean them."""
         rows: QuerySet[Case] = super().get_queryset(request)
         others = rows.exclude(application__user=signed_in(request))
-        return others.select_related("application__user", "tier")
+        # Here and not in list_select_related, which Django passes over once anything is selected here.
+        return others.select_related(
+            "application__user", "tier", "assigned_to", "locked_by", "group"
+        )
 
     def changeform_view(
         self,
@@ -337,7 +343,13 @@ def _version(request: HttpRequest) -> int:
 
 
 def _answer(
-    dialog: Dialog, service: Any, request: HttpRequest, form: CaseForm, object_id: str
+    dialog: Dialog,
+    service: Any,
+    request: HttpRequest,
+    form: CaseForm,
+    object_id: str,
+    *,
+    back: str = "",
 ) -> HttpResponse:
     """Call the service with what was filled in."""
     officer: User = signed_in(request)
@@ -352,7 +364,7 @@ def _answer(
         )
 
     try:
-        return dialog.answer(request, form, act, back=_page(object_id))
+        return dialog.answer(request, form, act, back=back or _page(object_id))
     except Case.DoesNotExist as error:
         raise Http404 from error
 
@@ -361,11 +373,15 @@ def _judge(
     dialog: Dialog, request: HttpRequest, form: CaseForm, object_id: str, *, accept: bool
 ) -> HttpResponse:
     document_id = _id(request.GET.get("document", ""))
+    # Back to the pages that the officer had before them. The version makes it another address than the
+    # one that is open: a browser would go to the place on the page and not load it anew.
+    shown = {name: request.GET.get(name, "") for name in ("left", "right", "version")}
+    back = f"{_page(object_id)}?{urlencode(shown)}#viewer"
 
     def service(**given: Any) -> object:
         return cases.judge_document(**given, document_id=document_id, accept=accept)
 
-    return _answer(dialog, service, request, form, object_id)
+    return _answer(dialog, service, request, form, object_id, back=back)
 
 
 def _id(text: str) -> UUID:

@@ -1,21 +1,27 @@
 """The case queue and the page of one case in the back office, as officers see and use them."""
 
+import html
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
-from django.test import Client
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
 from compliance.models import AuditRow, Proposal
-from kyc import cases
-from kyc.models import Case, CaseEvent, Document
+from kyc import cases, screening
+from kyc.admin.case_list import waiting_count
+from kyc.models import Case, CaseEvent, Document, ScreeningMatch
 from kyc.states import State
 from tests.kyc import casework
 from tests.kyc.casework import applied, fresh, officer, taken
+from tests.people import onboarded
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:kyc_case_changelist"
@@ -180,7 +186,7 @@ def test_others_see_who_reviews_and_get_no_buttons_for_it() -> None:
 
     shown = text(seen_by(officer()).get(page(case)))
 
-    assert f"Being reviewed by {reviewing.email}" in shown
+    assert f"Being reviewed by {reviewing.email}, until {case.lock_until:%H:%M} UTC" in shown
     assert reverse("admin:kyc_case_propose_rejection", args=[case.pk]) not in shown
 
 
@@ -428,3 +434,186 @@ def test_required_actions_lead_to_where_to_look() -> None:
 
     assert 'href="#viewer"' in shown
     assert reverse("admin:accounts_wallet_change", args=[case.application.user.wallet.pk]) in shown
+
+
+def test_the_dialog_of_taking_says_whose_review_ends_by_it() -> None:
+    reviewing, chief = officer(), officer(*casework.LEADS)
+    case = taken(reviewing)
+    address = reverse("admin:kyc_case_take", args=[case.pk])
+
+    shown = text(seen_by(chief).get(address))
+    own = text(seen_by(reviewing).get(address))
+
+    assert f"{reviewing.email} is reviewing it, until {case.lock_until:%H:%M} UTC" in shown
+    assert "is reviewing it" not in own
+
+
+def test_who_is_refused_by_a_lock_reads_whose_it_is() -> None:
+    reviewing, me = officer(), officer()
+    case = taken(reviewing)
+
+    answer = act(seen_by(me), case, "note", text="Hi")
+
+    told = f"{reviewing.email} is reviewing this case, until {case.lock_until:%H:%M} UTC"
+    assert told in text(answer)
+
+
+def test_after_a_decision_both_sides_show_what_they_did() -> None:
+    me = officer()
+    case = taken(me)
+    selfie = case.application.documents.get(kind=Document.Kind.SELFIE)
+    passport = case.application.documents.get(kind=Document.Kind.PASSPORT)
+    browser = seen_by(me)
+    sides = {"left": f"{selfie.pk}.1", "right": f"{passport.pk}.1"}
+    shown = text(browser.get(page(case), sides))
+    accept = reverse("admin:kyc_case_accept_document", args=[case.pk])
+    (link,) = re.findall(rf'href="({accept}[^"]*{selfie.pk}&amp;left[^"]*)"', shown)
+
+    answer = browser.post(html.unescape(link), {"_form_submitted": "on"})
+
+    back = answer.headers["HX-Redirect"]
+    assert back.endswith("#viewer")
+    again = text(browser.get(back))
+    assert again.index(f'src="{image(selfie)}"') < again.index(f'src="{image(passport)}"')
+    # Another address than before: a browser loads the page anew.
+    assert f"version={case.version}" in back
+
+
+def chosen(browser: Client, case: Case, name: str) -> str:
+    """The outcome that a dialog has chosen beforehand."""
+    shown = text(browser.get(reverse(f"admin:kyc_case_{name}", args=[case.pk])))
+    return "".join(re.findall(r'<option value="(\w*)" selected', shown))
+
+
+def test_the_outcome_is_chosen_beforehand_by_what_the_case_is_about() -> None:
+    me = officer(*casework.LEADS)
+    browser, case = seen_by(me), taken(me)
+    assert chosen(browser, case, "propose_approval") == "VERIFIED"
+    assert chosen(browser, case, "propose_rejection") == ""
+
+    passport = case.application.documents.get(kind=Document.Kind.PASSPORT)
+    act(browser, case, "reject_document", document=passport.pk, reason="expired")
+    assert chosen(browser, case, "propose_rejection") == "EXPIRED"
+
+    Case.objects.update(is_unanswered=True)
+    assert chosen(browser, case, "propose_rejection") == "NO_ANSWER"
+
+    Case.objects.update(cause="SCREENING")
+    casework.a_match(case.application)
+    ScreeningMatch.objects.update(
+        state="CONFIRMED", decided_by=me, decided_at=timezone.now(), reason="Same."
+    )
+    assert chosen(browser, case, "propose_rejection") == "RISK_CONFIRMED"
+    assert chosen(browser, case, "propose_approval") == "NO_RISK"
+
+
+def test_an_outcome_that_was_chosen_stays_when_the_dialog_comes_back() -> None:
+    me = officer()
+    case = taken(me)
+
+    answer = act(seen_by(me), case, "propose_rejection", outcome="OTHER", reason="", text="No.")
+
+    assert re.findall(r'<option value="(\w*)" selected', text(answer)) == ["OTHER"]
+
+
+def test_the_menu_counts_the_cases_that_an_officer_could_take() -> None:
+    me = officer()
+    request = RequestFactory().get("/")
+    request.user = me
+    assert waiting_count(request) == ""
+    applied()
+    taken(officer())
+
+    assert waiting_count(request) == "1"
+    assert "All times are UTC" in text(seen_by(me).get(reverse("admin:index")))
+
+
+def test_the_first_page_and_the_queue_agree_on_what_is_late() -> None:
+    mine = officer()
+    casework.approval_proposed(mine)
+    asked = taken(mine)
+    act(seen_by(mine), asked, "ask", needs=["SELFIE"], text="Without hat, please.")
+    applied()
+    Case.objects.update(due_at=timezone.now() - timedelta(hours=1))
+    browser = seen_by(officer())
+
+    listed = browser.get(reverse(LIST), {"queue": "overdue"}).context["cl"].result_count
+    shown = browser.get(reverse("admin:index")).context["figures"]
+
+    counts = {str(figure.title): figure.value for figure in shown}
+    assert (listed, counts["Overdue cases"]) == (2, "2")
+
+
+def queries(browser: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as caught:
+        assert browser.get(address).status_code == 200
+    return len(caught)
+
+
+def test_the_queue_reads_no_more_for_more_cases() -> None:
+    browser = seen_by(officer())
+    applied()
+    queries(browser, reverse(LIST))
+    few = queries(browser, reverse(LIST))
+    for _ in range(4):
+        taken(officer())
+
+    assert queries(browser, reverse(LIST)) == few
+
+
+def test_the_page_reads_no_more_for_more_events_and_documents() -> None:
+    me = officer()
+    case = taken(me)
+    browser = seen_by(me)
+    act(browser, case, "note", text="First.")
+    queries(browser, page(case))
+    few = queries(browser, page(case))
+    for document in case.application.documents.all():
+        act(browser, fresh(case), "accept_document", document=document.pk)
+        act(browser, fresh(case), "note", text="Looks right.")
+
+    assert queries(browser, page(case)) == few
+    assert few <= 60
+
+
+def test_a_case_nobody_answered_says_so_in_queue_and_page() -> None:
+    case = applied()
+    Case.objects.filter(pk=case.pk).update(is_unanswered=True)
+    browser = seen_by(officer())
+
+    assert "no answer" in text(browser.get(reverse(LIST)))
+    assert "no answer from the person" in text(browser.get(page(case)))
+
+
+def test_a_review_is_opened_on_the_application() -> None:
+    person = onboarded().kyc_application
+    browser = seen_by(officer(*casework.LEADS))
+    shown = reverse("admin:kyc_application_change", args=[person.pk])
+    review = reverse("admin:kyc_application_review", args=[person.pk])
+    assert review in text(browser.get(shown))
+
+    answer = browser.post(review, {"_form_submitted": "on", "reason": "Many wallets."})
+
+    case = Case.objects.get()
+    assert answer.headers["HX-Redirect"] == page(case)
+    assert case.cause == Case.Cause.OFFICER
+    assert "Many wallets." in text(browser.get(page(case)))
+    assert review not in text(browser.get(shown))
+
+
+def test_a_decided_match_is_proposed_to_be_decided_anew() -> None:
+    person = onboarded().kyc_application
+    me = officer("kyc.view_screeningmatch", "kyc.review_match")
+    match = casework.a_match(person)
+    browser = seen_by(me)
+    shown = reverse("admin:kyc_screeningmatch_change", args=[match.pk])
+    reopen = reverse("admin:kyc_screeningmatch_reopen", args=[match.pk])
+    assert reopen not in text(browser.get(shown))
+    screening.dismiss(match_id=match.pk, officer=me, reason="Another.", now=timezone.now())
+    assert reopen in text(browser.get(shown))
+
+    browser.post(reopen, {"_form_submitted": "on", "reason": "Misread."})
+
+    proposal = Proposal.objects.get()
+    assert (proposal.kind, proposal.object_id) == ("kyc.reopen_match", str(match.pk))
+    assert proposal.subject_id == person.user_id

@@ -58,3 +58,24 @@ def test_the_time_to_the_first_look_counts_from_the_opening() -> None:
 
     assert value("agora_case_first_looks") == 1
     assert value('agora_case_first_look_seconds{quantile="0.5"}') == 7200
+
+
+def test_a_case_that_nobody_looked_at_counts_with_the_age_it_has() -> None:
+    now = timezone.now()
+    casework.applied(now=now - timedelta(days=9))
+    casework.applied(now=now - timedelta(hours=2))
+
+    assert value("agora_cases_unseen") == 2
+    slowest = value('agora_case_first_look_seconds{quantile="0.95"}')
+    assert slowest is not None
+    assert slowest > 8 * 24 * 3600
+    assert value("agora_case_first_looks") == 0
+
+
+def test_a_case_that_ended_before_anybody_looked_counts_no_more() -> None:
+    case = casework.applied()
+
+    cases.end_with_account(user=case.application.user, now=timezone.now())
+
+    assert value("agora_cases_unseen") == 0
+    assert value('agora_case_first_look_seconds{quantile="0.5"}') is None
