@@ -30,6 +30,7 @@ from agora import roles
 from compliance.models import Proposal
 from copytrade.models import CopyOrder, KillSwitch, MasterOrder, Signal, Strategy
 from copytrade.replication.publish import publish
+from kyc import corrections
 from kyc.cases import open_for_match
 from kyc.models import Document, ScreeningMatch
 from tests import copying
@@ -213,6 +214,9 @@ class World:
             size=1,
             page_count=1,
             uploaded_at=self.now,
+        )
+        corrections.ask(
+            user=self.owner, full_name="Another Name", tax_id="", reason="Typed.", now=self.now
         )
         assert notice is not None
         return {"notice_id": notice.pk, "document_id": document.pk, **self._suspected()}
