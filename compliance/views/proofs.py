@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
+from eth_utils.address import to_checksum_address
 
 from accounts.access import signed_in
 from agora.lib.money import shares_of
@@ -51,6 +52,7 @@ def _parts(holding: Holding) -> list[dict[str, object]]:
     return [
         {
             "proof": proof,
+            "address": to_checksum_address(proof.address),
             "number": number,
             "shares": shares_of(proof.units),
             "leaf": proof.climb[0].hash.hex(),

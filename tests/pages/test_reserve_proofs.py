@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import User, Wallet
 from compliance.models import LiabilityNonce, ReserveSnapshot
 from tests.people import onboarded
 from tests.proofs import a_published_snapshot
@@ -43,6 +43,14 @@ def test_the_balance_and_every_step_are_shown(browser: Client, buyer: User) -> N
     assert snapshot.tree_root in text
     assert text.count("on the left") + text.count("on the right") == 5
     assert file_of(snapshot) in text
+
+
+def test_the_address_is_shown_with_its_checksum(browser: Client, buyer: User) -> None:
+    mixed = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"  # of EIP-55
+    Wallet.objects.filter(user=buyer).update(address=mixed)
+    a_published_snapshot(buyer)
+
+    assert mixed in page(browser)
 
 
 def test_an_unsigned_snapshot_is_not_shown(browser: Client, buyer: User) -> None:
