@@ -13,6 +13,7 @@ from django.db.models import DecimalField, F, Value
 from django.db.models.functions import Greatest
 
 from accounts.models import User
+from kyc.holds import HOLDING
 from kyc.models import ZONES, Application, DailyLimit, Tier
 
 _USD = DecimalField(max_digits=12, decimal_places=2)
@@ -68,16 +69,20 @@ def limit_of_tier(number: int) -> Decimal:
 
 
 # Written out, because building it anew for each order costs the ORM more than running it. A counter
-# that already stands on a later day is never turned back by a slow clock.
+# that already stands on a later day is never turned back by a slow clock. A hold is looked at here
+# because it costs no trip of its own.
 _RESERVE = f"""
     UPDATE {DailyLimit._meta.db_table}
     SET used_usd = CASE WHEN day = %(today)s THEN used_usd ELSE 0 END + %(amount)s, day = %(today)s
     WHERE application_id = %(application)s AND day <= %(today)s
-        AND CASE WHEN day = %(today)s THEN used_usd ELSE 0 END + %(amount)s <= limit_usd"""  # noqa: S608  (the table's name is ours)
+        AND CASE WHEN day = %(today)s THEN used_usd ELSE 0 END + %(amount)s <= limit_usd
+        AND NOT EXISTS ({HOLDING})"""  # noqa: S608  (the table's name is ours)
 
 
 def reserve(*, application: Application, amount_usd: Decimal, now: datetime) -> date | None:
     """Take `amount_usd` from today's limit; the day it counts for, or None when it does not fit.
+
+    None, too, for somebody whose buying is on hold (kyc.holds).
 
     Call it inside the transaction that stores the order: the row stays locked until its end.
     """

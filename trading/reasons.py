@@ -6,6 +6,8 @@ from django.utils.translation import gettext_lazy as _
 _REASONS: dict[str, "str | Promise"] = {
     "cancelled_by_user": _("You cancelled the order before it was sent."),
     "buyer_suspended": _("Your account is suspended. Write to us."),
+    # Says nothing of why: whom a list may be about must not be warned.
+    "buying_paused": _("Buying is paused for your account at the moment. Write to us if it lasts."),
     "limit_exceeded_at_open": _("Your daily limit was used up when the market opened."),
     "resolved_by_officers": _("Compliance ended the order after looking into it."),
     "broker_rejected": _("The broker refused the order."),

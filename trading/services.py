@@ -16,10 +16,11 @@ from agora.lib import work
 from agora.lib.money import SHARE_DECIMALS, plain, up_to_cents
 from agora.lib.prepared import Insert
 from compliance import audit
-from kyc import limits
+from kyc import holds, limits
 from kyc.models import Application
 from trading.models import Order
 from trading.quotes import SYMBOL, Quote
+from trading.reasons import reason_text
 from trading.states import State
 
 log = structlog.get_logger(__name__)
@@ -135,6 +136,8 @@ def place_order(
                 # The same form, a moment earlier, may have taken what is missing here.
                 if placement_key and (earlier := _placed_before(user, placement_key)):
                     return earlier
+                if holds.is_held(buyer.application.pk):
+                    raise OrderRefused("buying_paused", reason_text("buying_paused"))
                 raise _limit_exceeded(user=user, requested=worst_usd, now=now)
             order = _new_order(user, buyer, quantity, quote, source, worst_usd, day, now)
             order.placement_key = placement_key

@@ -162,6 +162,9 @@ CATALOG: dict[str, Kind] = {
         409, _("Not possible now"), _("Read where the verification stands; reason says why.")
     ),
     "not_approved": Kind(403, _("Not approved"), _("Finish onboarding first.")),
+    "buying_paused": Kind(
+        403, _("Buying is paused"), _("Nothing to change: support can tell when it goes on.")
+    ),
     "no_wallet": Kind(409, _("No wallet"), _("Link a wallet address first.")),
     "limit_exceeded": Kind(
         422,

@@ -7,7 +7,7 @@ is, it gets the name and the number in process and must not keep or log them.
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.conf import settings
@@ -77,14 +77,14 @@ class LocalLists:
 
 def _candidates(
     forms: list[str], numbers: list[str], loads: list[UUID]
-) -> tuple[str, dict[str, object]]:
+) -> tuple[str, dict[str, Any]]:
     """The query for entries worth comparing, and its parameters.
 
     They share the number, or what a part of the name sounds like; two parts where both the name and the
     entry have three or more, as one common first name makes no candidate then.
     """
     keys = names.sounds(forms)
-    values: dict[str, object] = {"loads": loads, "numbers": numbers, "keys": keys}
+    values: dict[str, Any] = {"loads": loads, "numbers": numbers, "keys": keys}
     parts = min((names.telling_parts([form]) for form in forms), default=0)
     if parts < FEW or len(keys) > _MOST_PAIRED:
         return _CANDIDATES.format(alike=_ONE_ALIKE), values

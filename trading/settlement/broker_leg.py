@@ -9,7 +9,7 @@ from django.db import transaction
 
 from agora.lib.money import plain, to_cents
 from agora.lib.outcome import Rejected, Temporary
-from kyc import limits
+from kyc import holds, limits
 from kyc.models import Application
 from kyc.selectors import application_of
 from trading import broker
@@ -61,6 +61,9 @@ def submit(lease: OrderLease, now: datetime) -> None:
         # Suspended since the order was placed, and no earlier sending got through.
         if not application.is_approved and _sent_before(order) is None:
             _close(lease, to=State.REJECTED, reason="buyer_suspended", now=now)
+            return
+        if holds.is_held(application.pk) and _sent_before(order) is None:
+            _close(lease, to=State.REJECTED, reason="buying_paused", now=now)
             return
         if not _counts_for_today(lease, application, now):
             return

@@ -13,6 +13,8 @@ from agora.lib.money import token_units
 from agora.lib.outcome import Rejected, Temporary
 from custody import vault
 from custody.vault import VaultTransaction
+from kyc import holds
+from kyc.selectors import application_of
 from tokens import chain
 from tokens import services as tokens
 from tokens.chain import Minted, Receipt
@@ -38,6 +40,7 @@ _MAX_REPLACEMENTS = 10
 def prepare(lease: OrderLease, now: datetime) -> None:
     """CUSTODY_CONFIRMED → MINTING: fix receiver, units and nonce before anything is signed."""
     order = lease.row
+    _check_hold(order)
     trade_id = _trade_id(order)
     units = token_units(order.filled_quantity)
     sender = _minter()
@@ -67,6 +70,13 @@ def prepare(lease: OrderLease, now: datetime) -> None:
         mark="order.mint_prepare",
         also=store,
     )
+
+
+def _check_hold(order: Order) -> None:
+    """Keep tokens from somebody whose match on a list is not settled; raises NeedsAttention."""
+    application = application_of(order.user)
+    if application is not None and holds.is_held(application.pk):
+        raise NeedsAttention("On hold: settle the buyer's case, then try again.")
 
 
 def _trade_id(order: Order) -> str:

@@ -1,0 +1,100 @@
+"""Buying pauses for somebody whose number is on a sanctions list, until officers have settled it (ID-2)."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from agora.sandbox.client import SandboxControl
+from kyc import screening
+from kyc.models import DailyLimit, ScreeningMatch
+from tests.conftest import Chain
+from tests.people import new_officer
+from tests.settling import place, settle
+from trading.models import Order
+from trading.services import OrderRefused, try_again
+from trading.states import State
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("chain", "sandbox")]
+
+
+def matched(user: User, **what: Any) -> ScreeningMatch:
+    """A match of the person's that nobody has decided."""
+    given = {"is_sanctioned": True, "by": ScreeningMatch.By.IDENTIFIER, **what}
+    return ScreeningMatch.objects.create(
+        application=user.kyc_application,
+        list_name="invented",
+        source_id="x-1",
+        digest="0" * 64,
+        entry={"name": "Zoltan Invented"},
+        score=100,
+        found_at=timezone.now(),
+        **given,
+    )
+
+
+def decide(match: ScreeningMatch, act: Any) -> None:
+    act(match_id=match.pk, officer=new_officer("review_match"), reason="Seen.", now=timezone.now())
+
+
+def test_nothing_is_bought_and_the_reason_is_not_told(buyer: User) -> None:
+    matched(buyer)
+
+    with pytest.raises(OrderRefused) as refused:
+        place(buyer)
+
+    assert refused.value.code == "buying_paused"
+    told = str(refused.value.message).lower()
+    assert "paused" in told
+    assert not any(word in told for word in ("list", "match", "sanction", "zoltan"))
+    assert not Order.objects.exists()
+    assert DailyLimit.objects.get().used_usd == 0
+
+
+@pytest.mark.parametrize(
+    "what", [{"by": ScreeningMatch.By.NAME}, {"is_sanctioned": False}], ids=["name", "office"]
+)
+def test_a_likeness_of_names_and_an_office_pause_nothing(buyer: User, what: Any) -> None:
+    matched(buyer, **what)
+
+    assert place(buyer).state == State.PENDING
+
+
+def test_dismissed_it_pauses_nothing_and_confirmed_it_still_does(buyer: User) -> None:
+    match = matched(buyer)
+    decide(match, screening.dismiss)
+    assert place(buyer).state == State.PENDING
+
+    ScreeningMatch.objects.filter(pk=match.pk).update(
+        state=ScreeningMatch.State.OPEN, decided_by=None, decided_at=None, reason=""
+    )
+    decide(match, screening.confirm)
+    with pytest.raises(OrderRefused, match="buying_paused"):
+        place(buyer)
+
+
+def test_an_order_that_was_not_sent_yet_is_not_sent(
+    buyer: User, sandbox: SandboxControl, chain: Chain
+) -> None:
+    order = place(buyer)
+    matched(buyer)
+
+    order = settle(order, chain=chain)
+
+    assert (order.state, order.reason) == (State.REJECTED, "buying_paused")
+    assert order.reserved_usd == 0
+    assert [o for o in sandbox.orders() if o["client_order_id"] == order.client_order_id] == []
+
+
+def test_what_was_bought_is_minted_once_it_is_settled(buyer: User, chain: Chain) -> None:
+    order = settle(place(buyer), chain=chain, until={State.CUSTODY_CONFIRMED})
+    match = matched(buyer)
+
+    order = settle(order, chain=chain)
+    assert (order.state, order.attention, order.mint) == (State.CUSTODY_CONFIRMED, True, None)
+    assert "Zoltan" not in order.last_error
+
+    decide(match, screening.dismiss)
+    try_again(order_ids=[order.pk], actor="system:test", now=timezone.now())
+    assert settle(order, chain=chain).state == State.MINT_CONFIRMED
