@@ -1,16 +1,18 @@
 """The audit trail in the admin: rows, exports, anchors, retention, and the clauses they answer."""
 
 from datetime import UTC
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import (
@@ -27,6 +29,7 @@ from compliance.four_eyes import Refused
 from compliance.models import AuditAnchor, AuditRow, RetentionRule
 from compliance.retention import KINDS
 from compliance.retention_decisions import propose_retention
+from compliance.trail import search
 from compliance.trail.archive import FORMS
 from compliance.trail.export import Filter
 from compliance.trail.own import readable_by, rows_about
@@ -56,6 +59,7 @@ class ExportForm(forms.Form):
             ("nonce-uses", _("Nonces of wallet proofs, by whole days")),
         ],
         initial=TRAIL,
+        required=False,
         widget=UnfoldAdminSelectWidget,
     )
     form = forms.ChoiceField(
@@ -91,14 +95,50 @@ class RetentionForm(ReasonForm):
     field_order = ["days", "legal_basis", "reason"]
 
 
+class _Values(admin.SimpleListFilter):
+    """The values of a column that are there, read from its index."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, value) for value in search.values_of(self.parameter_name or "")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditRow]) -> QuerySet[AuditRow]:
+        chosen = {self.parameter_name or "": self.value()}
+        return queryset.filter(**chosen) if self.value() else queryset
+
+
+class _Actions(_Values):
+    title = _("action")
+    parameter_name = "action"
+
+
+class _ObjectTypes(_Values):
+    title = _("object type")
+    parameter_name = "object_type"
+
+
+class _Newest(Paginator):  # type: ignore[type-arg]  # has no arguments when it runs
+    """Pages through the newest rows that match; what lies further back is found by a filter.
+
+    To count all rows takes longer the older the trail is.
+    """
+
+    most = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        rows = cast("QuerySet[AuditRow]", self.object_list)
+        return rows.order_by()[: self.most].count()
+
+
 @admin.register(AuditRow)
 class AuditRowAdmin(ReadOnlyAdmin):
     list_display = ["moment", "actor", "action", "object_type", "object_id", "position"]
-    list_filter = ["action", "object_type", "at"]
+    list_filter = [_Actions, _ObjectTypes, "at"]
     list_select_related = ["seal"]
-    search_fields = ["=uid", "actor", "action", "=object_id"]
-    search_help_text = _("Object id, actor or action")
-    date_hierarchy = "at"
+    # What is searched is get_search_results' own; the field only lets the box appear.
+    search_fields = ["object_id"]
+    search_help_text = _("Exactly an object's id, an actor such as user:… or an action")
+    paginator = _Newest
     ordering = ["-id"]
     fields = [
         "uid", "at", "actor", "action", "object_type", "object_id", "evidence", "digest", "position",
@@ -110,6 +150,11 @@ class AuditRowAdmin(ReadOnlyAdmin):
         """Nobody reads what the trail says of themselves."""
         rows: QuerySet[AuditRow] = super().get_queryset(request)
         return rows & readable_by(signed_in(request).pk)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditRow], search_term: str
+    ) -> tuple[QuerySet[AuditRow], bool]:
+        return search.matching(queryset, search_term), False
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("compliance.export_auditrow")
@@ -134,7 +179,7 @@ class AuditRowAdmin(ReadOnlyAdmin):
         form = ExportForm(asked, initial={"kind": request.GET.get("kind", TRAIL)})
         if form.is_valid():
             chosen = {name: value for name, value in form.cleaned_data.items() if value}
-            kind, name = chosen.pop("kind"), chosen.pop("form")
+            kind, name = chosen.pop("kind", TRAIL), chosen.pop("form")
             wanted = Filter(**chosen, without=rows_about(signed_in(request).pk))
             actor = audit.actor_of(request.user)
             try:

@@ -26,6 +26,7 @@ class AuditRow(models.Model):
             models.Index(fields=["object_type", "object_id"], name="compliance_audit_object"),
             # By whom and about whom: a person's own copy of their data asks for both.
             models.Index(fields=["actor"], name="compliance_audit_actor"),
+            models.Index(fields=["action"], name="compliance_audit_action"),
             models.Index(
                 models.F("evidence__user"),
                 condition=models.Q(evidence__has_key="user"),
