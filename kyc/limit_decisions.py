@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
+from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -26,20 +27,25 @@ _MOST = Decimal(1_000_000)
 def propose_tier_limit(
     *, number: int, daily_limit_usd: str, reason: str, maker: User, now: datetime
 ) -> Proposal:
-    """Propose another daily limit, in USD, for everybody in a tier.
+    """Propose another daily limit, in USD, for everybody in a tier, or the tier above the highest.
 
     Raises Tier.DoesNotExist, PermissionDenied, or four_eyes.Refused for an amount that cannot be.
     """
-    tier = Tier.objects.get(pk=number)
+    tier = None if number == next_tier() else Tier.objects.get(pk=number)
     return four_eyes.propose(
         kind=TIER_LIMIT,
         object_type="tier",
         object_id=number,
-        payload=_payload(daily_limit_usd, before=tier.daily_limit_usd),
+        payload=_payload(daily_limit_usd, before=tier and tier.daily_limit_usd),
         reason=reason,
         maker=maker,
         now=now,
     )
+
+
+def next_tier() -> int:
+    """The number that a new tier would have."""
+    return (Tier.objects.aggregate(highest=Max("number"))["highest"] or 0) + 1
 
 
 def propose_person_limit(
@@ -61,8 +67,9 @@ def propose_person_limit(
     )
 
 
-def _payload(text: str, *, before: Decimal) -> dict[str, object]:
-    return {"daily_limit_usd": f"{_amount(text):.2f}", "before": f"{before:.2f}"}
+def _payload(text: str, *, before: Decimal | None) -> dict[str, object]:
+    told = None if before is None else f"{before:.2f}"
+    return {"daily_limit_usd": f"{_amount(text):.2f}", "before": told}
 
 
 def _amount(text: str) -> Decimal:
@@ -90,23 +97,40 @@ def _check_change(proposal: Proposal, *, current: Decimal) -> Decimal:
     return wanted
 
 
-def _tier(proposal: Proposal) -> Tier:
-    tier = Tier.objects.select_for_update().filter(pk=int(proposal.object_id)).first()
-    if tier is None:
-        raise Refused("gone", _("This tier is not there any more."))
-    return tier
+def _tier(proposal: Proposal) -> Tier | None:
+    """The tier, its row held; None for one that does not exist yet."""
+    return Tier.objects.select_for_update().filter(pk=int(proposal.object_id)).first()
 
 
 def _check_tier(proposal: Proposal) -> None:
     tier = _tier(proposal)
+    if proposal.payload["before"] is None:
+        _check_new(proposal, tier)
+        return
+    if tier is None:
+        raise Refused("gone", _("This tier is not there any more."))
     wanted = _check_change(proposal, current=tier.daily_limit_usd)
     if tier.number == 1 and wanted > MOST_IN_TIER_1:
         raise Refused("above_tier_1", _("Tier 1 is at most 1,000 USD a day."))
 
 
+def _check_new(proposal: Proposal, tier: Tier | None) -> None:
+    """A new tier comes right above the highest, and allows more than it."""
+    number = int(proposal.object_id)
+    if tier is not None or number != next_tier():
+        raise Refused("changed", _("Another tier was added meanwhile. Propose it anew."))
+    wanted = _amount(str(proposal.payload["daily_limit_usd"]))
+    if number > 1 and wanted <= limit_of_tier(number - 1):
+        raise Refused("not_above", _("A new tier allows more a day than the one below it."))
+
+
 def _set_tier(proposal: Proposal, now: datetime) -> None:
     tier = _tier(proposal)
-    tier.daily_limit_usd = _amount(str(proposal.payload["daily_limit_usd"]))
+    wanted = _amount(str(proposal.payload["daily_limit_usd"]))
+    if tier is None:
+        Tier.objects.create(number=int(proposal.object_id), daily_limit_usd=wanted)
+        return
+    tier.daily_limit_usd = wanted
     tier.save(update_fields=["daily_limit_usd"])
     theirs = DailyLimit.objects.filter(application__tier=tier)
     theirs.filter(is_personal=False).update(limit_usd=tier.daily_limit_usd)
@@ -147,10 +171,10 @@ def _set_person(proposal: Proposal, now: datetime) -> None:
 
 
 def _lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
-    before, after = (
-        plain(Decimal(str(proposal.payload[name]))) for name in ("before", "daily_limit_usd")
-    )
-    return [(_("Daily limit now, USD"), before), (_("Daily limit then, USD"), after)]
+    before = proposal.payload["before"]
+    told: Text = _("a new tier") if before is None else plain(Decimal(str(before)))
+    after = plain(Decimal(str(proposal.payload["daily_limit_usd"])))
+    return [(_("Daily limit now, USD"), told), (_("Daily limit then, USD"), after)]
 
 
 KINDS = [

@@ -139,7 +139,8 @@ def _resolution(order_id: UUID, **given: Any) -> Proposal:
 
 
 _AMOUNT = dict.fromkeys(
-    ("amount_invalid", "above_tier_1", "above_tier", "same"), "payload.daily_limit_usd"
+    ("amount_invalid", "above_tier_1", "above_tier", "not_above", "same"),
+    "payload.daily_limit_usd",
 )
 _EXPLAINED = dict.fromkeys(
     ("explanation_missing", "explanation_unknown", "explanation_too_long"), "payload.explanations"

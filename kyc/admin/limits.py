@@ -35,6 +35,7 @@ class TierAdmin(ReadOnlyAdmin):
     list_display = ["__str__", "limit"]
     fields = ["number", "limit", "trail"]
     readonly_fields = fields
+    actions_list = ["propose_tier"]
     actions_detail = ["propose_limit"]
 
     limit = decimal_column("daily_limit_usd", _("daily limit, USD"))
@@ -57,10 +58,30 @@ class TierAdmin(ReadOnlyAdmin):
         },
     )
     def propose_limit(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._propose(request, form, int(object_id))
+
+    @action(
+        description=_("Propose a new tier"),
+        url_path="propose-tier",
+        permissions=["propose"],
+        dialog={
+            "title": _("Propose a new tier"),
+            "description": _(
+                "It comes above the highest one, and people can apply for it once a second person "
+                "approves it."
+            ),
+            "form_class": LimitForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def propose_tier(self, request: HttpRequest, form: Any) -> HttpResponse:
+        return self._propose(request, form, limit_decisions.next_tier())
+
+    def _propose(self, request: HttpRequest, form: Any, number: int) -> HttpResponse:
         return answer_dialog(
             request,
             lambda: limit_decisions.propose_tier_limit(
-                number=int(object_id),
+                number=number,
                 daily_limit_usd=form.cleaned_data["daily_limit_usd"],
                 reason=form.cleaned_data["reason"],
                 maker=request.user,  # type: ignore[arg-type]

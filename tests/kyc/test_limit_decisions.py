@@ -5,15 +5,17 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
 from compliance import four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
-from kyc.limit_decisions import propose_person_limit, propose_tier_limit
+from kyc.limit_decisions import next_tier, propose_person_limit, propose_tier_limit
 from kyc.models import Application, DailyLimit, Tier
-from tests.people import new_user, onboarded
+from tests.people import new_officer, new_user, onboarded
 
 pytestmark = pytest.mark.django_db
 
@@ -143,3 +145,78 @@ def test_nobody_decides_on_their_own_limit(application: Application) -> None:
         )
 
     assert limit_of(application).limit_usd == 1000
+
+
+# A new tier
+
+
+def test_two_people_add_the_tier_above_the_highest(application: Application) -> None:
+    number = next_tier()
+    most = Tier.objects.latest("number").daily_limit_usd
+    proposal = tier_proposal(f"{most + 1:.2f}", number=number)
+    assert not Tier.objects.filter(pk=number).exists()
+
+    approve(proposal)
+
+    assert Tier.objects.get(pk=number).daily_limit_usd == most + 1
+    assert limit_of(application).limit_usd == 1000
+    assert next_tier() == number + 1
+
+
+def test_the_second_person_reads_that_the_tier_is_new() -> None:
+    proposal = tier_proposal("70000", number=next_tier())
+
+    lines = four_eyes.kind_of(proposal.kind).lines(proposal)
+
+    assert [(str(name), str(text)) for name, text in lines] == [
+        ("Daily limit now, USD", "a new tier"),
+        ("Daily limit then, USD", "70000"),
+    ]
+
+
+def test_a_new_tier_allows_more_than_the_one_below_it() -> None:
+    most = Tier.objects.latest("number").daily_limit_usd
+
+    with pytest.raises(Refused, check=lambda error: error.code == "not_above"):
+        tier_proposal(f"{most:.2f}", number=next_tier())
+
+
+def test_no_tier_is_left_out() -> None:
+    with pytest.raises(Tier.DoesNotExist):
+        tier_proposal("90000", number=next_tier() + 1)
+
+
+def test_a_new_tier_that_was_added_meanwhile_is_not_added_again() -> None:
+    number = next_tier()
+    proposal = tier_proposal("50000", number=number)
+    Tier.objects.create(number=number, daily_limit_usd=Decimal(40000))
+
+    with pytest.raises(Refused, match="added meanwhile"):
+        approve(proposal)
+
+
+def test_limits_and_tiers_are_proposed_in_the_back_office(
+    client: Client, application: Application
+) -> None:
+    client.force_login(new_officer("view_tier", "change_tier", "change_dailylimit"))
+    data = {"_form_submitted": "on", "daily_limit_usd": "900", "reason": "Risk."}
+
+    client.post(reverse("admin:kyc_tier_propose_tier"), {**data, "daily_limit_usd": "9000"})
+    client.post(reverse("admin:kyc_tier_propose_limit", args=[1]), data)
+    client.post(reverse("admin:kyc_dailylimit_propose_limit", args=[application.pk]), data)
+
+    proposed = Proposal.objects.values_list("kind", "object_id")
+    assert set(proposed) == {
+        ("kyc.tier_limit", str(next_tier())),
+        ("kyc.tier_limit", "1"),
+        ("kyc.person_limit", str(application.pk)),
+    }
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "99", "00000000-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize("name", ["kyc_tier_propose_limit", "kyc_dailylimit_propose_limit"])
+def test_a_limit_of_nothing_is_not_found(client: Client, name: str, wrong: str) -> None:
+    client.force_login(new_officer("view_tier", "change_tier", "change_dailylimit"))
+    data = {"_form_submitted": "on", "daily_limit_usd": "900", "reason": "Risk."}
+
+    assert client.post(reverse(f"admin:{name}", args=[wrong]), data).status_code == 404
