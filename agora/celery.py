@@ -3,6 +3,8 @@
 import gc
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from celery import Celery
 from celery.signals import celeryd_init, task_prerun, worker_process_init
@@ -29,8 +31,13 @@ def check_connection(**_: object) -> None:
 
 
 @celeryd_init.connect
-def preload(**_: object) -> None:
-    """Import the vendors' SDKs (seconds) once, before workers fork, not on the first order."""
+def preload(*, options: Mapping[str, Any], **_: object) -> None:
+    """Import the vendors' SDKs (seconds) once, before workers fork, not on the first order.
+
+    The sealer, which takes tasks of its own queue only, calls no vendor.
+    """
+    if options.get("queues"):
+        return
     vault.preload()
     runner.preload()
 

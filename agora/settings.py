@@ -379,6 +379,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
 }
+# The trail is chained within seconds, however long the work takes that fills the other workers.
+CELERY_TASK_ROUTES = {"compliance.tasks.seal_audit": {"queue": "seal"}}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {

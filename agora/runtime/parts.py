@@ -1,14 +1,16 @@
-"""Agora's own processes: web, worker and beat."""
+"""Agora's own processes: web, worker, sealer and beat."""
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agora.runtime import probes
 from agora.runtime.folder import Folder
 from agora.runtime.processes import Part
 
+# As CELERY_TASK_ROUTES names it; the runtime itself loads no settings of the product.
+SEAL_QUEUE = "seal"
 _CALM = {
     # Known and harmless here: static files are served from their sources, root runs a local demo.
     "PYTHONWARNINGS": "ignore:No directory at,ignore:You're running the worker with superuser",
@@ -34,13 +36,24 @@ def web(*, env: Mapping[str, str], port: int) -> Part:
 
 def worker(*, env: Mapping[str, str], folder: Folder) -> Part:
     """One Celery worker; it leads the orders from state to state."""
-    ready = folder.root / "worker.ready"
+    own = ("--concurrency", "2", "--prefetch-multiplier", "1")
+    return _celery("worker", own, env=env, folder=folder)
+
+
+def sealer(*, env: Mapping[str, str], folder: Folder) -> Part:
+    """A worker of one process for what may not wait seconds: it chains the audit trail."""
+    own = ("--pool", "solo", "--queues", SEAL_QUEUE, "--hostname", "sealer@%h")
+    return _celery("sealer", own, env=env, folder=folder)
+
+
+def _celery(name: str, own: Sequence[str], *, env: Mapping[str, str], folder: Folder) -> Part:
+    ready = folder.root / f"{name}.ready"
     ready.unlink(missing_ok=True)
     return Part(
-        name="worker",
+        name=name,
         command=[
             *(sys.executable, "-m", "celery", "--quiet", "--app", "agora", "worker"),
-            *("--concurrency", "2", "--prefetch-multiplier", "1", "--loglevel", "WARNING"),
+            *(*own, "--loglevel", "WARNING"),
             *("--without-gossip", "--without-mingle", "--include", "agora.runtime.ready"),
         ],
         env={**env, **_CALM, "AGORA_READY_FILE": str(ready)},

@@ -1,6 +1,7 @@
 """The sealer chains every row, without a gap, whatever happens at the same time (AUD-1)."""
 
 import hashlib
+import time
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -12,7 +13,7 @@ from django.utils import timezone
 from structlog.testing import capture_logs
 
 from agora.metrics import exposition
-from compliance import audit
+from compliance import audit, tasks
 from compliance.models import AuditRow, AuditSeal
 from compliance.tasks import seal_audit
 from compliance.trail import anchors
@@ -224,6 +225,27 @@ def test_a_lag_above_the_promise_is_told_in_the_log(age: int, told: bool) -> Non
 
     assert ("audit.lag" in [line["event"] for line in logs]) is told
     assert AuditSeal.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_what_waited_while_the_worker_was_starting_is_no_error() -> None:
+    audit.record(
+        actor="system:test",
+        action="thing.done",
+        object_type="thing",
+        object_id="1",
+        evidence={},
+        now=timezone.now() - timedelta(seconds=20),
+    )
+    before, tasks._ready_at = tasks._ready_at, time.monotonic()
+
+    try:
+        with capture_logs() as logs:
+            seal_audit()
+    finally:
+        tasks._ready_at = before
+
+    assert [(line["event"], line["log_level"]) for line in logs] == [("audit.lag", "info")]
 
 
 @pytest.mark.django_db
