@@ -266,7 +266,12 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
             text = sign_off.statement_of(snapshot)
         else:
             return "–"
-        return format_html('<pre class="max-w-full overflow-x-auto text-xs">{}</pre>', text)
+        return format_html(
+            '<pre class="max-w-full overflow-x-auto text-xs" tabindex="0" role="region"'
+            ' aria-label="{}">{}</pre>',
+            _("statement"),
+            text,
+        )
 
     @admin.display(description=_("files"))
     def files(self, snapshot: ReserveSnapshot) -> str:
@@ -322,8 +327,11 @@ def _figure(snapshot: ReserveSnapshot, name: str) -> str:
 
 def _rows_table(snapshot: ReserveSnapshot, *, is_break: bool, more: Sequence[_Column] = ()) -> str:
     found = snapshot.rows.filter(is_break=is_break)
-    rows = [[*_cells(row), *(cell(row) for _name, cell in more)] for row in found[:_MOST_ROWS]]
-    table = _table([_("row"), _("kind"), *_COLUMNS, *(name for name, _cell in more)], rows)
+    rows = [
+        [row.number, row.get_kind_display(), *(cell(row) for _name, cell in more), *_cells(row)]
+        for row in found[:_MOST_ROWS]
+    ]
+    table = _table([_("row"), _("kind"), *(name for name, _cell in more), *_COLUMNS], rows)
     left = found.count() - len(rows)
     if not left:
         return table
@@ -332,8 +340,7 @@ def _rows_table(snapshot: ReserveSnapshot, *, is_break: bool, more: Sequence[_Co
 
 def _cells(row: ReserveRow) -> Sequence[object]:
     quantities = (row.ordered, row.broker, row.recorded, row.custody, row.minted, row.chain)
-    kind = row.get_kind_display()
-    return [row.number, kind, _order_link(row), row.leg or "–", *map(plain, quantities)]
+    return [_order_link(row), row.leg or "–", *map(plain, quantities)]
 
 
 def _order_link(row: ReserveRow) -> str:
@@ -344,5 +351,6 @@ def _order_link(row: ReserveRow) -> str:
 
 
 def _table(headers: Sequence[object], rows: Sequence[Sequence[object]]) -> SafeString:
-    context: dict[str, object] = {"headers": [str(each) for each in headers], "rows": rows}
+    names = [str(each) for each in headers]
+    context: dict[str, object] = {"headers": names, "rows": rows, "label": ", ".join(names[:3])}
     return render_to_string("admin/compliance/snapshot_table.html", context)
