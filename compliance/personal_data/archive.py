@@ -20,6 +20,7 @@ from accounts.models import User
 from agora.lib import crypto
 from agora.lib.money import plain
 from agora.lib.work import Job
+from compliance.personal_data.sharing import recipients
 from compliance.personal_data.topics import LEFT_OUT, TOPICS, Topic
 from kyc import storage
 from kyc.models import DocumentPage
@@ -66,7 +67,8 @@ def write(
         archive.writestr("manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False))
         with translation.override(user.language or settings.LANGUAGE_CODE):
             readme = render_to_string(
-                "compliance/export_readme.txt", {"files": files, "now": now, "missing": missing}
+                "compliance/export_readme.txt",
+                {"files": files, "now": now, "missing": missing, "recipients": recipients()},
             )
         archive.writestr("README.txt", readme)
 

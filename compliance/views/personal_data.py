@@ -22,6 +22,7 @@ from compliance.models import DataExport, ErasureRequest
 from compliance.personal_data import erasure, exports
 from compliance.personal_data.erasure import ErasureRefused
 from compliance.personal_data.obstacles import Obstacle
+from compliance.personal_data.sharing import recipients
 from kyc import erasure as kyc
 from kyc.models import Consent, Document, DocumentView
 from kyc.selectors import looks_at_documents
@@ -48,6 +49,7 @@ def privacy(request: HttpRequest) -> HttpResponse:
             for look in looks
         ],
         "page": looks,
+        "recipients": recipients(),
         "exports": DataExport.objects.filter(user_id=user.pk).exclude(
             state=DataExport.State.EXPIRED
         )[:5],
