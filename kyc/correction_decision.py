@@ -83,5 +83,6 @@ KINDS = [
         effect=_correct,
         lines=_lines,
         subject=_subject,
+        reader_permission="kyc.view_case",
     ),
 ]

@@ -343,5 +343,6 @@ KINDS = [
         effect=_reopen,
         lines=_match_lines,
         subject=subject_of,
+        reader_permission=_READER,
     ),
 ]

@@ -28,6 +28,7 @@ from compliance.models import Proposal
 from compliance.reserves import sign_off
 from compliance.retention import LONGEST
 from compliance.retention_decisions import RETENTION, propose_retention
+from copytrade.decisions import RELEASE_SWITCH, propose_release
 from kyc import cases, corrections, limit_decisions
 from kyc.cases.deciding import REINSTATE, SUSPEND
 from kyc.models import Application
@@ -90,7 +91,7 @@ class Form:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 5):
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise ValueError(text)
     return int(text)
 
@@ -134,6 +135,10 @@ def _attestation(bytecode_sha256: str, **given: Any) -> Proposal:
     return propose_attestation(bytecode_sha256=bytecode_sha256, **given)
 
 
+def _release(switch_id: int, **given: Any) -> Proposal:
+    return propose_release(switch_id=switch_id, **given)
+
+
 def _resolution(order_id: UUID, **given: Any) -> Proposal:
     return propose_resolution(order=Order.objects.get(pk=order_id), **given)
 
@@ -174,6 +179,7 @@ FORMS: dict[str, Form] = {
         },
     ),
     RESOLVE: Form(NoPayload, UUID, _resolution),
+    RELEASE_SWITCH: Form(NoPayload, _number, _release),
 }
 KINDS = [(name, name) for name in sorted(FORMS)]
 
@@ -187,7 +193,8 @@ class ProposalRequest(rest.StrictSerializer):
         help_text=(
             "Whom or what it is about: the id of a user (`accounts.role`), an application "
             "(`kyc.suspend`, `kyc.reinstate`, `kyc.person_limit`), a correction, an order or a "
-            "snapshot; the number of a tier; the name of a kind of record (`compliance.retention`); "
+            "snapshot; the number of a tier or of a kill switch (`copytrade.release_switch`); the "
+            "name of a kind of record (`compliance.retention`); "
             "the SHA-256 of the bytecode (`tokens.attestation`)."
         ),
     )

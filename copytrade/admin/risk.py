@@ -12,7 +12,17 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from agora.lib.admin import ReadOnlyAdmin, decimal_column, leave_dialog, trail_link, trail_to
+from agora.lib.admin import (
+    ReadOnlyAdmin,
+    ReasonForm,
+    answer_dialog,
+    decimal_column,
+    leave_dialog,
+    trail_link,
+    trail_to,
+)
+from compliance.four_eyes import Refused
+from copytrade.decisions import propose_release
 from copytrade.forms.risk import initial_of
 from copytrade.models import Exchange, KillSwitch, RiskDay, RiskLimits
 from copytrade.selectors.risk import limits_of
@@ -133,7 +143,7 @@ class KillSwitchAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     readonly_fields = fields
     actions_list = ["stop"]
-    actions_detail = ["release"]
+    actions_detail = ["release", "propose_release"]
 
     trail = trail_link("kill_switch")
 
@@ -183,10 +193,27 @@ class KillSwitchAdmin(ReadOnlyAdmin):
                 messages.warning(request, text)
         return leave_dialog(reverse("admin:copytrade_killswitch_changelist"))
 
+    def has_release_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self.has_switch_permission(request) and self._is_engaged(object_id, wide=False)
+
+    def has_propose_release_permission(
+        self, request: HttpRequest, object_id: object = None
+    ) -> bool:
+        return self.has_switch_permission(request) and self._is_engaged(object_id, wide=True)
+
+    def _is_engaged(self, object_id: object, *, wide: bool) -> bool:
+        """What stops others is released by two people; the services ask again."""
+        rows = KillSwitch.objects.filter(pk=str(object_id), released_at=None)
+        return (
+            rows.filter(level__in=kill.WIDE).exists()
+            if wide
+            else rows.exclude(level__in=kill.WIDE).exists()
+        )
+
     @action(
         description=_("Release"),
         url_path="release",
-        permissions=["switch"],
+        permissions=["release"],
         dialog={
             "title": _("Release the kill switch"),
             "description": _("Closes that waited are sent at once; opens come with new signals."),
@@ -198,3 +225,31 @@ class KillSwitchAdmin(ReadOnlyAdmin):
         kill.release(switch_id=object_id, by=request.user, now=timezone.now())  # type: ignore[arg-type]
         messages.success(request, _("The switch is released."))
         return leave_dialog(reverse("admin:copytrade_killswitch_changelist"))
+
+    @action(
+        description=_("Propose to release"),
+        url_path="propose-release",
+        permissions=["propose_release"],
+        dialog={
+            "title": _("Propose to release the kill switch"),
+            "description": _(
+                "Once a second person approves, closes that waited are sent at once; opens come with "
+                "new signals."
+            ),
+            "form_class": ReasonForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def propose_release(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: propose_release(
+                switch_id=int(object_id),
+                reason=form.cleaned_data["reason"],
+                maker=request.user,  # type: ignore[arg-type]
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            back=reverse("admin:copytrade_killswitch_changelist"),
+        )

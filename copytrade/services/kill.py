@@ -23,6 +23,7 @@ LONGEST_WAIT_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 OPERATOR = audit.system("operator")
 Level = KillSwitch.Level
+WIDE = frozenset({Level.PLATFORM, Level.EXCHANGE})  # what stops others is released by two people
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ def _store(wanted: KillSwitch, *, by: User | None, now: datetime) -> tuple[KillS
             if standing is not None and not _takes_over(by, standing):
                 return standing, False
             if standing is not None:
-                _release(standing, by=by, now=now)
+                _release(standing, actor=_actor(by), now=now)
             wanted.save(force_insert=True)
             _record(wanted, action="kill.engaged", actor=wanted.engaged_by, now=now)
     except IntegrityError:
@@ -104,11 +105,13 @@ def _store(wanted: KillSwitch, *, by: User | None, now: datetime) -> tuple[KillS
     return wanted, True
 
 
-def release(*, switch_id: int, by: User | None, now: datetime) -> KillSwitch:
+def release(*, switch_id: int, by: User | None, emergency: str = "", now: datetime) -> KillSwitch:
     """Let orders go out again: closes that waited are sent, opens come with the next signal.
 
-    A repeat changes nothing. An owner releases what they engaged, officers any. Raises
-    KillSwitch.DoesNotExist also for strangers, and KillRefused (not_allowed).
+    A repeat changes nothing. An owner releases what they engaged, officers any of one strategy or
+    subscription. Wider ones are released by two people (copytrade.decisions); the operator at the
+    server (`by` None) may do so alone with a reason, `emergency`, which is told in log and trail.
+    Raises KillSwitch.DoesNotExist also for strangers, and KillRefused (not_allowed, two_people).
     """
     with transaction.atomic():
         switch = KillSwitch.objects.select_for_update(of=("self",)).get(pk=switch_id)
@@ -118,15 +121,32 @@ def release(*, switch_id: int, by: User | None, now: datetime) -> KillSwitch:
             raise KillRefused(
                 "not_allowed", _("Agora engaged this switch; only Agora can release it.")
             )
+        alone = " ".join(emergency.split())[:200] if by is None else ""
+        if switch.level in WIDE and not alone:
+            raise KillRefused(
+                "two_people", _("Two people release this switch: propose it on its page.")
+            )
         if switch.released_at is None:
-            _release(switch, by=by, now=now)
+            _release(switch, actor=_actor(by), emergency=alone, now=now)
     return switch
 
 
-def _release(switch: KillSwitch, *, by: User | None, now: datetime) -> None:
-    switch.released_by, switch.released_at = _actor(by), now
+def release_decided(*, switch_id: int, actor: str, now: datetime) -> KillSwitch:
+    """Release what two people have decided to; in the transaction of their decision."""
+    switch = KillSwitch.objects.select_for_update(of=("self",)).get(pk=switch_id)
+    _release(switch, actor=actor, now=now)
+    return switch
+
+
+def _release(switch: KillSwitch, *, actor: str, emergency: str = "", now: datetime) -> None:
+    switch.released_by, switch.released_at = actor, now
     switch.save(update_fields=["released_by", "released_at"])
-    _record(switch, action="kill.released", actor=switch.released_by, now=now)
+    if emergency:
+        told = {"emergency": emergency}
+        _record(switch, action="kill.released_in_emergency", actor=actor, now=now, **told)
+        log.error("kill.released_in_emergency", level=switch.level, switch=switch.pk)
+        return
+    _record(switch, action="kill.released", actor=actor, now=now)
     log.warning("kill.released", level=switch.level, switch=switch.pk, by=switch.released_by)
 
 
@@ -190,14 +210,14 @@ def _actor(by: User | None) -> str:
     return OPERATOR if by is None else audit.actor_of(by)
 
 
-def _record(switch: KillSwitch, *, action: str, actor: str, now: datetime) -> None:
+def _record(switch: KillSwitch, *, action: str, actor: str, now: datetime, **told: object) -> None:
     target = switch.strategy_id or switch.subscription_id or switch.exchange or switch.level
     audit.record(
         actor=actor,
         action=action,
         object_type="kill_switch",
         object_id=str(switch.pk),
-        evidence={"level": switch.level, "target": str(target), "reason": switch.reason},
+        evidence={"level": switch.level, "target": str(target), "reason": switch.reason, **told},
         now=now,
     )
 

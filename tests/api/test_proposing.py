@@ -13,6 +13,7 @@ from agora.sandbox.client import SandboxControl
 from compliance import four_eyes
 from compliance.api.proposing import FORMS
 from compliance.models import AuditRow, Proposal
+from copytrade.services.kill import engage
 from kyc import corrections
 from kyc.models import Application, Correction, Tier
 from tests.api.conftest import Answer, Api, assert_problem, pointers
@@ -28,7 +29,7 @@ PATH = "/api/v1/admin/proposals"
 HASH = "ab" * 32
 PERMISSIONS = (
     "view_proposal", "sign_reservesnapshot", "assign_role", "change_tier", "change_dailylimit",
-    "suspend_application", "propose_retention", "add_attestation", "resolve_order", "work_case",
+    "suspend_application", "change_killswitch", "propose_retention", "add_attestation", "resolve_order", "work_case",
     "view_case", "view_application",
 )  # fmt: skip
 ATTESTATION = {
@@ -97,6 +98,10 @@ def request_of(kind: str) -> tuple[object, dict[str, Any]]:
         ),
         "tokens.attestation": lambda: (HASH, ATTESTATION),
         "trading.resolve_order": lambda: (parked().pk, {}),
+        "copytrade.release_switch": lambda: (
+            engage(level="platform", reason="drill", by=None, now=timezone.now()).switch.pk,
+            {},
+        ),
     }
     about, payload = made[kind]()
     return about, payload

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from compliance.models import Proposal
 from copytrade.models import (
     CopyOrder,
     ExchangeAccount,
@@ -24,6 +25,7 @@ from copytrade.models import (
     Signal,
     Subscription,
 )
+from copytrade.services.kill import engage
 from copytrade.services.risk import begin_days
 from tests.copying import new_subscription
 from tests.copytrade.booking import a_leg, a_signal, copied
@@ -179,7 +181,7 @@ def press(browser: Client, model: type[Any], name: str, *arguments: object, **da
 @pytest.mark.parametrize(
     ("permission", "engaged"), [("view_killswitch", 0), ("change_killswitch", 1)]
 )
-def test_officers_stop_and_release_everything(permission: str, engaged: int) -> None:
+def test_officers_stop_everything_and_propose_its_release(permission: str, engaged: int) -> None:
     browser = an_officer("view_killswitch", permission)
 
     press(browser, KillSwitch, "stop", reason="drill")
@@ -187,8 +189,28 @@ def test_officers_stop_and_release_everything(permission: str, engaged: int) -> 
     press(browser, KillSwitch, "stop", reason="drill", exchange="binance")
     assert KillSwitch.objects.filter(level="exchange").count() == engaged
     for switch in KillSwitch.objects.all():
-        press(browser, KillSwitch, "release", switch.pk)
-    assert not KillSwitch.objects.filter(released_at=None).exists()
+        assert press(browser, KillSwitch, "release", switch.pk) == 403
+        press(browser, KillSwitch, "propose_release", switch.pk, reason="over")
+    assert KillSwitch.objects.filter(released_at=None).count() == 2 * engaged
+    proposals = Proposal.objects.filter(kind="copytrade.release_switch")
+    assert proposals.count() == 2 * engaged
+
+
+def test_an_officer_releases_one_subscription_s_switch_alone() -> None:
+    switch = engage(
+        level="subscription",
+        subscription=new_subscription(),
+        reason="drill",
+        by=None,
+        now=timezone.now(),
+    ).switch
+    browser = an_officer("view_killswitch", "change_killswitch")
+
+    assert press(browser, KillSwitch, "propose_release", switch.pk, reason="over") == 403
+    press(browser, KillSwitch, "release", switch.pk)
+
+    switch.refresh_from_db()
+    assert switch.released_at is not None
 
 
 def test_a_stop_without_a_reason_asks_again() -> None:

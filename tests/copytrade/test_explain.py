@@ -326,6 +326,13 @@ def test_the_operator_stops_and_lets_go_on(subscription: Subscription) -> None:
     assert refused("release", "strategy", subscription.strategy_id).returncode == 1
 
 
+def test_everything_goes_on_by_one_alone_only_in_an_emergency() -> None:
+    told("kill", "platform", "--reason", "drill")
+
+    assert refused("release", "platform").returncode == 1
+    assert "is released" in told("release", "platform", "--emergency", "drill is over")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

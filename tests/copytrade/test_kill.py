@@ -14,7 +14,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from agora.sandbox.client import SandboxControl
+from compliance import four_eyes
+from compliance.four_eyes import Refused
 from compliance.models import AuditRow
+from copytrade.decisions import propose_release
 from copytrade.models import CopyOrder, KillSwitch, Strategy, Subscription
 from copytrade.selectors.switches import engaged_for, engaged_for_person
 from copytrade.services import kill
@@ -22,7 +25,7 @@ from copytrade.services.kill import KillRefused, engage, release
 from tests.copying import mark, new_follower, new_strategy, new_subscription
 from tests.copytrade.booking import a_leg, a_signal
 from tests.copytrade.replicating import master_order, settle, signal, work
-from tests.people import new_user
+from tests.people import new_officer, new_user
 
 pytestmark = pytest.mark.django_db
 
@@ -137,6 +140,53 @@ def test_an_owner_does_not_release_what_an_officer_engaged(subscription: Subscri
     assert engaged_for(subscription=subscription) == []
 
 
+@pytest.mark.parametrize(
+    "target", [{"level": "platform"}, {"level": "exchange", "exchange": "binance"}]
+)
+def test_what_stops_others_is_released_by_two_people(target: dict[str, Any]) -> None:
+    maker, checker = officer(), new_officer("decide_proposal")
+    switch = stop(maker, **target).switch
+
+    with pytest.raises(KillRefused) as refused:
+        release(switch_id=switch.pk, by=maker, now=timezone.now())
+    assert refused.value.code == "two_people"
+    proposal = propose_release(
+        switch_id=switch.pk, reason="It was a drill.", maker=maker, now=timezone.now()
+    )
+    switch.refresh_from_db()
+    assert switch.released_at is None
+
+    four_eyes.approve(proposal_id=proposal.pk, checker=checker, now=timezone.now())
+
+    switch.refresh_from_db()
+    assert (switch.released_at is not None, switch.released_by) == (True, f"user:{checker.pk}")
+    assert AuditRow.objects.get(action="kill.released").object_id == str(switch.pk)
+    with pytest.raises(Refused) as late:
+        propose_release(switch_id=switch.pk, reason="Again.", maker=maker, now=timezone.now())
+    assert late.value.code == "released"
+
+
+def test_the_operator_alone_releases_it_in_an_emergency_and_that_is_told() -> None:
+    switch = stop(None, level="platform").switch
+    with pytest.raises(KillRefused):
+        release(switch_id=switch.pk, by=None, now=timezone.now())
+
+    release(switch_id=switch.pk, by=None, emergency="nobody else is awake", now=timezone.now())
+
+    row = AuditRow.objects.get(action="kill.released_in_emergency")
+    assert row.evidence["emergency"] == "nobody else is awake"
+
+
+def test_one_subscription_s_switch_needs_no_second_person(subscription: Subscription) -> None:
+    maker = officer()
+    switch = stop(maker, subscription=subscription).switch
+
+    with pytest.raises(Refused) as refused:
+        propose_release(switch_id=switch.pk, reason="x", maker=maker, now=timezone.now())
+    assert refused.value.code == "one_person"
+    release(switch_id=switch.pk, by=maker, now=timezone.now())
+
+
 def test_strangers_find_no_switch_to_release(subscription: Subscription) -> None:
     switch = stop(subscription.follower, subscription=subscription).switch
 
@@ -243,7 +293,7 @@ def test_nothing_is_sent_while_engaged_and_closes_go_out_after(
     assert (waiting.state, waiting.last_error) == ("PLANNED", "kill_switch")
     assert len(sandbox.binance.orders(follower.label)) == sent
 
-    release(switch_id=switch.pk, by=None, now=timezone.now())
+    release(switch_id=switch.pk, by=None, emergency="drill", now=timezone.now())
     CopyOrder.objects.filter(pk=waiting.pk).update(next_attempt_at=timezone.now())
     (closed,) = settle(closing)
     assert closed.state == "FILLED"

@@ -362,7 +362,7 @@ def stopped(worker: Worker, sandbox_exchange: SandboxControl) -> Stopped:
     beat_until(lambda: tried.count() == 60, limit=30, what="every close held back")
     taken = [o["accepted_at"] for orders in crowd.orders().values() for o in orders]
     waiting = closed.legs.filter(state="PLANNED").count()
-    kill.release(switch_id=engaged.switch.pk, by=None, now=timezone.now())
+    kill.release(switch_id=engaged.switch.pk, by=None, emergency="drill", now=timezone.now())
     settled(closed)
     return Stopped(engaged_at, taken, waiting, crowd.faults(flat=True))
 

@@ -32,7 +32,7 @@ examples:
   manage.py copy explain 5f0c3a52-…            why a signal was, or was not, copied
   manage.py copy prove --account 8d1e…          compare one ledger with the exchange
   manage.py copy kill platform --reason "…"     stop everything
-  manage.py copy release platform               let it go on
+  manage.py copy release platform --emergency "…"   let it go on, alone
   manage.py copy status                         what is open, waiting, stuck or stopped
 """
 
@@ -72,6 +72,14 @@ class Command(BaseCommand):
             )
             if name == "kill":
                 switch.add_argument("--reason", required=True, help="a few words; they are shown")
+            else:
+                switch.add_argument(
+                    "--emergency",
+                    default="",
+                    metavar="REASON",
+                    help="why platform or exchange is released by you alone: two people do it in the "
+                    "back office; told in log and trail",
+                )
 
         actions.add_parser("status", help="open legs, oldest waiting, switches")
         for one in actions.choices.values():
@@ -209,11 +217,15 @@ class Command(BaseCommand):
             ]
         )
 
-    def _release(self, *, level: str, target: str, **options: Any) -> None:
+    def _release(self, *, level: str, target: str, emergency: str, **options: Any) -> None:
         switch = engaged().filter(level=level, **_target(level, target)).first()
         if switch is None:
             raise CommandError(f"No kill switch is engaged at {level} {target}.", returncode=1)
-        kill.release(switch_id=switch.pk, by=None, now=timezone.now())
+        try:
+            kill.release(switch_id=switch.pk, by=None, emergency=emergency, now=timezone.now())
+        except kill.KillRefused as refusal:
+            text = "Two people release this switch, in the back office. Alone: --emergency REASON."
+            raise CommandError(text, returncode=1) from refusal
         if options["json"]:
             self._print({"switch": switch.pk, "released": True})
         else:
