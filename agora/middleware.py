@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Callable
 
 import structlog
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
 from agora import health, metrics
 from agora.lib import problems
+from agora.lib.network import client_address, is_inside
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
@@ -62,6 +64,51 @@ def request_context(get_response: Handler) -> Handler:
         return response
 
     return middleware
+
+
+# What officers need besides, where the back office has a host of its own: to sign in, and to read.
+_OFFICE = ("/admin/", "/api/v1/admin/")
+_BESIDE_IT = (
+    "/static/", "/account/login/", "/account/logout/", "/account/2fa/", "/account/reauthenticate/",
+    "/account/password/", "/account/confirm-email/", "/account/oidc/", "/account/3rdparty/",
+    "/token/", "/api/v1/token/", "/api/schema/", "/api/docs/", "/api/problems/",
+)  # fmt: skip
+
+
+def back_office(get_response: Handler) -> Handler:
+    """Keeps the back office to the networks and the host that the settings name for it.
+
+    From elsewhere there is nothing: 404, as for anything unknown. A host of its own serves nothing
+    else, so that a fault of a retail page reaches no session of an officer.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if _is_elsewhere(request):
+            if problems.are_for(request):
+                return problems.unknown_path(request)
+            raise Http404
+        if settings.BACK_OFFICE_HOST and request.path == "/" and _is_own_host(request):
+            return HttpResponseRedirect("/admin/")
+        return get_response(request)
+
+    return middleware
+
+
+def _is_elsewhere(request: HttpRequest) -> bool:
+    """Whether what is asked for is not there for this address, or not on this host."""
+    is_office = request.path.startswith(_OFFICE)
+    networks = settings.BACK_OFFICE_NETWORKS
+    if is_office and networks and not is_inside(client_address(request), networks):
+        return True
+    if not settings.BACK_OFFICE_HOST:
+        return False
+    if not _is_own_host(request):
+        return is_office
+    return not is_office and request.path != "/" and not request.path.startswith(_BESIDE_IT)
+
+
+def _is_own_host(request: HttpRequest) -> bool:
+    return bool(request.get_host().partition(":")[0] == settings.BACK_OFFICE_HOST)
 
 
 def _request_id(request: HttpRequest) -> str:

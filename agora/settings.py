@@ -26,6 +26,7 @@ from agora.environment import (
     vendor_address,
     whole,
 )
+from agora.lib.network import BadNetwork, clean_networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -39,6 +40,13 @@ if (DATA_DIR / "runtime.env").is_file() and not STARTS_THE_DEMO:
 DEBUG = flag("DEBUG", default=False)
 SECRET_KEY = required("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+BACK_OFFICE_HOST = env.str("BACK_OFFICE_HOST", default="").lower()
+if BACK_OFFICE_HOST:
+    ALLOWED_HOSTS.append(BACK_OFFICE_HOST)
+try:
+    BACK_OFFICE_NETWORKS = clean_networks(env.list("BACK_OFFICE_NETWORKS", default=[]))
+except BadNetwork as error:
+    raise ImproperlyConfigured(f"BACK_OFFICE_NETWORKS: “{error.text}” is no network.") from error
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SITE_URL = address("SITE_URL", default="http://localhost:8000")
 SITE_IS_HTTPS = SITE_URL.startswith("https://")
@@ -99,6 +107,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "agora.middleware.back_office",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",

@@ -1,0 +1,102 @@
+"""The back office is there only for the networks and on the host that the settings name for it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from tests.api.conftest import Api
+from tests.people import new_officer
+
+pytestmark = pytest.mark.django_db
+OFFICE = "office.agora.example"
+PATHS = ("/admin/", "/admin/trading/order/", "/api/v1/admin/proposals")
+
+
+def officer(**extra: str) -> Client:
+    browser = Client(**extra)
+    browser.force_login(new_officer("view_order"))
+    return browser
+
+
+def statuses(browser: Client, *paths: str, **extra: str) -> set[int]:
+    return {browser.get(path, **extra).status_code for path in paths}
+
+
+@pytest.fixture
+def _own_host(settings: Settings) -> None:
+    settings.BACK_OFFICE_HOST = OFFICE
+    settings.ALLOWED_HOSTS = [OFFICE, "testserver"]
+
+
+def test_without_settings_it_is_there_for_everybody() -> None:
+    assert officer().get("/admin/").status_code == 200
+
+
+def test_from_other_networks_it_is_nowhere(settings: Settings) -> None:
+    settings.BACK_OFFICE_NETWORKS = ["203.0.113.0/24", "2001:db8::/48"]
+
+    assert statuses(officer(REMOTE_ADDR="198.51.100.7"), *PATHS) == {404}
+    assert officer(REMOTE_ADDR="198.51.100.7").get("/dashboard/").status_code != 404
+    assert officer(REMOTE_ADDR="203.0.113.9").get("/admin/").status_code == 200
+    assert officer(REMOTE_ADDR="2001:db8::9").get("/admin/").status_code == 200
+
+
+def test_the_address_is_the_clients_and_not_what_it_says(settings: Settings) -> None:
+    settings.BACK_OFFICE_NETWORKS = ["203.0.113.0/24"]
+    browser = officer(REMOTE_ADDR="198.51.100.7")
+
+    assert browser.get("/admin/", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 404
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    assert browser.get("/admin/", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 200
+    assert browser.get("/admin/").status_code == 404
+
+
+def test_a_program_is_told_by_a_problem(settings: Settings) -> None:
+    settings.BACK_OFFICE_NETWORKS = ["203.0.113.0/24"]
+    api = Api(new_officer(is_superuser=True), scopes=("admin",))
+
+    answer = api.get("/api/v1/admin/proposals")
+    assert (answer.status, answer.body["code"]) == (404, "not_found")
+    api.client.defaults["REMOTE_ADDR"] = "203.0.113.9"
+    assert api.get("/api/v1/admin/proposals").status == 200
+
+
+@pytest.mark.usefixtures("_own_host")
+def test_with_a_host_of_its_own_it_is_on_no_other() -> None:
+    browser = officer()
+
+    assert statuses(browser, *PATHS) == {404}
+    assert browser.get("/admin/", headers={"Host": OFFICE}).status_code == 200
+    assert browser.get("/", headers={"Host": f"{OFFICE}:8443"})["Location"] == "/admin/"
+
+
+@pytest.mark.usefixtures("_own_host")
+def test_its_host_serves_nothing_else_than_signing_in() -> None:
+    there = {"headers": {"Host": OFFICE}}
+    retail = ("/dashboard/", "/onboarding/", "/account/wallet/", "/copy/", "/api/v1/orders")
+
+    assert {officer().get(path, **there).status_code for path in retail} == {404}
+    assert Client().get("/account/login/", **there).status_code == 200
+    assert Client().get("/account/login/").status_code == 200
+    assert Client().get("/admin/", **there).status_code == 302
+
+
+def test_what_is_no_network_is_refused_at_the_start() -> None:
+    environ = {**os.environ, "BACK_OFFICE_NETWORKS": "10.0.0.0/8,office"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=Path(__file__).parents[2],
+        env=environ,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode != 0
+    assert "BACK_OFFICE_NETWORKS: “office” is no network." in done.stderr
