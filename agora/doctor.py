@@ -26,7 +26,7 @@ from copytrade.exchange.credentials import credentials_of
 from copytrade.models import ExchangeAccount
 from copytrade.states import AccountState
 from custody import vault
-from kyc import scanning, storage
+from kyc import conversion, scanning, storage
 from kyc.screening import lists
 from tokens import chain
 from trading import broker
@@ -245,6 +245,12 @@ def _documents() -> str:
     return f"bucket {bucket}" if bucket else f"folder {settings.DOCUMENTS_DIR}"
 
 
+def _document_drawing() -> str:
+    if conversion.is_filtered():
+        return "in a process without files, connections and needless system calls"
+    return "in a process without files and connections; NO FILTER of system calls on this machine"
+
+
 def _virus_scanner() -> str:
     if not settings.CLAMD_ADDRESS:
         return "NONE CONFIGURED: files are not scanned (CLAMD_ADDRESS)"
@@ -268,6 +274,7 @@ _CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("exchange", _exchange, "Check BINANCE_BASE_URL, and that this machine may reach it."),
     ("sanctions lists", _sanctions_lists, "manage.py screening import FILE (docs/screening.md)."),
     ("documents", _documents, "Check DOCUMENTS_DIR, or DOCUMENTS_S3_* (docs/kyc-documents.md)."),
+    ("document drawing", _document_drawing, "Run manage.py doctor as the web's user."),
     ("virus scanner", _virus_scanner, "Start clamd, or correct CLAMD_ADDRESS."),
     ("exchange keys", _exchange_keys, "Give FIELD_KEYS also the keys that were used before."),
     ("clock, database", _clock_of_database, "Synchronise the clocks."),

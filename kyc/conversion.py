@@ -60,6 +60,22 @@ def convert(*, data: bytes, media_type: str) -> list[PageImage]:
     return _pages(output)
 
 
+def is_filtered() -> bool:
+    """Whether this machine refuses the drawing process every system call that it does not need.
+
+    Asked of such a process. Raises OSError, subprocess.SubprocessError or ValueError if it does not run.
+    """
+    ran = subprocess.run(
+        [sys.executable, "-I", str(_PROGRAM), "probe"],
+        capture_output=True,
+        check=True,
+        env={},
+        cwd="/",
+        timeout=MOST_SECONDS,
+    )
+    return bool(json.loads(ran.stdout)["filtered"])
+
+
 def _run(data: bytes, media_type: str) -> bytes:
     """What the program wrote; it is dead when this returns, however it ended.
 

@@ -3,6 +3,7 @@
 What is uploaded here goes through the API as a phone's app would send it.
 """
 
+import errno
 import random
 import subprocess
 import sys
@@ -140,10 +141,7 @@ def test_a_file_that_takes_too_long_is_given_up_and_its_process_is_gone(
     assert_nothing_stored(folder)
 
 
-def test_the_drawing_process_can_open_neither_files_nor_connections(tmp_path: Path) -> None:
-    """What a decoder that was taken over would try."""
-    program = Path(conversion.__file__).with_name("converter.py").read_text()
-    attempt = """
+ATTEMPT = """
 import socket, os
 def tried(call):
     try:
@@ -151,24 +149,51 @@ def tried(call):
     except OSError as error:
         return error.errno
     return 0
-confine()
-answers = [
-    tried(lambda: open("/etc/passwd")), tried(socket.socket), tried(lambda: os.pipe()),
-    tried(lambda: socket.socketpair()),
-]
-os.close(0), os.close(2)  # what they were is free for another file
-answers += [tried(lambda: open("/proc/self/status")), tried(socket.socket)]
-os.write(1, repr((answers, sorted(os.environ))).encode())
+path = os.path.abspath(__file__)
+{confine}
+os.write(1, repr(([tried(call) for call in ({calls},)], sorted(os.environ))).encode())
 """
-    script = tmp_path / "attempt.py"
+OPENING = """
+lambda: open("/etc/passwd"), socket.socket, os.pipe, socket.socketpair,
+lambda: os.close(0) or open("/proc/self/status"), lambda: os.close(2) or socket.socket()
+"""
+# What needs no descriptor.
+REACHING = """
+lambda: os.unlink(path), lambda: os.chmod(path, 0o777), lambda: os.stat(path),
+lambda: os.rename(path, path + "x"), lambda: os.kill(os.getppid(), 0), os.fork,
+lambda: os.execv("/bin/true", ["true"]), lambda: resource.prlimit(0, resource.RLIMIT_CORE)
+"""
+
+
+def attempted(folder: Path, *, confine: str, calls: str) -> list[int]:
+    """What a decoder that was taken over would get: error numbers, 0 for what works."""
+    program = Path(conversion.__file__).with_name("converter.py").read_text()
+    script = folder / "attempt.py"
+    attempt = ATTEMPT.format(confine=confine, calls=calls.strip())
     script.write_text(program.replace('if __name__ == "__main__":\n    main()', attempt))
     ran = subprocess.run(
         [sys.executable, "-I", str(script)], capture_output=True, env={}, check=True
     )
-
     answers, environment = eval(ran.stdout)
-    assert answers == [24] * 6  # EMFILE
     assert set(environment) <= {"LC_CTYPE"}
+    return list(answers)
+
+
+def test_the_drawing_process_can_open_neither_files_nor_connections(tmp_path: Path) -> None:
+    """Limits alone see to that, on any machine."""
+    answers = attempted(tmp_path, confine="give_up_resources()", calls=OPENING)
+
+    assert answers == [errno.EMFILE] * 6
+
+
+def test_the_drawing_process_can_reach_no_file_and_no_process_by_name(tmp_path: Path) -> None:
+    answers = attempted(
+        tmp_path, confine="assert confine()", calls=f"{OPENING.strip()}, {REACHING}"
+    )
+
+    assert answers == [errno.EPERM] * 14
+    assert (tmp_path / "attempt.py").exists()
+    assert conversion.is_filtered()
 
 
 def test_an_answer_of_the_drawing_process_is_not_believed() -> None:
