@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from agora.lib import crypto
 from agora.lib.catalog import Text
 from compliance import audit
 from compliance.models import Proposal
@@ -317,9 +318,17 @@ def _record(proposal: Proposal, action: str, actor: str, now: datetime) -> None:
             "proposal": str(proposal.pk),
             "kind": proposal.kind,
             "payload": proposal.payload,
-            "reason": proposal.reason,
-            "note": proposal.note,
+            "reason_digest": text_digest(proposal, proposal.reason),
+            "note_digest": text_digest(proposal, proposal.note),
             "maker": str(proposal.maker_id),
         },
         now=now,
     )
+
+
+def text_digest(proposal: Proposal, text: str) -> str:
+    """What the trail keeps of a reason or a note, which may name people and are not to outlive them.
+
+    A keyed digest, so that nobody finds a short text by trying; empty for no text.
+    """
+    return crypto.blind_index(f"{proposal.pk}\0{text}", purpose="proposal").hex() if text else ""

@@ -301,7 +301,7 @@ def test_each_step_is_in_the_trail_of_its_object(maker: User, checker: User) -> 
     assert (made.action, made.actor) == ("proposal.made", audit.actor_of(maker))
     assert (approved.action, approved.actor) == ("proposal.approved", audit.actor_of(checker))
     assert approved.evidence["maker"] == str(maker.pk)
-    assert approved.evidence["note"] == "Seen."
+    assert approved.evidence["note_digest"] == four_eyes.text_digest(proposal, "Seen.")
 
 
 def test_a_person_is_shown_what_others_wait_for(maker: User, checker: User) -> None:
