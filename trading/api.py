@@ -124,9 +124,11 @@ class Orders(rest.Endpoint):
 class OrderById(rest.Endpoint):
     """One order with the evidence of every step."""
 
+    http_method_names = ("get", "head", "delete")
     authentication_classes = (BearerAuthentication,)
     permission_classes = (HasScope,)
-    scopes: ClassVar = {"GET": "read"}
+    rates: ClassVar = {"GET": "read", "DELETE": "trade"}
+    scopes: ClassVar = {"GET": "read", "DELETE": "trade"}
 
     @extend_schema(
         operation_id="read_order",
@@ -141,6 +143,28 @@ class OrderById(rest.Endpoint):
             raise Problem("not_found") from error
         steps = [_step_json(step) for step in selectors.timeline(order)]
         return Response({**order_json(order), "timeline": steps})
+
+    @extend_schema(
+        operation_id="cancel_order",
+        tags=["orders"],
+        responses={200: OrderView},
+        summary="Cancel an order that waits for the market to open",
+        description=(
+            "Its limit is free again. 409 `order_conflict` once it may have been sent to the broker."
+        ),
+    )
+    def delete(self, request: Request, order_id: UUID) -> Response:
+        try:
+            order = services.cancel_order(
+                user=user_of(request), order_id=order_id, now=timezone.now()
+            )
+        except Order.DoesNotExist as error:
+            raise Problem("not_found") from error
+        except services.OrderRefused as refusal:
+            raise Problem(
+                "order_conflict", detail=refusal.message, extra={"reason": refusal.code}
+            ) from refusal
+        return Response(order_json(order))
 
 
 class QuoteOf(rest.Endpoint):

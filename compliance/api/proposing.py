@@ -29,9 +29,10 @@ from compliance.reserves import sign_off
 from compliance.retention import LONGEST
 from compliance.retention_decisions import RETENTION, propose_retention
 from copytrade.decisions import RELEASE_SWITCH, propose_release
-from kyc import cases, corrections, limit_decisions
+from kyc import cases, corrections, limit_decisions, screening
 from kyc.cases.deciding import REINSTATE, SUSPEND
-from kyc.models import Application
+from kyc.models import Application, ScreeningMatch
+from kyc.screening.matching import REOPEN
 from tokens.decisions import ATTESTATION, propose_attestation
 from trading.decisions import RESOLVE, propose_resolution
 from trading.models import Order
@@ -127,6 +128,12 @@ def _correction(correction_id: UUID, *, maker: Any, **given: Any) -> Proposal:
     return corrections.propose(correction_id=correction_id, officer=maker, **given)
 
 
+def _reopening(match_id: UUID, *, maker: Any, **given: Any) -> Proposal:
+    if ScreeningMatch.objects.filter(pk=match_id, application__user=maker).exists():
+        raise Problem("not_found")  # nobody learns that a list may mean them
+    return screening.propose_reopening(match_id=match_id, officer=maker, **given)
+
+
 def _retention(kind: str, **given: Any) -> Proposal:
     return propose_retention(kind=kind, **given)
 
@@ -158,6 +165,7 @@ FORMS: dict[str, Form] = {
     SUSPEND: Form(NoPayload, UUID, _suspension),
     REINSTATE: Form(NoPayload, UUID, _reinstatement),
     corrections.CORRECT: Form(NoPayload, UUID, _correction),
+    REOPEN: Form(NoPayload, UUID, _reopening),
     RETENTION: Form(
         RetentionPayload,
         str,
@@ -192,9 +200,10 @@ class ProposalRequest(rest.StrictSerializer):
         max_length=80,
         help_text=(
             "Whom or what it is about: the id of a user (`accounts.role`), an application "
-            "(`kyc.suspend`, `kyc.reinstate`, `kyc.person_limit`), a correction, an order or a "
-            "snapshot; the number of a tier or of a kill switch (`copytrade.release_switch`); the "
-            "name of a kind of record (`compliance.retention`); "
+            "(`kyc.suspend`, `kyc.reinstate`, `kyc.person_limit`), a correction, a match on a "
+            "list, an order or a snapshot; the number of a tier, or of the next one, or of a kill "
+            "switch (`copytrade.release_switch`); the name of a kind of record "
+            "(`compliance.retention`); "
             "the SHA-256 of the bytecode (`tokens.attestation`)."
         ),
     )

@@ -54,6 +54,8 @@ class CaseView(serializers.Serializer[Any]):
     needs = serializers.ListField(
         child=serializers.ChoiceField(choices=NEEDS), help_text="What the person was asked for."
     )
+    unanswered = serializers.BooleanField(help_text="They were asked and did not answer in time.")
+    asked_at = serializers.DateTimeField(allow_null=True)
     opened_at = serializers.DateTimeField()
     due_at = serializers.DateTimeField()
     urgency = serializers.ChoiceField(
@@ -190,6 +192,8 @@ def case_json(case: Case, now: datetime) -> dict[str, object]:
         "assigned_to": officer_json(case.assigned_to),
         **lock_json(case, now),
         "needs": case.needs,
+        "unanswered": case.is_unanswered,
+        "asked_at": rest.moment(case.asked_at),
         "opened_at": rest.moment(case.opened_at),
         "due_at": rest.moment(case.due_at),
         "urgency": due(case, now)[0] or None,

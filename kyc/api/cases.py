@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
@@ -26,10 +27,11 @@ from agora.lib.problems import Problem
 from compliance import audit
 from kyc import cases
 from kyc.api.case_schema import CaseDetail, CasePage, CaseView, OfficerView, case_detail, case_json
-from kyc.cases.record import WORK
+from kyc.cases.queue import overdue
+from kyc.cases.record import LONGEST_TEXT, WORK
 from kyc.cases.review import groups_for_cases, officers_for_cases
 from kyc.models import Application, Case
-from kyc.states import CLOSED, State
+from kyc.states import State
 
 READ_PERSON = "kyc.view_application"
 _VALUES: Mapping[str, list[str]] = {
@@ -43,8 +45,6 @@ _FLAGS = {
     "overdue": "Only cases whose due time has passed.",
     "closed": "Only closed cases; without this and `state` only open ones.",
 }
-# The clock stands still while the person is asked.
-_NOT_COUNTED = CLOSED | {State.INFO_REQUESTED}
 
 
 class CaseTaken(serializers.Serializer[Any]):
@@ -62,6 +62,13 @@ class CaseOfficers(serializers.Serializer[Any]):
 
 class TakeNextRequest(rest.StrictSerializer):
     """Nothing has to be said."""
+
+
+class OpenCaseRequest(rest.StrictSerializer):
+    """Whom to look at, and why."""
+
+    application = serializers.UUIDField()
+    reason = rest.Text(max_length=LONGEST_TEXT, help_text="Only officers read it.")
 
 
 class DueFirst(rest.NewestFirst):
@@ -85,7 +92,8 @@ def seen(officer: User, case_id: UUID) -> Case:
 class Cases(OfficerEndpoint):
     """The queue."""
 
-    permissions: ClassVar = {"GET": "kyc.view_case"}
+    rates: ClassVar = {"GET": "read", "POST": "trade"}
+    permissions: ClassVar = {"GET": "kyc.view_case", "POST": WORK}
     query_parameters = frozenset({*_VALUES, *_FLAGS, "tier", "application", "cursor", "page_size"})
 
     @extend_schema(
@@ -121,6 +129,38 @@ class Cases(OfficerEndpoint):
         page = pages.paginate_queryset(found, request, view=self)
         return pages.get_paginated_response([case_json(case, now) for case in page or []])
 
+    @extend_schema(
+        operation_id="open_case",
+        tags=["cases"],
+        request=OpenCaseRequest,
+        responses={201: CaseView},
+        summary="Have a person looked at: open a case about them",
+        description=(
+            "It waits in the queue. The person is not told of it, unless something is asked of them. "
+            "409 `case_refused` while they have an open case."
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        asked = rest.validated(OpenCaseRequest, request)
+        officer, now = user_of(request), timezone.now()
+        others = Application.objects.exclude(user=officer)
+        application = others.filter(pk=asked["application"]).first()
+        if application is None:
+            raise Problem("not_found")
+        try:
+            case = cases.open_for_officer(
+                application=application, officer=officer, reason=asked["reason"], now=now
+            )
+        except cases.CaseError as error:
+            raise Problem(
+                "case_refused", detail=error.message, extra={"reason": error.code}
+            ) from error
+        return Response(
+            case_json(seen(officer, case.pk), now),
+            status=201,
+            headers={"Location": reverse("api:case", args=[case.pk])},
+        )
+
 
 def _chosen(
     found: QuerySet[Case], asked: Mapping[str, str], officer: User, now: datetime
@@ -138,7 +178,7 @@ def _chosen(
     if "unassigned" in flags:
         found = found.filter(assigned_to=None)
     if "overdue" in flags:
-        found = found.exclude(state__in=_NOT_COUNTED).filter(due_at__lte=now)
+        found = found.filter(overdue(now))
     return found
 
 

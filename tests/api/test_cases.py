@@ -17,7 +17,7 @@ from kyc import cases, erasure
 from kyc.models import Case, CaseEvent, Document
 from tests.api.conftest import Answer, Api, assert_problem, pointers
 from tests.kyc import casework
-from tests.people import TOTP_SECRET
+from tests.people import TOTP_SECRET, onboarded
 
 pytestmark = pytest.mark.django_db
 PATH = "/api/v1/admin/cases"
@@ -318,6 +318,44 @@ def test_a_long_history_takes_no_more_queries(api: Api, mine: Case) -> None:
         act(api, mine, "note", text=f"Another {number}.")
 
     assert queries() == few
+
+
+# Opening
+
+
+def test_an_officer_has_a_person_looked_at(api: Api, officer: User) -> None:
+    application = onboarded().kyc_application
+    body = {"application": str(application.pk), "reason": "Three orders within a minute."}
+
+    answer = api.post(PATH, body, key=None)
+
+    assert (answer.status, answer.body["cause"], answer.body["state"]) == (
+        201,
+        "OFFICER",
+        "PENDING",
+    )
+    opened = Case.objects.get(application=application)
+    assert answer.headers["Location"] == f"{PATH}/{opened.pk}"
+    told = api.get(f"{PATH}/{opened.pk}").body["events"][0]
+    assert (told["kind"], told["text"]) == ("OPENED", "Three orders within a minute.")
+    again = assert_problem(api.post(PATH, body, key=None), 409, "case_refused")
+    assert again["reason"] == "open_already"
+
+
+def test_nobody_opens_a_case_about_themselves_or_nobody(case: Case) -> None:
+    own = api_of(themselves(case))
+
+    for application in (case.application_id, uuid4()):
+        body = {"application": str(application), "reason": "x"}
+        assert_problem(own.post(PATH, body, key=None), 404, "not_found")
+    assert Case.objects.count() == 1
+
+
+def test_a_case_is_opened_with_a_reason(api: Api) -> None:
+    body = {"application": str(onboarded().kyc_application.pk), "reason": " "}
+
+    assert pointers(api.post(PATH, body, key=None)) == ["#/reason"]
+    assert not Case.objects.exists()
 
 
 # Taking

@@ -265,3 +265,33 @@ def test_audit_names_the_actor_not_the_address(buyer: Api) -> None:
     row = AuditRow.objects.get(action__startswith="order.")
     assert row.actor == f"user:{buyer.user.pk}"
     assert buyer.user.email not in str(row.evidence)
+
+
+# Cancelling
+
+
+def test_an_order_that_was_not_sent_is_cancelled_and_frees_its_limit(buyer: Api) -> None:
+    order_id = buyer.order("0.5").body["id"]
+
+    answer = buyer.call("DELETE", f"/api/v1/orders/{order_id}")
+
+    assert (answer.status, answer.body["state"]) == (200, "CANCELLED")
+    assert answer.body["reserved_usd"] == "0.00"
+    assert DailyLimit.objects.get(application__user=buyer.user).used_usd == 0
+
+
+def test_an_order_that_may_have_been_sent_is_not_cancelled(buyer: Api) -> None:
+    order_id = buyer.order("0.5").body["id"]
+    Order.objects.filter(pk=order_id).update(sent_at=timezone.now())
+
+    answer = buyer.call("DELETE", f"/api/v1/orders/{order_id}")
+
+    assert assert_problem(answer, 409, "order_conflict")["reason"] == "not_cancellable"
+    assert Order.objects.get(pk=order_id).state == "PENDING"
+
+
+def test_nobody_else_cancels_it(buyer: Api, stranger: Api) -> None:
+    order_id = buyer.order("0.5").body["id"]
+
+    assert_problem(stranger.call("DELETE", f"/api/v1/orders/{order_id}"), 404, "not_found")
+    assert Order.objects.get(pk=order_id).state == "PENDING"

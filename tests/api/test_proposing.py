@@ -8,19 +8,21 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.second_factors import add_authenticator_app
 from agora.lib.models import IdempotencyKey
 from agora.sandbox.client import SandboxControl
 from compliance import four_eyes
 from compliance.api.proposing import FORMS
 from compliance.models import AuditRow, Proposal
 from copytrade.services.kill import engage
-from kyc import corrections
-from kyc.models import Application, Correction, Tier
+from kyc import corrections, screening
+from kyc.models import Application, Correction, ScreeningMatch, Tier
 from tests.api.conftest import Answer, Api, assert_problem, pointers
+from tests.api.test_matches import a_match
 from tests.conftest import Chain
-from tests.people import new_officer, new_user, onboarded
+from tests.people import TOTP_SECRET, new_officer, new_user, onboarded
 from tests.quoting import a_quote
-from tests.reserving import a_snapshot, a_stored_snapshot
+from tests.reserving import a_snapshot, a_stored_snapshot, explained
 from trading.models import Order
 from trading.services import place_order
 
@@ -29,8 +31,8 @@ PATH = "/api/v1/admin/proposals"
 HASH = "ab" * 32
 PERMISSIONS = (
     "view_proposal", "sign_reservesnapshot", "assign_role", "change_tier", "change_dailylimit",
-    "suspend_application", "change_killswitch", "propose_retention", "add_attestation", "resolve_order", "work_case",
-    "view_case", "view_application",
+    "suspend_application", "propose_retention", "add_attestation", "resolve_order", "work_case",
+    "view_case", "view_application", "review_match", "view_screeningmatch", "change_killswitch",
 )  # fmt: skip
 ATTESTATION = {
     "auditor": "An auditor of this test",
@@ -69,6 +71,16 @@ def suspended() -> Application:
     return application
 
 
+def a_dismissed_match(person: User | None = None) -> ScreeningMatch:
+    match = a_match(person)
+    return screening.dismiss(
+        match_id=match.pk,
+        officer=new_officer("review_match"),
+        reason="Born elsewhere.",
+        now=timezone.now(),
+    )
+
+
 def a_correction() -> Correction:
     return corrections.ask(
         user=onboarded(),
@@ -92,6 +104,7 @@ def request_of(kind: str) -> tuple[object, dict[str, Any]]:
         "kyc.suspend": lambda: (onboarded().kyc_application.pk, {}),
         "kyc.reinstate": lambda: (suspended().pk, {}),
         "kyc.correct": lambda: (a_correction().pk, {}),
+        "kyc.reopen_match": lambda: (a_dismissed_match().pk, {}),
         "compliance.retention": lambda: (
             "api_token",
             {"days": 400, "legal_basis": "Placeholder: to be named"},
@@ -132,8 +145,9 @@ def test_a_sign_off_is_proposed_for_a_second_person(
     maker: Api, chain: Chain, sandbox: SandboxControl
 ) -> None:
     snapshot = a_snapshot()
+    payload = {"explanations": explained(snapshot)}
 
-    answer = propose(maker, "reserves.sign_off", snapshot.pk)
+    answer = propose(maker, "reserves.sign_off", snapshot.pk, payload=payload)
 
     assert answer.status == 201, answer.raw
     assert Proposal.objects.get().payload["content_hash"] == snapshot.content_hash
@@ -190,6 +204,20 @@ def test_nobody_proposes_about_themselves(maker: Api) -> None:
     )
 
     assert answer.status == 409
+    assert not Proposal.objects.exists()
+
+
+def test_nobody_learns_here_that_a_list_may_mean_them(maker: Api) -> None:
+    person = onboarded()
+    person.is_staff = True
+    person.save(update_fields=["is_staff"])
+    add_authenticator_app(user=person, secret=TOTP_SECRET)
+    person.user_permissions.set(maker.user.user_permissions.all() if maker.user else [])
+    own = Api(User.objects.get(pk=person.pk), scopes=("admin",))
+
+    answer = propose(own, "kyc.reopen_match", a_dismissed_match(person).pk)
+
+    assert_problem(answer, 404, "not_found")
     assert not Proposal.objects.exists()
 
 
@@ -254,6 +282,8 @@ BASIS = {"legal_basis": "Placeholder: to be named"}
         (AUDIT, HASH, {**ATTESTATION, "audited_on": "5.1.2026"}, ["#/payload/audited_on"]),
         (AUDIT, HASH, {**ATTESTATION, "audited_on": "9999-12-31"}, ["#/payload/audited_on"]),
         (AUDIT, HASH, {**ATTESTATION, "auditor": "A"}, ["#/payload/auditor"]),
+        ("reserves.sign_off", None, {"explanations": {"1": "x"}}, ["#/payload/explanations"]),
+        ("reserves.sign_off", None, {"explanations": {"1": 7}}, ["#/payload/explanations/1"]),
         ("kyc.suspend", "../../etc/passwd", {}, ["#/object"]),
         ("kyc.suspend", None, {"status": "APPROVED"}, ["#/payload/status"]),
         ("kyc.approve", "1", {}, ["#/kind"]),

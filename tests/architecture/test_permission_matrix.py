@@ -71,7 +71,7 @@ def test_nobody_unknown_is_let_into_the_back_office() -> None:
     let_in = [
         name
         for (name, _method), row in expected().items()
-        if name.startswith(("admin:", "api:proposal", "api:audit"))
+        if name.startswith(("admin:", "api:proposal", "api:audit", "api:case", "api:match"))
         and row["anonymous"] not in ("sign in", "401", "405")
     ]
 
