@@ -17,7 +17,7 @@ from bench.stand import Stand
 from kyc.models import ScreeningEntry
 from kyc.screening import lists, lookup, names
 
-GOAL = 2.0
+GOAL = 5.0
 PERSONS = 100_000
 _NAMES = 40  # of the list, common ones and rare ones as they come
 _FLOOR_NAMES = 5
