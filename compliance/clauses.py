@@ -18,18 +18,23 @@ _FILE = Path(__file__).with_name("clauses.json")
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where a clause is answered: a file or folder of the repository, or a page of the admin.
+    """Where a clause is answered: a part of a file of the repository, or a page of the admin.
 
-    `where` is a path from the repository's root, or for `admin` the name of a URL.
+    `where` is a path from the repository's root with the anchor of a heading (`a.md#b`) or the name
+    of what is defined there (`a.py::b`), or for `admin` the name of a URL.
     """
 
     kind: str
     where: str
 
+    @property
+    def path(self) -> str:
+        return self.where.split("#")[0].split("::")[0]
+
 
 @dataclass(frozen=True)
 class Clause:
-    """One clause of one rule."""
+    """One clause of one rule; `gap` says what of it nothing answers."""
 
     id: str
     country: str
@@ -38,6 +43,7 @@ class Clause:
     subject: str
     status: str
     evidence: Sequence[Evidence]
+    gap: str = ""
 
 
 @cache
@@ -48,3 +54,10 @@ def clauses() -> list[Clause]:
         Clause(**{**row, "evidence": [Evidence(**each) for each in row["evidence"]]})
         for row in table["clauses"]
     ]
+
+
+def files() -> dict[str, Path]:
+    """The files that are evidence, by their paths from the repository's root."""
+    root = _FILE.parents[1]
+    pieces = [piece for clause in clauses() for piece in clause.evidence]
+    return {piece.path: root / piece.path for piece in pieces if piece.kind != "admin"}

@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -24,7 +24,7 @@ from unfold.widgets import (
 from accounts.access import signed_in
 from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
 from compliance import audit
-from compliance.clauses import clauses
+from compliance.clauses import clauses, files
 from compliance.four_eyes import Refused
 from compliance.models import AuditAnchor, AuditRow, RetentionRule
 from compliance.retention import KINDS
@@ -190,7 +190,12 @@ class AuditRowAdmin(ReadOnlyAdmin):
 
     @action(description=_("Regulatory clauses"), url_path="clauses")
     def show_clauses(self, request: HttpRequest) -> HttpResponse:
-        """Which rule asks for what, and where it is answered."""
+        """Which rule asks for what, and where it is answered; with `file`, that file as text."""
+        if asked := request.GET.get("file"):
+            path = files().get(asked)
+            if path is None or not path.is_file():
+                raise Http404
+            return HttpResponse(path.read_bytes(), content_type="text/plain; charset=utf-8")
         return self._page(request, "clauses", _("Regulatory clauses"), clauses=clauses())
 
     def _page(

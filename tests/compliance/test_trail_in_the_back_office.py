@@ -262,6 +262,18 @@ def test_the_clauses_are_read_with_their_evidence(auditor: User) -> None:
     assert reverse("admin:compliance_reservesnapshot_changelist") in page
 
 
+def test_the_evidence_of_a_clause_is_read_and_no_other_file(auditor: User) -> None:
+    browser, page = browser_of(auditor), reverse("admin:compliance_auditrow_show_clauses")
+
+    assert "?file=docs/runbooks/data-breach.md" in browser.get(page).content.decode()
+    answer = browser.get(page, {"file": "docs/runbooks/data-breach.md"})
+
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert "ANPD Resolution 15/2024" in answer.content.decode()
+    for other in ("agora/settings.py", "../etc/passwd", "docs", "/etc/passwd"):
+        assert browser.get(page, {"file": other}).status_code == 404
+
+
 def test_an_anchor_and_a_rule_are_shown(auditor: User) -> None:
     browser = browser_of(auditor)
 
