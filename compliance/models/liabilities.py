@@ -1,6 +1,7 @@
 """The tree of liabilities of a snapshot, as it is stored (docs/liabilities-tree.md)."""
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 
@@ -67,12 +68,14 @@ class LiabilityNonce(models.Model):
     """The secret from which an account's salt in each snapshot follows.
 
     The only part that can go: without it nobody can tell any more from a published hash what the
-    account held, and the tree stays as it was.
+    account held, and the tree stays as it was. An account that comes back after that gets another
+    one, which speaks only of trees built since `created_at`.
     """
 
     account = models.BinaryField(max_length=20, primary_key=True)
     user_id = models.UUIDField(null=True, blank=True, db_index=True)
     nonce = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     def __str__(self) -> str:
         return f"0x{bytes(self.account).hex()}"

@@ -29,15 +29,18 @@ __all__ = [
     "verify",
 ]
 FORMAT = "agora-liabilities-proof/1"
-_LEAF = """
+# An address that holds tokens again after its nonce was erased has another one, which says nothing
+# of trees from before. Two builds at once may share a nonce that the later one's clock calls younger.
+_OF_TREE = "nonce.created_at < tree.built_at + interval '1 hour'"
+_LEAF = f"""
 SELECT tree.holders, tree.root_hash, tree.total, tree.depth, tree.built_at, leaf.position,
     nonce.nonce
 FROM compliance_liabilitytree tree
 JOIN compliance_liabilityleaf leaf
     ON leaf.snapshot_id = tree.snapshot_id AND leaf.account = %s
-LEFT JOIN compliance_liabilitynonce nonce ON nonce.account = leaf.account
+LEFT JOIN compliance_liabilitynonce nonce ON nonce.account = leaf.account AND {_OF_TREE}
 WHERE tree.snapshot_id = %s
-"""
+"""  # noqa: S608  # joins a constant
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def build(*, holders: Sequence[Holder], snapshot_id: uuid.UUID, now: datetime) -
     """
     accounts = [_account(holder.address) for holder in holders]
     with transaction.atomic():
-        nonces = tree_store.nonces_of(accounts, [holder.user_id for holder in holders])
+        nonces = tree_store.nonces_of(accounts, [holder.user_id for holder in holders], now)
         tree = merkle.build(
             snapshot=snapshot_id,
             accounts=accounts,
@@ -162,7 +165,9 @@ def held_by(*, user_id: uuid.UUID, snapshots: Sequence[uuid.UUID]) -> dict[uuid.
             "SELECT leaf.snapshot_id, leaf.account FROM compliance_liabilitynonce nonce"
             " JOIN compliance_liabilityleaf leaf"
             " ON leaf.snapshot_id = ANY(%s) AND leaf.account = nonce.account"
-            " WHERE nonce.user_id = %s ORDER BY leaf.snapshot_id, leaf.account",
+            " JOIN compliance_liabilitytree tree"
+            f" ON tree.snapshot_id = leaf.snapshot_id AND {_OF_TREE}"
+            " WHERE nonce.user_id = %s ORDER BY leaf.snapshot_id, leaf.account",  # noqa: S608  # joins a constant
             [list(snapshots), user_id],
         )
         held: dict[uuid.UUID, list[str]] = {}
@@ -260,8 +265,10 @@ def _faults_of_leaves(tree: LiabilityTree, level: merkle.Bytes2D) -> list[str]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT leaf.account, leaf.position, nonce.nonce FROM compliance_liabilityleaf leaf"
-            " LEFT JOIN compliance_liabilitynonce nonce ON nonce.account = leaf.account"
-            " WHERE leaf.snapshot_id = %s",
+            " JOIN compliance_liabilitytree tree ON tree.snapshot_id = leaf.snapshot_id"
+            " LEFT JOIN compliance_liabilitynonce nonce"
+            f" ON nonce.account = leaf.account AND {_OF_TREE}"
+            " WHERE leaf.snapshot_id = %s",  # noqa: S608  # joins a constant
             [tree.snapshot_id],
         )
         for account, position, nonce in cursor:

@@ -7,6 +7,7 @@ holds an advisory lock to the end of the transaction, so that two builds make no
 import os
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from compliance.reserves.merkle import ACCOUNT_BYTES, HASH_BYTES, NODE_BYTES, By
 
 CHUNK = 32  # nodes in a row: 1.5 KiB, which PostgreSQL keeps in the row itself
 _BUILD_LOCK = 0x4C49414249  # any constant: one build at a time
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # of PostgreSQL's timestamps, in microseconds
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _SIBLINGS = """
@@ -60,7 +62,9 @@ def write_leaves(tree: Tree, accounts: Bytes2D) -> None:
     )  # fmt: skip
 
 
-def nonces_of(accounts: Sequence[bytes], users: Sequence[uuid.UUID | None]) -> list[bytes]:
+def nonces_of(
+    accounts: Sequence[bytes], users: Sequence[uuid.UUID | None], now: datetime
+) -> list[bytes]:
     """Each account's nonce; a new one for an account seen for the first time."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_BUILD_LOCK])
@@ -72,7 +76,7 @@ def nonces_of(accounts: Sequence[bytes], users: Sequence[uuid.UUID | None]) -> l
     for at, account in enumerate(missing):
         nonce = fresh[HASH_BYTES * at : HASH_BYTES * (at + 1)]
         known[account] = (nonce, owners[account])
-    _write_nonces([(a, *known[a]) for a in missing])
+    _write_nonces([(a, *known[a]) for a in missing], now)
     return [known[account][0] for account in accounts]
 
 
@@ -95,12 +99,15 @@ def _hand_over(owners: dict[bytes, uuid.UUID]) -> None:
         )
 
 
-def _write_nonces(rows: list[tuple[bytes, bytes, uuid.UUID | None]]) -> None:
+def _write_nonces(rows: list[tuple[bytes, bytes, uuid.UUID | None]], now: datetime) -> None:
     owned = [row for row in rows if row[2] is not None]
-    for some, columns in ((owned, "account, nonce, user_id"), (rows, "account, nonce")):
+    made = ((now - _EPOCH) // timedelta(microseconds=1)).to_bytes(8, "big", signed=True)
+    usual = "account, nonce, created_at"
+    for some, columns in ((owned, f"{usual}, user_id"), (rows, usual)):
         chosen = some if some is owned else [row for row in rows if row[2] is None]
         fields = [_fixed([row[0] for row in chosen], ACCOUNT_BYTES),
-                  _fixed([row[1] for row in chosen], HASH_BYTES)]  # fmt: skip
+                  _fixed([row[1] for row in chosen], HASH_BYTES),
+                  _same(made, len(chosen))]  # fmt: skip
         if some is owned:
             fields.append(_fixed([row[2].bytes for row in owned if row[2]], 16))
         _copy_in(f"compliance_liabilitynonce ({columns})", fields)

@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -149,6 +150,23 @@ def test_an_erased_person_leaves_the_tree_whole() -> None:
     assert refused.value.code == "salt_erased"
     assert liabilities.proof_of(snapshot_id=snapshot, address=other.address).holds
     assert liabilities.verify(snapshot_id=snapshot) == []
+
+
+def test_an_address_that_comes_back_after_erasure_leaves_old_trees_good() -> None:
+    then, now, person = timezone.now() - timedelta(days=9), timezone.now(), uuid.uuid4()
+    holder, old, new = a_holder(user_id=person), uuid.uuid4(), uuid.uuid4()
+    liabilities.build(holders=[holder], snapshot_id=old, now=then)
+    LiabilityNonce.objects.all().delete()
+
+    liabilities.build(holders=[holder], snapshot_id=new, now=now)
+
+    assert LiabilityNonce.objects.get().created_at == now
+    assert liabilities.verify(snapshot_id=old) == []
+    assert liabilities.held_by(user_id=person, snapshots=[old, new]) == {new: [holder.address]}
+    assert liabilities.proof_of(snapshot_id=new, address=holder.address).holds
+    with pytest.raises(ProofError) as refused:
+        liabilities.proof_of(snapshot_id=old, address=holder.address)
+    assert refused.value.code == "salt_erased"
 
 
 STORED = ["compliance_liabilitytree", "compliance_liabilitychunk", "compliance_liabilityleaf"]
