@@ -71,7 +71,8 @@ _STATUSES = {
     "429": "Too many requests; see `Retry-After`.",
     "503": "Temporarily unavailable; see `Retry-After`.",
 }
-_WITHOUT_BODY = frozenset({"409", "422"})
+# Reading conflicts with nothing, and what has no body has no wrong fields.
+_NEVER = {"get": frozenset({"409", "422"}), "delete": frozenset({"422"})}
 
 
 def add_problems(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def add_problems(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
             for status, text in _STATUSES.items():
                 if status == "404" and "{" not in path:
                     continue
-                if method in ("get", "delete") and status in _WITHOUT_BODY:
+                if status in _NEVER.get(method, ()):
                     continue
                 operation["responses"].setdefault(status, _problem_response(text))
     return result
