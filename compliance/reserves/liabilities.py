@@ -41,6 +41,22 @@ JOIN compliance_liabilityleaf leaf
 LEFT JOIN compliance_liabilitynonce nonce ON nonce.account = leaf.account AND {_OF_TREE}
 WHERE tree.snapshot_id = %s
 """  # noqa: S608  # joins a constant
+_LEAVES = f"""
+SELECT leaf.account, leaf.position, nonce.nonce
+FROM compliance_liabilityleaf leaf
+JOIN compliance_liabilitytree tree ON tree.snapshot_id = leaf.snapshot_id
+LEFT JOIN compliance_liabilitynonce nonce ON nonce.account = leaf.account AND {_OF_TREE}
+WHERE leaf.snapshot_id = %s
+"""  # noqa: S608  # joins a constant
+_HELD = f"""
+SELECT leaf.snapshot_id, leaf.account
+FROM compliance_liabilitynonce nonce
+JOIN compliance_liabilityleaf leaf
+    ON leaf.snapshot_id = ANY(%s) AND leaf.account = nonce.account
+JOIN compliance_liabilitytree tree ON tree.snapshot_id = leaf.snapshot_id AND {_OF_TREE}
+WHERE nonce.user_id = %s
+ORDER BY leaf.snapshot_id, leaf.account
+"""  # noqa: S608  # joins a constant
 
 
 @dataclass(frozen=True)
@@ -161,15 +177,7 @@ def _account(address: str) -> bytes:
 def held_by(*, user_id: uuid.UUID, snapshots: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
     """In which of these snapshots the user has accounts, and their addresses: one query."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT leaf.snapshot_id, leaf.account FROM compliance_liabilitynonce nonce"
-            " JOIN compliance_liabilityleaf leaf"
-            " ON leaf.snapshot_id = ANY(%s) AND leaf.account = nonce.account"
-            " JOIN compliance_liabilitytree tree"
-            f" ON tree.snapshot_id = leaf.snapshot_id AND {_OF_TREE}"
-            " WHERE nonce.user_id = %s ORDER BY leaf.snapshot_id, leaf.account",  # noqa: S608  # joins a constant
-            [list(snapshots), user_id],
-        )
+        cursor.execute(_HELD, [list(snapshots), user_id])
         held: dict[uuid.UUID, list[str]] = {}
         for snapshot, account in cursor.fetchall():
             held.setdefault(snapshot, []).append(f"0x{bytes(account).hex()}")
@@ -263,14 +271,7 @@ def _faults_of_leaves(tree: LiabilityTree, level: merkle.Bytes2D) -> list[str]:
     """Every leaf must follow from its account, its salt (unless erased) and its units."""
     faults, seen = [], 0
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT leaf.account, leaf.position, nonce.nonce FROM compliance_liabilityleaf leaf"
-            " JOIN compliance_liabilitytree tree ON tree.snapshot_id = leaf.snapshot_id"
-            " LEFT JOIN compliance_liabilitynonce nonce"
-            f" ON nonce.account = leaf.account AND {_OF_TREE}"
-            " WHERE leaf.snapshot_id = %s",  # noqa: S608  # joins a constant
-            [tree.snapshot_id],
-        )
+        cursor.execute(_LEAVES, [tree.snapshot_id])
         for account, position, nonce in cursor:
             seen += 1
             if nonce is not None and not _leaf_holds(tree, level, account, position, nonce):
