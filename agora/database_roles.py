@@ -38,6 +38,7 @@ APPEND_ONLY = {
     "kyc_consenttext",
     "kyc_documentview",
     "tokens_attestation",
+    "tokens_attestationwithdrawal",
 }
 # Written by the worker only: the web cannot chain the trail, or tell what the chain holds.
 WEB_READS = {

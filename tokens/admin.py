@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link, trail_to
 from agora.lib.money import plain, shares_of
 from compliance.four_eyes import Refused
-from tokens.decisions import propose_attestation
+from tokens.decisions import propose_attestation, propose_withdrawal
 from tokens.models import Attestation, MintAttempt, MintTx
 
 State = MintTx.State
@@ -86,21 +86,55 @@ class AttestationForm(ReasonForm):
 
 @admin.register(Attestation)
 class AttestationAdmin(ReadOnlyAdmin):
-    list_display = ["recorded_at", "auditor", "audited_on", "bytecode_sha256"]
+    list_display = ["recorded_at", "auditor", "audited_on", "bytecode_sha256", "counts"]
+    list_select_related = ["withdrawal"]
     search_fields = ["=bytecode_sha256", "auditor"]
     fields = [
         "bytecode_sha256", "auditor", "report_url", "report_sha256", "audited_on", "recorded_at",
-        "decision",
+        "counts", "decision",
     ]  # fmt: skip
     readonly_fields = fields
     actions_list = ["propose"]
+    actions_detail = ["propose_withdrawal"]
+
+    @admin.display(description=_("counts"), boolean=True)
+    def counts(self, attestation: Attestation) -> bool:
+        return not hasattr(attestation, "withdrawal")
 
     @admin.display(description=_("audit trail"))
     def decision(self, attestation: Attestation) -> str:
         return trail_to("contract", attestation.bytecode_sha256)
 
-    def has_propose_permission(self, request: HttpRequest) -> bool:
+    def has_propose_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("tokens.add_attestation")
+
+    @action(
+        description=_("Propose to withdraw"),
+        url_path="withdraw",
+        permissions=["propose"],
+        dialog={
+            "title": _("Propose to withdraw the attestation"),
+            "description": _(
+                "Once a second person approves it, deploy_contract refuses this bytecode again on "
+                "chains other than local ones."
+            ),
+            "form_class": ReasonForm,
+            "form_submit_text": _("Propose"),
+        },
+    )
+    def propose_withdrawal(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: propose_withdrawal(
+                attestation=Attestation.objects.get(pk=object_id),
+                reason=form.cleaned_data["reason"],
+                maker=request.user,  # type: ignore[arg-type]
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            back=reverse("admin:tokens_attestation_changelist"),
+        )
 
     @action(
         description=_("Propose an attestation"),

@@ -158,3 +158,23 @@ class Attestation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.auditor} {self.audited_on:%Y-%m-%d}"
+
+
+class AttestationWithdrawal(models.Model):
+    """The end of an attestation, decided by two people: it opens deployment no more (RAT-010).
+
+    A row of its own, as the attestation itself never changes; nor does this (migration 0003).
+    """
+
+    attestation = models.OneToOneField(
+        Attestation, on_delete=models.PROTECT, primary_key=True, related_name="withdrawal"
+    )
+    proposal_id = models.UUIDField(_("decision by two people"), unique=True)
+    withdrawn_at = models.DateTimeField(_("withdrawn"))
+
+    class Meta:
+        verbose_name = _("withdrawal of an attestation")
+        verbose_name_plural = _("withdrawals of attestations")
+
+    def __str__(self) -> str:
+        return f"{self.attestation_id} {self.withdrawn_at:%Y-%m-%d}"

@@ -36,6 +36,7 @@ _COLOURS = {
 _PAGES = {
     "kyc_application": "kyc.Application",
     "kyc_correction": "kyc.Correction",
+    "attestation": "tokens.Attestation",
     "kill_switch": "copytrade.KillSwitch",
     "kyc_case": "kyc.Case",
     "order": "trading.Order",

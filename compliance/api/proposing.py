@@ -33,7 +33,8 @@ from kyc import cases, corrections, limit_decisions, screening
 from kyc.cases.deciding import REINSTATE, SUSPEND
 from kyc.models import Application, ScreeningMatch
 from kyc.screening.matching import REOPEN
-from tokens.decisions import ATTESTATION, propose_attestation
+from tokens.decisions import ATTESTATION, WITHDRAWAL, propose_attestation, propose_withdrawal
+from tokens.models import Attestation
 from trading.decisions import RESOLVE, propose_resolution
 from trading.models import Order
 
@@ -142,6 +143,10 @@ def _attestation(bytecode_sha256: str, **given: Any) -> Proposal:
     return propose_attestation(bytecode_sha256=bytecode_sha256, **given)
 
 
+def _withdrawal(attestation_id: UUID, **given: Any) -> Proposal:
+    return propose_withdrawal(attestation=Attestation.objects.get(pk=attestation_id), **given)
+
+
 def _release(switch_id: int, **given: Any) -> Proposal:
     return propose_release(switch_id=switch_id, **given)
 
@@ -187,6 +192,7 @@ FORMS: dict[str, Form] = {
         },
     ),
     RESOLVE: Form(NoPayload, UUID, _resolution),
+    WITHDRAWAL: Form(NoPayload, UUID, _withdrawal),
     RELEASE_SWITCH: Form(NoPayload, _number, _release),
 }
 KINDS = [(name, name) for name in sorted(FORMS)]

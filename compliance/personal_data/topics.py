@@ -368,6 +368,7 @@ LEFT_OUT = {
     "kyc.Tier": "Limits for everybody alike.",
     "socialaccount.SocialToken": "Access of Agora to an account elsewhere: a secret.",
     "tokens.Attestation": "Audits of the contract.",
+    "tokens.AttestationWithdrawal": "Audits of the contract that count no more.",
     "tokens.FreeNonce": "Numbering of Agora's own transactions.",
     "tokens.NonceCounter": "Numbering of Agora's own transactions.",
 }

@@ -1,5 +1,6 @@
 """Proposing through the API: one endpoint for every kind, which believes nothing that it is sent."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from tests.conftest import Chain
 from tests.people import TOTP_SECRET, new_officer, new_user, onboarded
 from tests.quoting import a_quote
 from tests.reserving import a_snapshot, a_stored_snapshot, explained
+from tokens.models import Attestation
 from trading.models import Order
 from trading.services import place_order
 
@@ -50,6 +52,18 @@ def maker() -> Api:
 def propose(api: Api, kind: str, about: object, key: str | None = "new", **changes: Any) -> Answer:
     body = {"kind": kind, "object": str(about), "reason": "It has to be.", **changes}
     return api.post(PATH, body, key=key)
+
+
+def attested(bytecode_sha256: str) -> Attestation:
+    return Attestation.objects.create(
+        bytecode_sha256=bytecode_sha256,
+        auditor="An auditor of this test",
+        report_url="https://audits.example/report.pdf",
+        report_sha256="cd" * 32,
+        audited_on=date(2026, 1, 5),
+        proposal_id=uuid4(),
+        recorded_at=timezone.now(),
+    )
 
 
 def parked() -> Order:
@@ -111,6 +125,7 @@ def request_of(kind: str) -> tuple[object, dict[str, Any]]:
         ),
         "tokens.attestation": lambda: (HASH, ATTESTATION),
         "trading.resolve_order": lambda: (parked().pk, {}),
+        "tokens.attestation_withdrawn": lambda: (attested("ab" * 32).pk, {}),
         "copytrade.release_switch": lambda: (
             engage(level="platform", reason="drill", by=None, now=timezone.now()).switch.pk,
             {},

@@ -30,8 +30,8 @@ from custody import vault
 from tests.conftest import Chain as RunningChain
 from tests.people import new_officer
 from tokens import deploy
-from tokens.decisions import propose_attestation
-from tokens.models import Attestation
+from tokens.decisions import propose_attestation, propose_withdrawal
+from tokens.models import Attestation, AttestationWithdrawal
 
 pytestmark = pytest.mark.django_db
 
@@ -270,6 +270,42 @@ def test_an_audit_recorded_by_two_people_lets_exactly_this_bytecode_onto_another
     assert (report["status"], report["chain_id"]) == ("deployed", 84532)
     assert (report["admin"], report["funded_wei"]) == (STRANGER, "0")
     assert chain_of(public_node).is_ours(report["address"])
+
+
+def test_an_attestation_that_two_people_withdrew_opens_nothing_any_more(
+    public_node: Node,
+) -> None:
+    attested(json.loads(ARTIFACT.read_text())["bytecodeSha256"])
+    attestation, checker = Attestation.objects.get(), new_officer("decide_proposal")
+    maker, now = new_officer("add_attestation"), timezone.now()
+    withdrawal = propose_withdrawal(
+        attestation=attestation, reason="A finding.", maker=maker, now=now
+    )
+    four_eyes.approve(proposal_id=withdrawal.pk, checker=checker, now=now)
+
+    with pytest.raises(CommandError, match="attestation"):
+        run("--minter", MINTER, "--admin", STRANGER, "--pauser", OTHER_MINTER)
+    with pytest.raises(Refused) as again:
+        propose_withdrawal(attestation=attestation, reason="A finding.", maker=maker, now=now)
+    assert again.value.code == "withdrawn"
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        AttestationWithdrawal.objects.all().delete()
+    attested(attestation.bytecode_sha256)
+    run("--minter", MINTER, "--admin", STRANGER, "--pauser", OTHER_MINTER)
+
+
+@pytest.mark.parametrize(
+    ("is_ours", "told"),
+    [(True, "this is the build of this release"), (False, "this is NOT the build of this release")],
+)
+def test_the_second_person_reads_whether_it_is_this_release_s_build(
+    is_ours: bool, told: str
+) -> None:
+    ours = json.loads(ARTIFACT.read_text())["bytecodeSha256"]
+
+    proposal = attested(ours if is_ours else "b" * 64)
+
+    assert told in [str(value) for _label, value in four_eyes.lines_of(proposal)]
 
 
 def test_an_audit_of_other_bytecode_opens_nothing(public_node: Node) -> None:
