@@ -27,7 +27,12 @@ class AgoraAdminConfig(AdminConfig):
     default_site = "agora.admin_site.AgoraAdminSite"
 
 
-def _sync_roles(**_: object) -> None:
+def _sync_roles(*, using: str, **_: object) -> None:
+    from django.contrib.auth.models import Group
+    from django.db import connections
+
     from agora import roles
 
-    roles.sync()
+    # `migrate <app>` of a new database ends before the groups have a table; the next one makes them.
+    if Group._meta.db_table in connections[using].introspection.table_names():
+        roles.sync()

@@ -3,6 +3,8 @@
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
+from django.core.management.sql import emit_post_migrate_signal
+from django.db import connection
 from django.utils import timezone
 
 from accounts import token_store
@@ -148,3 +150,21 @@ def test_roles_follow_the_table_after_every_migration() -> None:
 
     assert not group.permissions.filter(codename="delete_user").exists()
     assert Group.objects.filter(pk=other.pk).exists()
+
+
+def test_a_migration_of_one_app_before_there_are_groups_is_no_failure() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE auth_group RENAME TO auth_group_of_later")
+
+    emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
+
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE auth_group_of_later RENAME TO auth_group")
+
+
+def test_roles_are_in_step_after_every_migration() -> None:
+    Group.objects.get(name=roles.AUDITOR).permissions.clear()
+
+    emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
+
+    assert Group.objects.get(name=roles.AUDITOR).permissions.exists()
