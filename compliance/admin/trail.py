@@ -141,7 +141,7 @@ class AuditRowAdmin(ReadOnlyAdmin):
     paginator = _Newest
     ordering = ["-id"]
     fields = [
-        "uid", "at", "actor", "action", "object_type", "object_id", "evidence", "digest", "position",
+        "uid", "moment", "actor", "action", "object_type", "object_id", "evidence", "digest", "position",
     ]  # fmt: skip
     readonly_fields = fields
     actions_list = ["export_trail", "show_clauses"]
@@ -161,7 +161,7 @@ class AuditRowAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("at, UTC"), ordering="id")
     def moment(self, row: AuditRow) -> str:
-        return f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3]
+        return f"{row.at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
     @admin.display(description=_("position in the chain"))
     def position(self, row: AuditRow) -> str:
@@ -209,10 +209,14 @@ class AuditRowAdmin(ReadOnlyAdmin):
 class AuditAnchorAdmin(ReadOnlyAdmin):
     """What was told outside; verification reads the places themselves."""
 
-    list_display = ["anchored_at", "place", "position", "head", "reference"]
+    list_display = ["moment", "place", "position", "head", "reference"]
     list_filter = ["place", "anchored_at"]
-    fields = ["anchored_at", "place", "position", "head", "reference"]
+    fields = ["moment", "place", "position", "head", "reference"]
     readonly_fields = fields
+
+    @admin.display(description=_("anchored, UTC"), ordering="anchored_at")
+    def moment(self, anchor: AuditAnchor) -> str:
+        return f"{anchor.anchored_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description=_("head"))
     def head(self, anchor: AuditAnchor) -> str:
@@ -221,8 +225,8 @@ class AuditAnchorAdmin(ReadOnlyAdmin):
 
 @admin.register(RetentionRule)
 class RetentionRuleAdmin(ReadOnlyAdmin):
-    list_display = ["kind", "what", "days", "legal_basis", "changed_at"]
-    fields = ["kind", "what", "days", "legal_basis", "changed_at", "trail"]
+    list_display = ["kind", "what", "days", "legal_basis", "changed"]
+    fields = ["kind", "what", "days", "legal_basis", "changed", "trail"]
     readonly_fields = fields
     actions_detail = ["propose_change"]
 
@@ -230,6 +234,11 @@ class RetentionRuleAdmin(ReadOnlyAdmin):
 
     def has_propose_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("compliance.propose_retention")
+
+    @admin.display(description=_("changed, UTC"), ordering="changed_at", empty_value="–")
+    def changed(self, rule: RetentionRule) -> str | None:
+        at = rule.changed_at
+        return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else None
 
     @admin.display(description=_("what it is, and from when its days count"))
     def what(self, rule: RetentionRule) -> str:
