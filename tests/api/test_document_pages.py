@@ -14,7 +14,7 @@ from kyc.models import Document, DocumentPage, DocumentView
 from tests.api.conftest import Api, assert_problem
 from tests.document_files import pdf, sent
 from tests.kyc import casework
-from tests.people import TOTP_SECRET, onboarded
+from tests.people import TOTP_SECRET, willing
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 def document(settings: Settings, tmp_path: Path) -> Document:
     settings.DOCUMENTS_DIR = tmp_path / "documents"
     file = sent(pdf(2), name="passport.pdf")
-    return documents.store(user=onboarded(), kind="passport", file=file, now=timezone.now())
+    return documents.store(user=willing(), kind="passport", file=file, now=timezone.now())
 
 
 @pytest.fixture
