@@ -4,11 +4,13 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from http import HTTPStatus
 
 import structlog
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 
 from agora import health, metrics
 from agora.lib import problems
@@ -109,6 +111,21 @@ def _is_elsewhere(request: HttpRequest) -> bool:
 
 def _is_own_host(request: HttpRequest) -> bool:
     return bool(request.get_host().partition(":")[0] == settings.BACK_OFFICE_HOST)
+
+
+def wrong_methods(get_response: Handler) -> Handler:
+    """Gives people who open the address of a form as a page something to read, and a way on."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        is_page = request.method == "GET" and not problems.are_for(request)
+        if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED or not is_page:
+            return response
+        page = render(request, "405.html", status=HTTPStatus.METHOD_NOT_ALLOWED)
+        page["Allow"] = response["Allow"]
+        return page
+
+    return middleware
 
 
 def _request_id(request: HttpRequest) -> str:

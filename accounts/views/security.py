@@ -1,15 +1,21 @@
 """Pages about signing in safely that allauth does not have."""
 
+from collections.abc import Callable
+from functools import wraps
+
 import requests
 from allauth.account import views as allauth_views
+from allauth.account.models import EmailAddress
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
 from allauth.socialaccount.providers.openid_connect import views as oidc
 from allauth.usersessions.adapter import get_adapter
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -18,12 +24,29 @@ from accounts.access import signed_in
 from accounts.reauthentication import recently_signed_in
 from accounts.second_factors import has_second_factor
 
+View = Callable[[HttpRequest], HttpResponseBase]
+
 # allauth lets people without password and second factor pass here unasked: those who only sign in by a
 # provider. Ours has them sign in there once more.
 choose_password = recently_signed_in(allauth_views.password_set)
 e_mail_addresses = recently_signed_in(allauth_views.email)
-set_up_app = recently_signed_in(totp.activate_totp)
-add_passkey = recently_signed_in(webauthn.add_webauthn)
+
+
+def _with_confirmed_address(view: View) -> View:
+    """Says what is missing, with a way there: a second factor locks out who cannot get a message."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponseBase:
+        open_ones = EmailAddress.objects.filter(user=signed_in(request), verified=False)
+        if not settings.MFA_ALLOW_UNVERIFIED_EMAIL and open_ones.exists():
+            return render(request, "accounts/email_to_confirm.html", status=403)
+        return view(request)
+
+    return guarded
+
+
+set_up_app = recently_signed_in(_with_confirmed_address(totp.activate_totp))
+add_passkey = recently_signed_in(_with_confirmed_address(webauthn.add_webauthn))
 
 
 @login_required
