@@ -31,6 +31,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class _Home:
     loop: asyncio.AbstractEventLoop
+    thread: threading.Thread
     venue: "Venue"
 
 
@@ -94,9 +95,21 @@ def _settle() -> _Home:
         return Venue()
 
     loop = uvloop.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="exchange", daemon=True).start()
+    thread = threading.Thread(target=_live, args=(loop,), name="exchange", daemon=True)
+    thread.start()
     made = asyncio.run_coroutine_threadsafe(make(), loop)
-    return _Home(loop, made.result(_START_SECONDS))
+    return _Home(loop, thread, made.result(_START_SECONDS))
+
+
+def _live(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop until it is stopped, end what is left on it, and give its files back."""
+    loop.run_forever()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=_STOP_SECONDS))
+    loop.close()
 
 
 def close() -> None:
@@ -112,6 +125,7 @@ def close() -> None:
     except concurrent.futures.TimeoutError:
         closing.cancel()
     home.loop.call_soon_threadsafe(home.loop.stop)
+    home.thread.join(2 * _STOP_SECONDS)
 
 
 def _forget() -> None:

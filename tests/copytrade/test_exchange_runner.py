@@ -3,7 +3,9 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,3 +143,24 @@ def test_a_page_is_told_of_a_wrong_key(venue: "Venue") -> None:
         runner.check_key(api_key="a" * 64, secret="b" * 64)
 
     assert refused.value.code == reasons.KEY_INVALID
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_closing_gives_its_files_back_though_something_is_under_way(
+    sandbox: "SandboxControl",
+) -> None:
+    runner.run(runner.venue().prices(), timeout=10)
+    runner.close()
+    before = open_files()
+
+    for _time in range(3):
+        runner.run(runner.venue().prices(), timeout=10)
+        waiting = runner.start(asyncio.sleep(60))
+        runner.close()
+        assert waiting.cancelled()
+
+    assert open_files() <= before
+    assert not [thread for thread in threading.enumerate() if thread.name == "exchange"]

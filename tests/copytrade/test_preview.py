@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from accounts.models import User
 from agora.sandbox.client import SandboxControl
@@ -25,7 +24,6 @@ from tests.people import new_user
 
 pytestmark = pytest.mark.django_db
 _ids = itertools.count(1)
-NOW = timezone.now()
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +50,7 @@ def trade(
 ) -> None:
     """Book a trade on the master's account."""
     number = str(next(_ids))
-    at: datetime = NOW - timedelta(days=days_ago)
+    at: datetime = strategy.created_at - timedelta(days=days_ago)
     told = Trade(
         id=number,
         order_id=order or number,
@@ -67,7 +65,7 @@ def trade(
         maker=False,
     )
     made = Booking(account_id=strategy.account_id, trade=told, strategy_id=strategy.pk)
-    booking.book([made], now=NOW)
+    booking.book([made], now=strategy.created_at)
 
 
 def preview(
@@ -92,7 +90,7 @@ def preview(
         strategy=strategy,
         terms=Terms(**{**values, **changes}),
         stop_equity=stop_equity,
-        now=NOW,
+        now=strategy.created_at,
     )
 
 
@@ -116,7 +114,7 @@ def test_sizes_follow_the_share_of_equity(strategy: Strategy) -> None:
 
 
 def test_equity_is_that_of_the_evening_before(strategy: Strategy) -> None:
-    day = (NOW - timedelta(days=11)).date()
+    day = (strategy.created_at - timedelta(days=11)).date()
     NavPoint.objects.create(strategy=strategy, day=day, nav=1, equity=Decimal(20_000))
     trade(strategy, quantity="0.1")
     assert only(preview(strategy)).quantity == Decimal("0.005")
@@ -195,7 +193,7 @@ def test_no_more_pairs_are_opened_than_allowed(strategy: Strategy) -> None:
 
 def test_ones_own_risk_limits_count(strategy: Strategy) -> None:
     user = new_user()
-    RiskLimits.objects.create(user=user, max_order=Decimal(50), updated_at=NOW)
+    RiskLimits.objects.create(user=user, max_order=Decimal(50), updated_at=strategy.created_at)
     trade(strategy)
     line = only(preview(strategy, user=user, sizing="fixed", factor=Decimal(500)))
     assert line.copied
@@ -236,7 +234,7 @@ def test_the_stop_loss_ends_the_replay(strategy: Strategy) -> None:
     trade(strategy, days_ago=8, quantity="0.001", price="25000")
     trade(strategy, days_ago=7, quantity="0.001", price="25000")
     found = preview(strategy, sizing="fixed", factor=Decimal(900), stop_equity=Decimal(800))
-    assert found.stopped_at == NOW - timedelta(days=8)
+    assert found.stopped_at == strategy.created_at - timedelta(days=8)
     assert [line.copied for line in found.lines] == [False, False, True]
 
 
