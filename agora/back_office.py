@@ -104,6 +104,7 @@ UNFOLD = {
     "SCRIPTS": [lambda _request: static("back_office.js")],
     "SHOW_HISTORY": False,
     "DASHBOARD_CALLBACK": "agora.overview.show",
+    "ENVIRONMENT": "agora.overview.environment",
     "COLORS": {
         "primary": {
             "50": "#eff4ff", "100": "#dbe6fe", "200": "#bfd3fe", "300": "#93b4fd", "400": "#6090fa",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.urls import reverse
@@ -28,6 +29,18 @@ class Figure:
     words: Text
     address: str
     good: bool
+
+
+def environment(_request: HttpRequest) -> tuple[str, str]:
+    """The label on every page: whether what is decided here moves anything real, and its colour."""
+    if settings.LIVE_VENDORS:
+        names = ", ".join(sorted(name.title() for name in settings.LIVE_VENDORS))
+        return str(_("LIVE: %(vendors)s, chain %(chain)s") % _where(names)), "danger"
+    return str(_("Test: paper, sandbox, testnet, chain %(chain)s") % _where("")), "info"
+
+
+def _where(vendors: str) -> dict[str, object]:
+    return {"vendors": vendors, "chain": settings.CHAIN_ID}
 
 
 def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
