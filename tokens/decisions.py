@@ -126,7 +126,7 @@ def _withdrawal_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     attestation = Attestation.objects.get(pk=proposal.object_id)
     return [
         (_("Bytecode, SHA-256"), attestation.bytecode_sha256),
-        (_("Build"), _build(attestation.bytecode_sha256)),
+        (_("Compared with this release"), _build(attestation.bytecode_sha256)),
         (_("Auditor"), attestation.auditor),
         (_("Report"), attestation.report_url),
         (
@@ -149,7 +149,7 @@ def _lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     told = proposal.payload
     return [
         (_("Bytecode, SHA-256"), proposal.object_id),
-        (_("Build"), _build(proposal.object_id)),
+        (_("Compared with this release"), _build(proposal.object_id)),
         (_("Auditor"), told["auditor"]),
         (_("Report"), told["report_url"]),
         (_("Report, SHA-256"), told["report_sha256"]),
