@@ -37,7 +37,7 @@ def prove(user: User, key: Signer, *, purpose: str = "verify", now: datetime = N
 
 def owner_of(address: str) -> User | None:
     wallet = Wallet.objects.filter(address=address).first()
-    return wallet and wallet.user
+    return wallet.user if wallet else None
 
 
 @pytest.fixture
