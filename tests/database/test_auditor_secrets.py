@@ -44,6 +44,10 @@ _READABLE = {
         "kyc_application.full_name_encrypted",
         "kyc_application.tax_id_encrypted",
         "kyc_caseevent.text_encrypted",
+        "kyc_correction.answer_encrypted",
+        "kyc_correction.full_name_encrypted",
+        "kyc_correction.reason_encrypted",
+        "kyc_correction.tax_id_encrypted",
         "kyc_document.note_encrypted",
     },
     "the name of a row, a file of sealed pages, a queue or a right": {
@@ -51,6 +55,7 @@ _READABLE = {
         "accounts_tokenuse.token_id",
         "django_celery_beat_periodictask.routing_key",
         "kyc_documentpage.storage_key",
+        "kyc_screeningentry.few_keys",
         "kyc_screeningentry.keys",
         "trading_order.placement_key",
         "copytrade_masterorder.placement_key",
