@@ -156,7 +156,7 @@ class CaseDetail(CaseView):
     daily_limit = DailyLimitView(allow_null=True)
     requirements = RequirementView(many=True)
     documents = CaseDocument(many=True)
-    matches = MatchView(many=True)
+    matches = MatchView(many=True, help_text="None without `kyc.view_screeningmatch`.")
     events = CaseEventView(many=True, help_text="Newest first.")
     proposal_id = serializers.UUIDField(
         allow_null=True, help_text="What waits for a second person."
@@ -203,8 +203,11 @@ def case_json(case: Case, now: datetime) -> dict[str, object]:
     }
 
 
-def case_detail(case: Case, *, personal: bool, now: datetime) -> dict[str, object]:
-    """A case with everything; `personal`: with what is decrypted, which the caller has logged."""
+def case_detail(case: Case, *, personal: bool, suspected: bool, now: datetime) -> dict[str, object]:
+    """A case with everything; `personal`: with what is decrypted, which the caller has logged.
+
+    `suspected`: with what lists may say of the person.
+    """
     application = case.application
     limit = selectors.limit_status(user=application.user, now=now)
     proposal = open_proposal(case.pk)
@@ -218,7 +221,7 @@ def case_detail(case: Case, *, personal: bool, now: datetime) -> dict[str, objec
         "daily_limit": daily_limit_json(limit),
         "requirements": [_requirement(item) for item in cases.requirements(case)],
         "documents": [_document(one, key) for one in selectors.documents_of(application)],
-        "matches": [match_json(match) for match in matches],
+        "matches": [match_json(match) for match in matches] if suspected else [],
         "events": [
             _event(event, application, key)
             for event in case.events.select_related("by").order_by("-id")

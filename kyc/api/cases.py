@@ -279,7 +279,8 @@ class CaseById(OfficerEndpoint):
                 fields=["full_name", "tax_id", "texts"],
                 now=now,
             )
-        return Response(case_detail(case, personal=personal, now=now))
+        suspected = officer.has_perm("kyc.view_screeningmatch")
+        return Response(case_detail(case, personal=personal, suspected=suspected, now=now))
 
 
 class OfficersForCases(OfficerEndpoint):

@@ -16,6 +16,7 @@ from compliance.models import AuditRow, Proposal
 from kyc import cases, erasure
 from kyc.models import Case, CaseEvent, Document
 from tests.api.conftest import Answer, Api, assert_problem, pointers
+from tests.api.test_matches import a_match
 from tests.kyc import casework
 from tests.people import TOTP_SECRET, onboarded
 
@@ -292,6 +293,15 @@ def test_without_the_permission_nothing_is_decrypted(mine: Case) -> None:
     for text in (mine.application.full_name, mine.application.user.email, "A private note."):
         assert text not in answer.raw.decode()
     assert not AuditRow.objects.filter(action="personal_data.viewed").exists()
+
+
+def test_matches_are_shown_to_who_may_see_them(api: Api, mine: Case) -> None:
+    match = a_match(mine.application.user)
+    reader = api_of(casework.officer("kyc.view_case", "kyc.view_screeningmatch"))
+
+    (found,) = reader.get(f"{PATH}/{mine.pk}").body["matches"]
+    assert (found["id"], found["state"]) == (str(match.pk), "OPEN")
+    assert api.get(f"{PATH}/{mine.pk}").body["matches"] == []
 
 
 def test_a_case_of_an_erased_person_can_be_read(api: Api, mine: Case) -> None:
