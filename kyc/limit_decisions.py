@@ -31,12 +31,13 @@ def propose_tier_limit(
 
     Raises Tier.DoesNotExist, PermissionDenied, or four_eyes.Refused for an amount that cannot be.
     """
-    tier = None if number == next_tier() else Tier.objects.get(pk=number)
+    is_new = number == next_tier()
+    before = None if is_new else Tier.objects.get(pk=number).daily_limit_usd
     return four_eyes.propose(
         kind=TIER_LIMIT,
         object_type="tier",
         object_id=number,
-        payload=_payload(daily_limit_usd, before=tier and tier.daily_limit_usd),
+        payload=_payload(daily_limit_usd, before=before),
         reason=reason,
         maker=maker,
         now=now,

@@ -91,4 +91,5 @@ def test_a_limit_of_ones_own_is_not_above_a_tier_that_is_lowered_at_the_same_mom
     refusals = [answer.code for answer in answers if isinstance(answer, Refused)]
     assert refusals == ["above_tier"]
     limit = DailyLimit.objects.get(pk=application.pk)
-    assert (limit.limit_usd, Tier.objects.get(pk=1).daily_limit_usd) == (300, 500)
+    assert limit.limit_usd == 300
+    assert Tier.objects.get(pk=1).daily_limit_usd == 500
