@@ -112,7 +112,7 @@ def _record(proposal: Proposal, now: datetime) -> None:
 
 
 def _check_withdrawal(proposal: Proposal) -> None:
-    if AttestationWithdrawal.objects.filter(pk=proposal.object_id).exists():
+    if AttestationWithdrawal.objects.filter(attestation_id=proposal.object_id).exists():
         raise Refused("withdrawn", _("This attestation is withdrawn already."))
 
 

@@ -255,7 +255,7 @@ def ask(api: Api, user: User, *, path: str = "/api/v1/token/issue", **changes: o
 
 def test_security_is_asked_for_with_a_code_and_lives_a_day(anybody: Api, member: User) -> None:
     add_authenticator_app(user=member, secret=TOTP_SECRET)
-    asked = {"scopes": ["trade", "security"], "code": current_code()}
+    asked: dict[str, Any] = {"scopes": ["trade", "security"], "code": current_code()}
 
     answer = ask(anybody, member, **asked, expires_in_days=2)
     assert_problem(answer, 422, "invalid")

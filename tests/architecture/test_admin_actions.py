@@ -7,6 +7,7 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
+from unfold.admin import ModelAdmin as UnfoldModelAdmin
 
 from tests.people import new_officer
 
@@ -20,7 +21,7 @@ def actions() -> list[str]:
     return [
         action.action_name
         for page in admin.site._registry.values()
-        if hasattr(page, "_get_base_actions_detail")
+        if isinstance(page, UnfoldModelAdmin)
         for action in (*page._get_base_actions_detail(), *page._get_base_actions_row())
     ]
 
