@@ -19,7 +19,9 @@ from allauth.usersessions.models import UserSession
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.exceptions import FieldError
 from django.db import transaction
+from django.db.models import Model
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 
@@ -316,13 +318,22 @@ class World:
         return self.values.get(name)
 
     def object_of(self, name: str) -> Any:
-        """Any row of the admin page's model, or an id that no row has."""
+        """A row of the admin page's model, the owner's if people have such; or an id no row has."""
         for model in apps.get_models():
             label = f"admin:{model._meta.app_label}_{model._meta.model_name}_"
             if name.startswith(label):
-                row = model._default_manager.first()
+                row = self._owned(model) or model._default_manager.first()
                 return row.pk if row else uuid4()
         return uuid4()
+
+    def _owned(self, model: type[Model]) -> Model | None:
+        """Which row comes first hangs on random ids, and what may be done with it on its state."""
+        if model is User:
+            return self.owner
+        for path in ("user", "application__user", "account__user"):
+            with suppress(FieldError):
+                return model._default_manager.filter(**{path: self.owner}).first()
+        return None
 
 
 @dataclass
