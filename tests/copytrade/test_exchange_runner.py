@@ -42,7 +42,9 @@ django.setup()
 import agora.wsgi, agora.urls, copytrade.exchange.runner
 assert "ccxt" not in sys.modules
 from agora.celery import preload
-preload()
+preload(options={"queues": ["seal"]})
+assert "ccxt" not in sys.modules
+preload(options={"queues": None})
 assert "ccxt.async_support.binance" in sys.modules
 """
 
@@ -65,7 +67,7 @@ def test_a_forked_process_talks_over_connections_of_its_own(services: Services) 
     python(FORKING, services)
 
 
-def test_ccxt_is_loaded_in_workers_before_they_fork_and_nowhere_else(services: Services) -> None:
+def test_ccxt_is_loaded_in_workers_that_trade_before_they_fork_and_nowhere_else(services: Services) -> None:
     python(LOADING, services)
 
 
