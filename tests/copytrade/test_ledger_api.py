@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from django.test import override_settings
+from pytest_django import Settings
 
 from compliance.models import AuditRow
 from copytrade.ledger.booking import reverse
@@ -214,12 +214,10 @@ def test_a_kind_of_file_that_there_is_not_is_refused_and_not_noted(owner: Api) -
     assert not AuditRow.objects.filter(action="ledger.exported").exists()
 
 
-@override_settings(
-    API_RATES={"read": 600, "trade": 120, "export": 2, "onboard": 10, "token": 10, "key": 10}
-)
 def test_files_are_limited_for_page_and_api_together(
-    owner: Api, subscription: Subscription
+    owner: Api, subscription: Subscription, settings: Settings
 ) -> None:
+    settings.API_RATES = {**settings.API_RATES, "export": 2}
     owner.client.force_login(subscription.follower)
     assert owner.get(f"{TRADES}/export").status == 200
     assert owner.client.get("/copy/trades/export/").getvalue()
