@@ -9,6 +9,7 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 
+from accounts import locks
 from accounts.models import (
     AddressEntry,
     ApiToken,
@@ -35,16 +36,18 @@ def is_erased(user: User) -> bool:
 def hold(*, user: User) -> None:
     """Wait for whatever is just being given to the user, and let nothing more be, until the end.
 
-    Until the end of the transaction. Call it before looking at what the user has.
+    Until the end of the transaction. Call it before looking at what the user has. Rows that refer to
+    the user can still be added, such as notices: who adds one may hold what an erasure waits for next.
     """
-    User.objects.select_for_update().only("pk").get(pk=user.pk)
+    locks.people(user.pk)
 
 
 def close(*, user: User, now: datetime) -> None:
     """Sign the user out everywhere and erase what they are known by.
 
-    Call it inside the transaction that holds the user's row (`hold`). The wallet stays: tokens were
-    minted to it, which anybody can see on the chain.
+    Call it inside the transaction that holds the user's row (`hold`), and wait for no other row
+    after it: the new address, being unique, keeps all out that refer to the user. The wallet stays:
+    tokens were minted to it, which anybody can see on the chain.
     """
     _end_sessions(user)
     _revoke_tokens(user, now)

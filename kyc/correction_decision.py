@@ -10,7 +10,6 @@ from agora.lib.catalog import Text
 from compliance.four_eyes import Kind, Refused
 from compliance.models import Proposal
 from kyc import screening
-from kyc.cases.opening import hold_application
 from kyc.cases.record import WORK, store, write
 from kyc.cases.record import hold as hold_case
 from kyc.corrections import CORRECT, TAX_ID_TAKEN, change, end, hold, tax_id_index, tell
@@ -20,14 +19,11 @@ LABELS: dict[str, Text] = {"full_name": _("Full name"), "tax_id": _("Tax id")}
 
 
 def _held(proposal: Proposal) -> Correction:
-    """The open correction and its application, held, the latter first as by every decision."""
-    found = Correction.objects.filter(pk=proposal.object_id).select_related("application").first()
-    if found is None:
-        raise Refused("gone", _("This correction is not there any more."))
-    application = hold_application(found.application)
-    correction = hold(found.pk)
-    correction.application = application
-    return correction
+    """The open correction and its application, held."""
+    try:
+        return hold(UUID(proposal.object_id))
+    except Correction.DoesNotExist as error:
+        raise Refused("gone", _("This correction is not there any more.")) from error
 
 
 def _check(proposal: Proposal) -> None:

@@ -121,13 +121,14 @@ def _words(text: str, *, field: str) -> str:
 
 
 def withdraw(*, user: User, now: datetime) -> Correction:
-    """Take back one's own open wish. Raises CorrectionRefused (decided). Locks it."""
+    """Take back one's own open wish. Raises CorrectionRefused (decided). Locks application and wish."""
     with transaction.atomic():
-        correction = _open_of(user).select_for_update(of=("self",)).first()
-        if correction is None:
+        found = _open_of(user).first()
+        if found is None:
             raise CorrectionRefused(
                 "decided", _("There is nothing to take back: it has been decided.")
             )
+        correction = hold(found.pk)
         end(correction, Correction.State.WITHDRAWN, actor=audit.actor_of(user), now=now)
     return correction
 
@@ -151,7 +152,7 @@ def propose(*, correction_id: uuid.UUID, officer: User, reason: str, now: dateti
 
 
 def decline(*, correction_id: uuid.UUID, officer: User, text: str, now: datetime) -> Correction:
-    """Answer the person why it is not corrected. Locks the correction.
+    """Answer the person why it is not corrected. Locks the application and the correction.
 
     Raises Correction.DoesNotExist, PermissionDenied, or CorrectionRefused: about oneself, decided
     already, proposed for a second person, or no text.
@@ -177,13 +178,20 @@ def decline(*, correction_id: uuid.UUID, officer: User, text: str, now: datetime
 def hold(correction_id: uuid.UUID) -> Correction:
     """An open correction, its row locked until the transaction ends; raises CorrectionRefused.
 
-    Raises Correction.DoesNotExist, too.
+    The application is locked before it, as by every decision. Raises Correction.DoesNotExist, too.
     """
-    rows = Correction.objects.select_for_update(of=("self",)).select_related("application__user")
-    correction = rows.get(pk=correction_id)
+    found = Correction.objects.select_related("application").get(pk=correction_id)
+    application = hold_application(found.application)
+    correction = Correction.objects.select_for_update().get(pk=correction_id)
+    correction.application = application
     if correction.state != Correction.State.OPEN:
         raise CorrectionRefused("decided", _("This is decided already: nothing was changed."))
     return correction
+
+
+def hold_open(*, user: User) -> None:
+    """Lock the user's open wish until the transaction ends; the application's row is held."""
+    _open_of(user).select_for_update(of=("self",)).first()
 
 
 def end(correction: Correction, state: Correction.State, *, actor: str, now: datetime) -> None:
@@ -195,7 +203,8 @@ def end(correction: Correction, state: Correction.State, *, actor: str, now: dat
 
 def end_with_account(*, user: User, now: datetime) -> None:
     """An account that is closed wants nothing put right any more. Call it inside a transaction."""
-    for correction in _open_of(user).select_for_update(of=("self",)):
+    for found in _open_of(user):
+        correction = hold(found.pk)
         end(correction, Correction.State.WITHDRAWN, actor=audit.system("kyc"), now=now)
 
 

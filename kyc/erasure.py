@@ -19,9 +19,13 @@ def has_records(user: User) -> bool:
 def hold(*, user: User) -> None:
     """Wait for an order that is just being placed and let no other be, until the transaction ends.
 
-    The application's row is locked before the counter, as by decisions about the person.
+    Locks the application's row, then those of its open case and correction, then the counter, as
+    decisions about the person do. Call it before the user's row is locked: who works on a case tells
+    the person, for which their own commit waits for that row.
     """
     Application.objects.select_for_update(no_key=True).filter(user=user).first()
+    cases.hold_open(user=user)
+    corrections.hold_open(user=user)
     limits.hold(user=user)
 
 

@@ -195,7 +195,6 @@ def _close(lease: Lease[ErasureRequest], *, now: datetime) -> None:
 def _close_account(lease: Lease[ErasureRequest], user: User, *, now: datetime) -> None:
     keeps = kyc.has_records(user)
     kyc.close(user=user, now=now)
-    accounts.close(user=user, now=now)
     _forget_copies(user.pk)
     ExchangeAccount.objects.filter(user=user).update(label=accounts.ERASED_NAME, key_hint="")
     Strategy.objects.filter(master=user).update(description="")
@@ -211,6 +210,7 @@ def _close_account(lease: Lease[ErasureRequest], user: User, *, now: datetime) -
     )
     if not keeps:
         _destroy(user.pk, now=now)
+    accounts.close(user=user, now=now)
     _record(lease.row, "closed" if keeps else "erased", actor=_ACTOR, now=now)
 
 

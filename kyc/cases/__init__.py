@@ -12,7 +12,7 @@ from kyc.cases.deciding import (
     propose_suspension,
     take_back,
 )
-from kyc.cases.ending import end_with_account
+from kyc.cases.ending import end_with_account, hold_open
 from kyc.cases.needs import Need
 from kyc.cases.opening import open_for_match, open_for_officer
 from kyc.cases.person import Standing, hand_in, standing
@@ -32,6 +32,7 @@ __all__ = [
     "end_with_account",
     "escalate",
     "hand_in",
+    "hold_open",
     "judge_document",
     "keep_lock",
     "note",

@@ -11,6 +11,12 @@ from kyc.models import Application, Case, CaseEvent
 from kyc.states import Outcome, State
 
 
+def hold_open(*, user: User) -> None:
+    """Lock the user's open case until the transaction ends; the application's row is held."""
+    rows = Case.objects.select_for_update(no_key=True, of=("self",))
+    rows.filter(application__user=user, closed_at=None).first()
+
+
 def end_with_account(*, user: User, now: datetime) -> Case | None:
     """End the user's open case, and what is proposed on it; None when there is none.
 

@@ -9,9 +9,10 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import notices
 from accounts.erasure import close, hold
 from accounts.locks import AccountClosed
-from accounts.models import ApiToken, User, WalletChange
+from accounts.models import ApiToken, Notice, User, WalletChange
 from accounts.services import set_wallet
 from accounts.token_store import issue_token
 from accounts.wallet_proofs import finish_proof, start_proof
@@ -23,6 +24,9 @@ from copytrade.exchange.types import KeyRights
 from copytrade.models import ExchangeAccount
 from copytrade.services.accounts import add_account
 from copytrade.services.keys import Examined
+from kyc import cases, corrections
+from kyc.models import Case, Correction
+from tests.kyc import casework
 from tests.people import new_user, onboarded
 from tests.signing import Signer
 from tests.threads import at_once, until_somebody_waits
@@ -76,6 +80,13 @@ def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
     return False
 
 
+def erasure_due(user: User) -> ErasureRequest:
+    now = timezone.now()
+    asked = erasure.request(user=user, actor=audit.actor_of(user), now=now)
+    ErasureRequest.objects.update(execute_after=now, next_attempt_at=now)
+    return asked
+
+
 def closed(user: User) -> None:
     hold(user=user)
     close(user=user, now=timezone.now())
@@ -93,9 +104,8 @@ def test_who_is_being_closed_gets_nothing_more(give: Callable[[User], object]) -
 
 
 def test_an_exchange_account_that_is_just_being_added_is_seen() -> None:
-    user, now = onboarded(), timezone.now()
-    asked = erasure.request(user=user, actor=audit.actor_of(user), now=now)
-    ErasureRequest.objects.update(execute_after=now, next_attempt_at=now)
+    user = onboarded()
+    asked = erasure_due(user)
 
     added, _step = after(
         lambda: an_account(user), lambda: erasure.step(request_id=asked.pk, now=timezone.now())
@@ -106,6 +116,81 @@ def test_an_exchange_account_that_is_just_being_added_is_seen() -> None:
     assert (asked.state, asked.obstacles) == ("REQUESTED", ["exchange_accounts"])
     user.refresh_from_db()
     assert user.is_active
+
+
+def test_an_officer_who_is_just_asking_for_something_and_the_erasure_both_get_through() -> None:
+    officer = casework.officer()
+    case = casework.taken(officer)
+    asked = erasure_due(case.application.user)
+
+    answers = after(
+        lambda: cases.ask(
+            case_id=case.pk,
+            officer=officer,
+            needs=["IDENTITY"],
+            text="Once more.",
+            version=case.version,
+            now=timezone.now(),
+        ),
+        lambda: erasure.step(request_id=asked.pk, now=timezone.now()),
+    )
+
+    assert [type(answer) for answer in answers] == [Case, ErasureRequest]
+    asked.refresh_from_db()
+    assert (asked.state, casework.fresh(case).state) == ("CLOSED", "ENDED")
+
+
+def declined(correction: Correction) -> Correction:
+    return corrections.decline(
+        correction_id=correction.pk, officer=casework.officer(), text="No.", now=timezone.now()
+    )
+
+
+def withdrawn(correction: Correction) -> Correction:
+    return corrections.withdraw(user=correction.application.user, now=timezone.now())
+
+
+@pytest.mark.parametrize(("end", "state"), [(declined, "DECLINED"), (withdrawn, "WITHDRAWN")])
+def test_a_correction_that_is_just_ending_and_the_erasure_both_get_through(
+    end: Callable[[Correction], Correction], state: str
+) -> None:
+    user = onboarded()
+    correction = corrections.ask(
+        user=user, full_name="Another Name", tax_id="", reason="A slip.", now=timezone.now()
+    )
+    asked = erasure_due(user)
+
+    answers = after(
+        lambda: end(correction), lambda: erasure.step(request_id=asked.pk, now=timezone.now())
+    )
+
+    assert [type(answer) for answer in answers] == [Correction, ErasureRequest]
+    asked.refresh_from_db()
+    correction.refresh_from_db()
+    assert (asked.state, correction.state) == ("CLOSED", state)
+
+
+def test_who_is_told_something_is_waited_for_by_no_erasure() -> None:
+    """Whoever tells holds what it tells of, and a notice refers to its reader until the commit."""
+    user = new_user()
+
+    def tell() -> None:
+        notices.notify(
+            user=user,
+            kind="test",
+            subject="Page",
+            body="Page",
+            params={},
+            url="",
+            level=Notice.Level.INFO,
+            now=timezone.now(),
+        )
+
+    with transaction.atomic():
+        hold(user=user)
+        (answer,) = at_once(1, lambda _: tell())
+
+    assert answer is None
 
 
 def test_a_change_of_wallet_that_is_due_waits_for_the_erasure() -> None:
