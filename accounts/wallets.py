@@ -14,11 +14,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from accounts import locks
-from accounts.models import Notice, User, Wallet, WalletChange
+from accounts.models import Notice, User, Wallet, WalletChange, WalletProof
 from accounts.notices import notify
 from agora.lib.catalog import Text
 from compliance import audit
@@ -121,6 +122,21 @@ def free_of_claim(*, address: str, prover: UUID, now: datetime) -> None:
 def claim_on(address: str, *, besides: UUID) -> Wallet | None:
     """The wallet of somebody else with this address."""
     return Wallet.objects.filter(address=address).exclude(user_id=besides).first()
+
+
+def is_lost(*, user_id: UUID, address: str) -> bool:
+    """Whether nothing more of this person's may go to an address that once was their wallet.
+
+    It may while the wallet stands undisputed, and after its owner left it for another one; not once
+    somebody else has proved it.
+    """
+    wallet = Wallet.objects.filter(user_id=user_id, address=address).first()
+    if wallet is not None:
+        return wallet.disputed_at is not None
+    left = WalletChange.objects.filter(user_id=user_id, old_address=address, state="applied")
+    proved = Q(outcome=WalletProof.Outcome.PROVED) | Q(reason="wallet_disputed")
+    others = WalletProof.objects.filter(proved, address=address).exclude(user_id=user_id)
+    return not left.exists() or others.exists()
 
 
 def _dispute(claim: Wallet, *, prover: UUID, now: datetime) -> None:

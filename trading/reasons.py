@@ -8,6 +8,7 @@ _REASONS: dict[str, "str | Promise"] = {
     "buyer_suspended": _("Your account is suspended. Write to us."),
     # Says nothing of why: whom a list may be about must not be warned.
     "buying_paused": _("Buying is paused for your account at the moment. Write to us if it lasts."),
+    "wallet_disputed": _("Somebody else has proved that this order's wallet address is theirs."),
     "limit_exceeded_at_open": _("Your daily limit was used up when the market opened."),
     "resolved_by_officers": _("Compliance ended the order after looking into it."),
     "broker_rejected": _("The broker refused the order."),

@@ -7,6 +7,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
+from accounts import wallets
 from agora.lib.money import plain, to_cents
 from agora.lib.outcome import Rejected, Temporary
 from kyc import holds, limits
@@ -65,6 +66,9 @@ def submit(lease: OrderLease, now: datetime) -> None:
         if holds.is_held(application.pk) and _sent_before(order) is None:
             _close(lease, to=State.REJECTED, reason="buying_paused", now=now)
             return
+        if _wallet_is_lost(order) and _sent_before(order) is None:
+            _close(lease, to=State.REJECTED, reason="wallet_disputed", now=now)
+            return
         if not _counts_for_today(lease, application, now):
             return
     try:
@@ -95,6 +99,10 @@ def submit(lease: OrderLease, now: datetime) -> None:
         broker_raw=placed.raw,
         queued_until=None,
     )
+
+
+def _wallet_is_lost(order: Order) -> bool:
+    return wallets.is_lost(user_id=order.user_id, address=order.wallet_address)
 
 
 def _send(order: Order, *, number: int, now: datetime) -> BrokerOrder:

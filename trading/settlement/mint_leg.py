@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
+from accounts import wallets
 from agora.lib.failpoints import failpoint
 from agora.lib.money import token_units
 from agora.lib.outcome import Rejected, Temporary
@@ -41,6 +42,7 @@ def prepare(lease: OrderLease, now: datetime) -> None:
     """CUSTODY_CONFIRMED → MINTING: fix receiver, units and nonce before anything is signed."""
     order = lease.row
     _check_hold(order)
+    _check_wallet(order)
     trade_id = _trade_id(order)
     units = token_units(order.filled_quantity)
     sender = _minter()
@@ -77,6 +79,12 @@ def _check_hold(order: Order) -> None:
     application = application_of(order.user)
     if application is not None and holds.is_held(application.pk):
         raise NeedsAttention("On hold: settle the buyer's case, then try again.")
+
+
+def _check_wallet(order: Order) -> None:
+    """Keep tokens from an address that is somebody else's by now; raises NeedsAttention."""
+    if wallets.is_lost(user_id=order.user_id, address=order.wallet_address):
+        raise NeedsAttention("Somebody else has proved the wallet: settle whose it is first.")
 
 
 def _trade_id(order: Order) -> str:
@@ -343,8 +351,6 @@ def _push(lease: OrderLease, mint_tx: MintTx, newest: MintAttempt, now: datetime
     if turn > nonce:
         _start_over(lease, mint_tx, now)
         return
-    if not newest.raw_transaction:
-        raise Temporary("The mint that was seen is not on the chain now.")
     # Behind an earlier nonce that is not mined no fee helps: it is that one which is stuck.
     stuck = now - (newest.broadcast_at or now) >= timedelta(seconds=settings.MINT_STUCK_SECONDS)
     if turn < nonce or not stuck:
