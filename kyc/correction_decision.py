@@ -45,7 +45,7 @@ def _correct(proposal: Proposal, now: datetime) -> None:
 def _look_again(correction: Correction, now: datetime) -> None:
     """Look the person up under the new values, and have an open case's checks done anew."""
     application = correction.application
-    screening.screen(application=application, now=now)
+    screening.screen(application=application, now=now, corrected=True)
     found = Case.objects.filter(application=application, closed_at=None).values_list(
         "pk", flat=True
     )

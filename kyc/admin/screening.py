@@ -159,7 +159,8 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
         dialog=_dialog(
             _("It is somebody else"),
             _(
-                "Say what tells them apart. The match comes back only if the entry on the list changes."
+                "Say what tells them apart. The match comes back if the entry on the list changes, or the "
+                "person's name or tax id."
             ),
             _("Dismiss"),
         ),

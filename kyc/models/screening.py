@@ -111,7 +111,7 @@ class ScreeningMatch(models.Model):
     """A person that may be somebody on a list. Officers decide whether they are.
 
     `entry` is the list's entry as it was when it was found: later loads may not have it any more.
-    What was dismissed comes back only when the entry itself changes (`digest`).
+    What was dismissed comes back when the entry itself changes (`digest`), or the person's name or number.
     """
 
     class State(models.TextChoices):

@@ -25,6 +25,7 @@ REVIEW = "kyc.review_match"
 REOPEN = "kyc.reopen_match"
 MATCH = "screening_match"
 LONGEST_REASON = 1000
+_DECISION = ("state", "reason", "decided_by", "decided_at")
 
 
 class ScreeningError(Refused):
@@ -36,11 +37,15 @@ def is_ready() -> bool:
     return bool(source().loads())
 
 
-def screen(*, application: Application, now: datetime) -> list[ScreeningMatch]:
+def screen(
+    *, application: Application, now: datetime, corrected: bool = False
+) -> list[ScreeningMatch]:
     """Look the person up; store what is new and open a case for it. Returns what is new.
 
-    Call it inside a transaction: match, case and audit row are written with what it decides on. An
-    entry that officers have looked at is found again only once its content has changed.
+    Call it inside a transaction that holds the application's row: match, case and audit row are
+    written with what it decides on. An entry that officers have dismissed is new again once its content
+    has changed, once the person's number is found on it, or when what they dismissed it by was
+    `corrected`.
     """
     loads = source().loads()
     if not loads:
@@ -50,7 +55,8 @@ def screen(*, application: Application, now: datetime) -> list[ScreeningMatch]:
         number=application.tax_id,
         threshold=float(settings.SCREENING_THRESHOLD),
     )
-    fresh = [match for match in (_store(application, hit, now) for hit in hits) if match]
+    stored = (_store(application, hit, corrected, now) for hit in hits)
+    fresh = [match for match in stored if match]
     Screening.objects.update_or_create(
         application=application, defaults={"at": now, "loads": loads}
     )
@@ -59,7 +65,10 @@ def screen(*, application: Application, now: datetime) -> list[ScreeningMatch]:
     return fresh
 
 
-def _store(application: Application, hit: Hit, now: datetime) -> ScreeningMatch | None:
+def _store(
+    application: Application, hit: Hit, corrected: bool, now: datetime
+) -> ScreeningMatch | None:
+    """What is found, if it is new."""
     by = ScreeningMatch.By.IDENTIFIER if hit.by_number else ScreeningMatch.By.NAME
     match, made = ScreeningMatch.objects.get_or_create(
         application=application,
@@ -76,7 +85,28 @@ def _store(application: Application, hit: Hit, now: datetime) -> ScreeningMatch 
     )
     if made:
         _record(match, "screening.matched", audit.system("screening"), now)
-    return match if made else None
+        return match
+    return match if _is_new_again(match, hit, corrected, now) else None
+
+
+def _is_new_again(match: ScreeningMatch, hit: Hit, corrected: bool, now: datetime) -> bool:
+    """Whether a match says more than when it was stored; it is open again if it was dismissed."""
+    by_number = hit.by_number and match.by == ScreeningMatch.By.NAME
+    dismissed = match.state == ScreeningMatch.State.DISMISSED
+    if not by_number and not (dismissed and corrected):
+        return False
+    if by_number:
+        match.by, match.score = ScreeningMatch.By.IDENTIFIER, Decimal(100)
+    if dismissed:
+        _undecide(match)
+    match.save(update_fields=["by", "score", *_DECISION])
+    _record(match, "screening.matched_again", audit.system("screening"), now)
+    return True
+
+
+def _undecide(match: ScreeningMatch) -> None:
+    match.state, match.reason = ScreeningMatch.State.OPEN, ""
+    match.decided_by = match.decided_at = None
 
 
 def confirm(*, match_id: uuid.UUID, officer: User, reason: str, now: datetime) -> ScreeningMatch:
@@ -117,9 +147,8 @@ def reopen(*, match: ScreeningMatch, actor: str, now: datetime) -> None:
 
     Call it inside a transaction that holds the rows of application and match.
     """
-    match.state, match.reason = ScreeningMatch.State.OPEN, ""
-    match.decided_by = match.decided_at = None
-    match.save(update_fields=["state", "reason", "decided_by", "decided_at"])
+    _undecide(match)
+    match.save(update_fields=_DECISION)
     _record(match, "screening.reopened", actor, now)
     open_for_match(application=match.application, now=now)
 
@@ -151,7 +180,7 @@ def _decide(
         _check(match, officer)
         match.state, match.reason = state, text
         match.decided_by, match.decided_at = officer, now
-        match.save(update_fields=["state", "reason", "decided_by", "decided_at"])
+        match.save(update_fields=_DECISION)
         _record(match, f"screening.{state.lower()}", audit.actor_of(officer), now)
         if state == ScreeningMatch.State.CONFIRMED:
             ensure_open(application=match.application, now=now)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +13,7 @@ from accounts.models import Notice, User
 from compliance import audit, four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import AuditRow, Proposal
-from kyc import corrections
+from kyc import corrections, holds, screening
 from kyc import erasure as kyc_erasure
 from kyc.corrections import CorrectionRefused
 from kyc.models import Application, CaseEvent, Correction, ScreeningMatch
@@ -52,13 +52,13 @@ def made(correction: Correction) -> Application:
     return Application.objects.get(pk=correction.application_id)
 
 
-def listed(tmp_path: Path, name: str) -> None:
-    """A list of sanctions with this name alone."""
+def listed(tmp_path: Path, name: str, number: str = "") -> None:
+    """A list of sanctions with this person alone."""
     path = tmp_path / "targets.simple.csv"
     path.write_text(
         "id,schema,name,aliases,birth_date,countries,addresses,identifiers,sanctions,phones,emails,"
         "program_ids,dataset,first_seen,last_seen,last_change\n"
-        f"x-1,Person,{name},,,,,,Invented,,,,Invented List for Tests,,,\n"
+        f"x-1,Person,{name},,,,,{number},Invented,,,,Invented List for Tests,,,\n"
     )
     lists.load(path=path, name="default", actor="system:test", now=timezone.now())
 
@@ -112,6 +112,67 @@ def test_the_person_is_looked_up_under_the_new_name(person: User, tmp_path: Path
     match = ScreeningMatch.objects.get()
     assert match.application.user == person
     assert person.kyc_application.cases.get().is_open
+
+
+def dismissed(person: User) -> ScreeningMatch:
+    """What is found under the name, which an officer takes for somebody else."""
+    with transaction.atomic():
+        (match,) = screening.screen(application=person.kyc_application, now=timezone.now())
+    return screening.dismiss(
+        match_id=match.pk,
+        officer=casework.officer("kyc.review_match"),
+        reason="Another number.",
+        now=timezone.now(),
+    )
+
+
+def test_a_match_dismissed_by_name_holds_once_the_number_is_the_list_s(
+    person: User, tmp_path: Path
+) -> None:
+    number = new_cpf()
+    listed(tmp_path, person.kyc_application.full_name, number)
+    match = dismissed(person)
+    person.kyc_application.cases.update(
+        state="REJECTED", outcome="EXPIRED", closed_at=timezone.now()
+    )
+    assert not holds.is_held(person.kyc_application.pk)
+
+    made(asked(person, full_name="", tax_id=number))
+
+    match.refresh_from_db()
+    assert (match.by, match.score, match.state) == ("IDENTIFIER", 100, "OPEN")
+    assert holds.is_held(person.kyc_application.pk)
+    assert person.kyc_application.cases.filter(closed_at=None).count() == 1
+    assert AuditRow.objects.filter(action="screening.matched_again").count() == 1
+
+
+def test_an_open_match_by_name_holds_once_the_number_is_the_list_s(
+    person: User, tmp_path: Path
+) -> None:
+    number = new_cpf()
+    listed(tmp_path, person.kyc_application.full_name, number)
+    with transaction.atomic():
+        screening.screen(application=person.kyc_application, now=timezone.now())
+    assert not holds.is_held(person.kyc_application.pk)
+
+    made(asked(person, full_name="", tax_id=number))
+
+    assert ScreeningMatch.objects.get().by == ScreeningMatch.By.IDENTIFIER
+    assert holds.is_held(person.kyc_application.pk)
+
+
+def test_a_dismissed_match_that_still_hits_is_decided_anew_and_then_rests(
+    person: User, tmp_path: Path
+) -> None:
+    listed(tmp_path, person.kyc_application.full_name)
+    match = dismissed(person)
+
+    made(asked(person, full_name="", tax_id=new_cpf()))
+
+    match.refresh_from_db()
+    assert (match.state, match.by, match.decided_by, match.reason) == ("OPEN", "NAME", None, "")
+    with transaction.atomic():
+        assert screening.screen(application=person.kyc_application, now=timezone.now()) == []
 
 
 def test_an_open_case_is_checked_anew() -> None:
