@@ -10,7 +10,8 @@ found and named. With the file of anchors, kept by somebody else than who runs A
 compared with what was told outside on the days before. The format is in docs/audit-trail.md.
 
 An export of uses of tokens or nonces is compared day by day with the digests that its manifest names
-and, with TRAIL, an export of the trail, with the rows `usage.sealed` in which those digests stand.
+and, with TRAIL, an export of the whole trail, with the rows `usage.sealed` in which those digests
+stand and the row `audit.exported` in which the export itself does.
 
 Exit code 0: everything agrees; 1: something does not, each fault is named; 2: not readable.
 """
@@ -33,6 +34,7 @@ FORMAT = "agora-audit-export-1"
 USAGE_FORMAT = "agora-usage-export-1"
 USAGE_DAYS = {"token-uses": "minute", "nonce-uses": "created_at"}
 USAGE_SEAL = "usage.sealed"
+EXPORTED = "audit.exported"
 ANCHOR_FORMAT = "agora-audit-anchor-1"
 GENESIS = hashlib.sha256(b"agora audit trail").digest()
 CONTENT = ("action", "actor", "at", "evidence", "object_id", "object_type", "uid")
@@ -144,6 +146,7 @@ class Chain:
         self.anchors, self.rows, self.links = anchors, 0, 0
         self.tied: list[str] = []
         self.seals: list[Row] = []
+        self.exports: list[Row] = []
         self.faults: list[str] = []
         if self.next == 1 and self.head != GENESIS:
             self.faults.append("the chain does not begin where every chain begins")
@@ -174,6 +177,8 @@ class Chain:
             self.head = bytes.fromhex(row["hash"])
         if row["action"] == USAGE_SEAL:
             self.seals.append(row)
+        if row["action"] == EXPORTED and row["object_type"] == "usage":
+            self.exports.append(row)
 
     def _compare(self, position: int) -> None:
         for digest, place in self.anchors.get(position, []):
@@ -257,7 +262,13 @@ class Usage:
         self.rows += 1
 
     def compare(self) -> None:
-        """With the digests of the manifest."""
+        """With the digests of the manifest, and with the time that it names."""
+        exported = self.manifest["exported_at"]
+        self.faults += [
+            f"a row of {day} is later than the export, {exported}"
+            for day in self.days
+            if day > exported[:10]
+        ]
         sealed = {told["day"]: (told["rows"], told["sha256"]) for told in self.manifest["days"]}
         for day in sorted(self.days.keys() | sealed.keys()):
             count, digest = self.days.get(day, (0, hashlib.sha256()))
@@ -269,11 +280,15 @@ class Usage:
                 self.faults.append(f"a row of {day} was changed")
 
     def tie(self, trail: Chain) -> None:
-        """The manifest must name, for every day, the newest seal that the trail had by then."""
+        """The manifest must name, for every day, the newest seal that the trail had by then.
+
+        When that was only the trail says: for a file that it does not know, all its seals count.
+        """
+        exported = self._exported(trail)
         newest: dict[str, dict[str, Any]] = {}
         for row in trail.seals:
             told = row["evidence"]
-            by_then = row["at"][:19] <= self.manifest["exported_at"][:19]
+            by_then = not exported or row["at"][:19] <= exported
             within = self.manifest["since"] <= told["day"] < self.manifest["until"]
             if told["kind"] == self.manifest["kind"] and by_then and within:
                 entry = {name: told[name] for name in ("day", "rows", "sha256")}
@@ -286,6 +301,25 @@ class Usage:
                 self.notes.append(f"{day} was sealed again after rows went; the trail says why")
             if found != named.get(day, {}):
                 self.faults.append(f"the trail says otherwise of {day} than the manifest")
+
+    def _exported(self, trail: Chain) -> str:
+        """When the trail says that exactly this file was exported; empty when it does not."""
+        manifest = self.manifest
+        moments = {
+            row["at"][:19]
+            for row in trail.exports
+            if row["object_id"] == manifest["kind"]
+            and all(row["evidence"][name] == manifest[name] for name in ("since", "until", "files"))
+        }
+        told: str = manifest["exported_at"][:19]
+        if not moments:
+            self.notes.append(
+                "the trail does not know this export: the trail is older, or the file is another"
+            )
+            return ""
+        if told not in moments:
+            self.faults.append(f"exported at {told}, says the manifest; the trail says otherwise")
+        return told if told in moments else ""
 
 
 def uses_of(name: str, file: BinaryIO, column: str) -> Iterator[tuple[str, bytes]]:
@@ -304,7 +338,9 @@ def uses_of(name: str, file: BinaryIO, column: str) -> Iterator[tuple[str, bytes
 
 
 def verify_usage(archive: Archive, trail: Chain | None) -> Usage:
-    """Uses with their faults; raises Unreadable."""
+    """Uses with their faults; raises Unreadable, also for a trail that may lack seals."""
+    if trail is not None and not trail.whole:
+        raise Unreadable("the trail is filtered: compare with an export of all its rows")
     manifest = archive.manifest()
     ((name, told),) = manifest["files"].items()
     if name not in ("rows.jsonl", "rows.csv") or manifest["kind"] not in USAGE_DAYS:

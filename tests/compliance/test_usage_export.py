@@ -77,7 +77,7 @@ def exported(path: Path, form: str = "jsonl", kind: str = "token-uses", **chosen
 
 def trail_of(path: Path) -> Path:
     audit.seal_all(now=NOW)
-    return exported(path, kind="trail", action="usage.sealed")
+    return exported(path, kind="trail")
 
 
 def verified(path: Path, *arguments: object) -> tuple[int, str]:
@@ -208,6 +208,75 @@ def test_a_manifest_with_digests_of_its_own_does_not_agree_with_the_trail(
 
     assert code == 1
     assert "the trail says otherwise of 2026-11-18 than the manifest" in told
+
+
+Manifest = dict[str, Any]
+
+
+def without_seals(manifest: Manifest) -> None:
+    manifest["days"] = []
+
+
+def backdated(manifest: Manifest) -> None:
+    manifest["days"], manifest["exported_at"] = [], "2026-11-20T01:00:00+00:00"
+
+
+def backdated_to_before_the_rows(manifest: Manifest) -> None:
+    manifest["days"], manifest["exported_at"] = [], "2000-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("tamper", "told"),
+    [
+        (without_seals, "the trail says otherwise of 2026-11-18 than the manifest"),
+        (backdated, "the trail says otherwise of 2026-11-18 than the manifest"),
+        (backdated_to_before_the_rows, "a row of 2026-11-18 is later than the export"),
+    ],
+)
+def test_a_changed_row_is_not_hidden_by_a_manifest_without_its_seal(
+    sealed: None, tmp_path: Path, tamper: Callable[[Manifest], None], told: str
+) -> None:
+    rows, manifest = read(exported(tmp_path / "uses.zip"))
+    rows[0]["count"] = "99"
+    tamper(manifest)
+    forged = _packed(tmp_path / "forged.zip", rows, manifest)
+
+    code, said = verified(forged, "--trail", trail_of(tmp_path / "trail.zip"))
+
+    assert code == 1
+    assert told in said
+    assert "the trail does not know this export" in said
+
+
+def test_the_time_of_an_export_is_the_one_in_the_trail(sealed: None, tmp_path: Path) -> None:
+    rows, manifest = read(exported(tmp_path / "uses.zip"))
+    manifest["exported_at"] = "2026-11-20T23:00:00+00:00"
+    forged = _packed(tmp_path / "forged.zip", rows, manifest)
+
+    code, said = verified(forged, "--trail", trail_of(tmp_path / "trail.zip"))
+
+    assert code == 1
+    assert "exported at 2026-11-20T23:00:00, says the manifest; the trail says otherwise" in said
+
+
+def test_a_day_that_was_sealed_after_the_export_agrees(uses: None, tmp_path: Path) -> None:
+    path = exported(tmp_path / "uses.zip")
+    usage.seal_days(now=NOW + timedelta(minutes=1))
+
+    code, said = verified(path, "--trail", trail_of(tmp_path / "trail.zip"))
+
+    assert code == 0, said
+    assert "2026-11-18: 3 rows, not sealed yet" in said
+
+
+def test_a_filtered_trail_is_refused(sealed: None, tmp_path: Path) -> None:
+    path = exported(tmp_path / "uses.zip")
+    part = exported(tmp_path / "trail.zip", kind="trail", action="usage.sealed")
+
+    code, said = verified(path, "--trail", part)
+
+    assert code == 2
+    assert "the trail is filtered: compare with an export of all its rows" in said
 
 
 def _packed(path: Path, rows: list[dict[str, str]], manifest: dict[str, Any]) -> Path:
