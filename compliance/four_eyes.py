@@ -194,11 +194,19 @@ def readable_by(person: Person) -> QuerySet[Proposal]:
 
     What others think of somebody, such as that a list means them, is no news for that person.
     """
-    others = Proposal.objects.exclude(subject_id=person.pk)
+    others = Proposal.objects.exclude(subject_id=person.pk).exclude(pk__in=_unmarked_about(person))
     needs = {kind.name: kind.reader_permission for kind in kinds() if kind.reader_permission}
     return others.exclude(
         kind__in=[name for name, need in needs.items() if not person.has_perm(need)]
     )
+
+
+def _unmarked_about(person: Person) -> list[uuid.UUID]:
+    """Open proposals about the person that an earlier release, still running, stored without saying so."""
+    unmarked = Proposal.objects.filter(
+        subject_id=None, state=Proposal.State.OPEN, kind__in=list(_kinds)
+    )
+    return [each.pk for each in unmarked if _kinds[each.kind].subject(each) == person.pk]
 
 
 def title_of(proposal: Proposal) -> Text:

@@ -135,6 +135,29 @@ def test_whom_it_is_about_neither_reads_nor_decides_it(maker: User, checker: Use
     assert proposal in four_eyes.waiting_for(an_officer("decide_proposal"), now=now)
 
 
+def test_whom_it_is_about_is_found_where_an_earlier_release_did_not_note_it(
+    maker: User, checker: User
+) -> None:
+    now = timezone.now()
+    proposal = Proposal.objects.create(
+        kind=KIND,
+        object_type="tier",
+        object_id="1",
+        payload={"daily_limit_usd": "900", "about": str(checker.pk)},
+        reason="A calmer start.",
+        maker_id=maker.pk,
+        proposed_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+
+    assert proposal not in four_eyes.readable_by(checker)
+    for act in (four_eyes.approve, four_eyes.refuse):
+        with pytest.raises(Proposal.DoesNotExist):
+            act(proposal_id=proposal.pk, checker=checker, note="Mine.", now=now)
+    assert limit() == "1000.00"
+    assert proposal in four_eyes.waiting_for(an_officer("decide_proposal"), now=now)
+
+
 def test_nobody_proposes_what_is_about_themselves(maker: User) -> None:
     with pytest.raises(Refused) as refusal:
         proposed(maker, about=str(maker.pk))

@@ -1,11 +1,18 @@
 """Officers who have a case of their own are not told of it by a count either."""
 
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+from uuid import UUID, uuid4
+
 import pytest
+from django.db import DatabaseError, connection, transaction
 from django.test import RequestFactory
 from django.utils import timezone
 
 from accounts.models import User
 from agora.overview import figures
+from compliance.models import Proposal
 from kyc.admin.screening import waiting_count
 from kyc.models import Case
 from tests.kyc import casework
@@ -34,3 +41,49 @@ def test_the_counts_leave_out_one_s_own() -> None:
     assert (waiting(casework.officer()), matches(casework.officer())) == ("1", "1")
     assert (waiting(person), matches(person)) == ("0", "")
     assert Case.objects.count() == 1
+
+
+def unmarked(object_type: str, object_id: object, **changes: object) -> Proposal:
+    """A proposal as it was stored before subjects were."""
+    now = timezone.now()
+    told: dict[str, Any] = {"kind": "kyc.approve", "maker_id": uuid4(), **changes}
+    return Proposal.objects.create(
+        object_type=object_type,
+        object_id=str(object_id),
+        reason="Seen.",
+        proposed_at=now,
+        expires_at=now + timedelta(days=1),
+        **told,
+    )
+
+
+def test_older_proposals_get_the_person_whom_they_are_about() -> None:
+    case = casework.applied()
+    match = casework.a_match(case.application)
+    person = case.application.user_id
+    decided = {"state": "APPROVED", "checker_id": uuid4(), "decided_at": timezone.now()}
+    theirs = [
+        unmarked("kyc_case", case.pk),
+        unmarked("kyc_case", case.pk, kind="kyc.reject", **decided),
+        unmarked("kyc_application", case.application_id),
+        unmarked("screening_match", match.pk),
+        unmarked("user", person),
+    ]
+    others = [
+        unmarked("tier", 1),
+        unmarked("kyc_case", uuid4()),
+        unmarked("user", person, maker_id=person, kind="accounts.role"),
+    ]
+    migration = import_module("kyc.migrations.0012_subjects_of_proposals")
+
+    with connection.cursor() as cursor:
+        cursor.execute(migration.NAME_SUBJECTS)
+
+    def subjects(proposals: list[Proposal]) -> set[UUID | None]:
+        kept = Proposal.objects.filter(pk__in=[each.pk for each in proposals])
+        return set(kept.values_list("subject_id", flat=True))
+
+    assert subjects(theirs) == {person}
+    assert subjects(others) == {None}
+    with pytest.raises(DatabaseError, match="do not change"), transaction.atomic():
+        Proposal.objects.filter(pk=theirs[0].pk).update(subject_id=uuid4())
