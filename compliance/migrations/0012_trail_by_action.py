@@ -1,11 +1,17 @@
+"""The trail's actions are listed and filtered without reading the whole of it."""
+
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    # The trail is long, and has to be written to meanwhile.
+    atomic = False
+
     dependencies = [("compliance", "0011_signature_explanations")]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexConcurrently(
             model_name="auditrow",
             index=models.Index(fields=["action"], name="compliance_audit_action"),
         ),
