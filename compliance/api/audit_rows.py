@@ -15,6 +15,7 @@ from accounts.officers import OfficerEndpoint
 from agora.lib import rest
 from compliance.api.trail import moment_of, text_of
 from compliance.models import AuditRow
+from compliance.trail import search
 from compliance.trail.own import readable_by
 
 _TEXTS = ("actor", "action", "object_type", "object_id")
@@ -91,7 +92,11 @@ def _chosen(request: Request) -> QuerySet[AuditRow]:
         rows = rows.filter(at__gte=since)
     if until:
         rows = rows.filter(at__lt=until)
-    return rows.filter(**{name: text_of(asked[name]) for name in _TEXTS if asked.get(name)})
+    texts = {name: text_of(asked[name]) for name in _TEXTS if asked.get(name)}
+    if "object_id" in texts and "object_type" not in texts:
+        # The index of objects begins with their type.
+        rows = rows.filter(object_type__in=search.values_of("object_type"))
+    return rows.filter(**texts)
 
 
 def row_json(row: AuditRow) -> dict[str, object]:

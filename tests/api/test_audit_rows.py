@@ -88,6 +88,21 @@ def test_rows_are_found_by_what_they_say(auditor: Api) -> None:
     assert found(auditor, actor="nobody") == []
 
 
+def test_rows_of_an_object_are_found_by_an_index(auditor: Api) -> None:
+    a_row(1)
+
+    with CaptureQueriesContext(connection) as captured:
+        assert len(auditor.get(f"{PATH}?object_id=1").body["results"]) == 1
+
+    (asked,) = [told["sql"] for told in captured if "\"object_id\" = '1'" in told["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")
+        cursor.execute(f"EXPLAIN {asked}")
+        plan = " ".join(line for (line,) in cursor.fetchall())
+    assert "object_type = ANY" in plan or "object_type)::text = ANY" in plan, plan
+
+
 @pytest.mark.parametrize(
     "query",
     ["since=yesterday", "since=2031-01-05", "until=2031-01-05T12:00:00", "actor=%00", "colour=red",
