@@ -94,12 +94,14 @@ def free_of_claim(*, address: str, prover: UUID, now: datetime) -> None:
     """Take an address from another account that has typed it only, as `prover` has proved it.
 
     Where nothing was minted or is under way, the other account has no wallet afterwards and is told
-    to link another one. Call it with the address and both people locked. Raises WalletRefused:
-    wallet_taken when the other has proved it too; wallet_disputed when tokens are in it.
+    to link another one. Call it with the address and both people locked; locks the wallet. Raises
+    WalletRefused: wallet_taken when the other has proved it too; wallet_disputed when tokens are in it.
     """
     claim = claim_on(address, besides=prover)
     if claim is None:
         return
+    # An order that is just being placed holds the row: it counts as a use once this waited for it.
+    claim = Wallet.objects.select_for_update().get(pk=claim.pk)
     if claim.verified_at is not None:
         raise WalletRefused(_TAKEN)
     if any(is_used(claim) for is_used in _uses):
@@ -158,6 +160,12 @@ def _dispute(claim: Wallet, *, prover: UUID, now: datetime) -> None:
         now=now,
     )
 
+
+# Finds and keeps, until the transaction ends, the wallet that something may be bought for.
+STANDING = f"""
+    SELECT 1 FROM {Wallet._meta.db_table}
+    WHERE user_id = %(user)s AND address = %(wallet)s AND disputed_at IS NULL
+    FOR SHARE"""  # noqa: S608  (the table's name is ours)
 
 _uses: list[Callable[[Wallet], bool]] = []
 

@@ -13,6 +13,7 @@ from django.db.models import DecimalField, F, Value
 from django.db.models.functions import Greatest
 
 from accounts.models import User
+from accounts.wallets import STANDING
 from kyc.holds import HOLDING
 from kyc.models import ZONES, Application, DailyLimit, Tier
 
@@ -79,17 +80,30 @@ _RESERVE = f"""
         AND NOT EXISTS ({HOLDING})"""  # noqa: S608  (the table's name is ours)
 
 
-def reserve(*, application: Application, amount_usd: Decimal, now: datetime) -> date | None:
+_RESERVE_FOR_WALLET = f"{_RESERVE} AND EXISTS ({STANDING})"
+
+
+def reserve(
+    *, application: Application, amount_usd: Decimal, now: datetime, wallet: str | None = None
+) -> date | None:
     """Take `amount_usd` from today's limit; the day it counts for, or None when it does not fit.
 
-    None, too, for somebody whose buying is on hold (kyc.holds).
+    None, too, for somebody whose buying is on hold (kyc.holds), and when the address `wallet` is not
+    theirs any more or is disputed; it cannot become so before the transaction ends.
 
     Call it inside the transaction that stores the order: the row stays locked until its end.
     """
     today = local_day(country=application.country, now=now)
     with connection.cursor() as cursor:
         cursor.execute(
-            _RESERVE, {"application": application.pk, "today": today, "amount": amount_usd}
+            _RESERVE if wallet is None else _RESERVE_FOR_WALLET,
+            {
+                "application": application.pk,
+                "today": today,
+                "amount": amount_usd,
+                "user": application.user_id,
+                "wallet": wallet,
+            },
         )
         return today if cursor.rowcount == 1 else None
 

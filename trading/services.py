@@ -83,7 +83,11 @@ def _buyer(user: User) -> _Buyer:
     application = getattr(user, "kyc_application", None)
     if application is None or not application.is_approved:
         raise OrderRefused("not_approved", _("Finish the onboarding first; then you can buy."))
-    wallet = getattr(user, "wallet", None)
+    wallet = _checked(getattr(user, "wallet", None))
+    return _Buyer(application=application, wallet=wallet)
+
+
+def _checked(wallet: Wallet | None) -> Wallet:
     if wallet is None:
         raise OrderRefused("no_wallet", _("Add a wallet address first: tokens are minted to it."))
     if wallet.disputed_at is not None:
@@ -94,7 +98,7 @@ def _buyer(user: User) -> _Buyer:
                 "too, or use another wallet; then you can buy."
             ),
         )
-    return _Buyer(application=application, wallet=wallet)
+    return wallet
 
 
 def _check_quote(*, quote: Quote, quantity: Decimal, now: datetime) -> None:
@@ -119,7 +123,8 @@ def place_order(
 ) -> Order:
     """Reserve the worst case against the daily limit and store the order, in one transaction.
 
-    The person's limit row stays locked from the reservation to the commit. Raises OrderRefused and
+    The person's limit row stays locked from the reservation to the commit, and so does the wallet,
+    against changes: who proves its address meanwhile finds the order. Raises OrderRefused and
     then changes nothing. The same (user, placement_key) returns the order placed before, so that a
     form sent twice buys once. Joins a surrounding transaction instead of nesting in it.
     """
@@ -131,13 +136,17 @@ def place_order(
     worst_usd = up_to_cents(quantity * quote.limit_price)
     try:
         with transaction.atomic(savepoint=False):
-            day = limits.reserve(application=buyer.application, amount_usd=worst_usd, now=now)
+            day = limits.reserve(
+                application=buyer.application,
+                amount_usd=worst_usd,
+                now=now,
+                wallet=buyer.wallet.address,
+            )
             if day is None:
                 # The same form, a moment earlier, may have taken what is missing here.
                 if placement_key and (earlier := _placed_before(user, placement_key)):
                     return earlier
-                if holds.is_held(buyer.application.pk):
-                    raise OrderRefused("buying_paused", reason_text("buying_paused"))
+                _check_again(buyer)
                 raise _limit_exceeded(user=user, requested=worst_usd, now=now)
             order = _new_order(user, buyer, quantity, quote, source, worst_usd, day, now)
             order.placement_key = placement_key
@@ -150,6 +159,17 @@ def place_order(
             return earlier
         raise
     return order
+
+
+def _check_again(buyer: _Buyer) -> None:
+    """Raise OrderRefused for what besides the limit stands against a reservation."""
+    if holds.is_held(buyer.application.pk):
+        raise OrderRefused("buying_paused", reason_text("buying_paused"))
+    wallet = _checked(Wallet.objects.filter(user_id=buyer.application.user_id).first())
+    if wallet.address != buyer.wallet.address:
+        raise OrderRefused(
+            "changed_meanwhile", _("Your wallet has just changed. Review the order again.")
+        )
 
 
 @cache
