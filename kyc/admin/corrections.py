@@ -50,7 +50,7 @@ class CorrectionAdmin(ReadOnlyAdmin):
     search_fields = ["=id", "=application__id", "application__user__email"]
     search_help_text = _("Correction or application id, e-mail address")
     fields = [
-        "person", "status", "name_change", "tax_id_change", "why", "documents", "asked_at",
+        "person", "status", "full_name_change", "tax_id_change", "why", "documents", "asked_at",
         "decided_at", "answered", "trail",
     ]  # fmt: skip
     readonly_fields = fields
@@ -61,6 +61,12 @@ class CorrectionAdmin(ReadOnlyAdmin):
         rows: QuerySet[Correction] = super().get_queryset(request)
         return rows.exclude(application__user=signed_in(request))
 
+    def get_fields(self, request: HttpRequest, obj: Correction | None = None) -> list[str]:
+        """Of name and tax id only what is to be corrected is shown."""
+        wanted = obj.fields if obj else []
+        hidden = {f"{column}_change" for column in LABELS if column not in wanted}
+        return [name for name in self.fields if name not in hidden]
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -68,14 +74,14 @@ class CorrectionAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """The page shows name and tax id, so that the look at it is written down."""
+        """The page shows who somebody is, and words of theirs: the look at it is written down."""
         found = self.get_object(request, object_id or "")
         if found is not None and self.has_view_permission(request, found):
             audit.viewed(
                 viewer=signed_in(request),
                 object_type="kyc_application",
                 object_id=str(found.application_id),
-                fields=found.fields,
+                fields=[*found.fields, "reason", *(["answer"] if found.answer_encrypted else [])],
                 now=timezone.now(),
             )
         return super().changeform_view(request, object_id, form_url, extra_context)
@@ -102,7 +108,7 @@ class CorrectionAdmin(ReadOnlyAdmin):
         return row.state, row.get_state_display()
 
     @admin.display(description=_("full name"))
-    def name_change(self, row: Correction) -> str:
+    def full_name_change(self, row: Correction) -> str:
         return _change(row, "full_name")
 
     @admin.display(description=_("tax id"))
@@ -144,7 +150,7 @@ class CorrectionAdmin(ReadOnlyAdmin):
             "title": _("Propose the correction"),
             "description": _(
                 "The person's data is changed, and they are looked up again, once a second person "
-                "approves it. The reason is kept in the audit trail: write neither names nor numbers."
+                "approves it. The reason is kept with the decision; the trail holds a digest."
             ),
             "form_class": ReasonForm,
             "form_submit_text": _("Propose"),

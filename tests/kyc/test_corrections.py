@@ -367,13 +367,36 @@ def test_an_officer_sees_old_and_new_and_proposes_it(person: User, client: Clien
     assert f"Person of a Test → {NAME}" in shown
     look = AuditRow.objects.filter(actor=audit.actor_of(officer)).latest("id")
     assert (look.object_id, look.evidence["fields"]) == (
-        str(correction.application_id), ["full_name"],
+        str(correction.application_id), ["full_name", "reason"],
     )  # fmt: skip
     client.post(
         reverse("admin:kyc_correction_propose", args=[correction.pk]),
         {"_form_submitted": "True", "reason": "Seen."},
     )
     assert Proposal.objects.get().object_id == str(correction.pk)
+
+
+def test_an_officer_sees_what_is_to_be_corrected_and_the_look_names_all_of_it(
+    person: User, client: Client
+) -> None:
+    tax_id = new_cpf()
+    correction = asked(person, full_name="", tax_id=tax_id, reason="A digit is wrong.")
+    declined = corrections.decline(
+        correction_id=correction.pk,
+        officer=casework.officer(),
+        text="The document says otherwise.",
+        now=timezone.now(),
+    )
+    officer = casework.officer(*casework.LOOKS, "kyc.view_correction")
+    client.force_login(officer)
+
+    shown = client.get(reverse("admin:kyc_correction_change", args=[declined.pk])).text
+
+    for text in (tax_id, "A digit is wrong.", "The document says otherwise."):
+        assert text in shown
+    assert person.kyc_application.full_name not in shown
+    look = AuditRow.objects.filter(actor=audit.actor_of(officer)).latest("id")
+    assert look.evidence["fields"] == ["answer", "reason", "tax_id"]
 
 
 def test_who_decides_reads_no_value_in_the_proposal(person: User) -> None:
