@@ -128,8 +128,14 @@ def withdraw(*, user: User, now: datetime) -> Correction:
             raise CorrectionRefused(
                 "decided", _("There is nothing to take back: it has been decided.")
             )
-        correction = hold(found.pk)
-        end(correction, Correction.State.WITHDRAWN, actor=audit.actor_of(user), now=now)
+        return _drop(found, actor=audit.actor_of(user), now=now)
+
+
+def _drop(found: Correction, *, actor: str, now: datetime) -> Correction:
+    """End what is not wanted any more, and what is proposed on it."""
+    correction = hold(found.pk)
+    end(correction, Correction.State.WITHDRAWN, actor=actor, now=now)
+    four_eyes.lapse(object_type=OBJECT, object_id=correction.pk, now=now)
     return correction
 
 
@@ -204,8 +210,7 @@ def end(correction: Correction, state: Correction.State, *, actor: str, now: dat
 def end_with_account(*, user: User, now: datetime) -> None:
     """An account that is closed wants nothing put right any more. Call it inside a transaction."""
     for found in _open_of(user):
-        correction = hold(found.pk)
-        end(correction, Correction.State.WITHDRAWN, actor=audit.system("kyc"), now=now)
+        _drop(found, actor=audit.system("kyc"), now=now)
 
 
 def change(correction: Correction) -> None:

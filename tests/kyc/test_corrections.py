@@ -253,6 +253,8 @@ def test_what_was_taken_back_is_not_made(person: User) -> None:
     proposal = proposed(asked(person))
     corrections.withdraw(user=person, now=timezone.now())
 
+    proposal.refresh_from_db()
+    assert proposal.state == Proposal.State.EXPIRED
     with pytest.raises(Refused, match="decided already"):
         four_eyes.approve(proposal_id=proposal.pk, checker=casework.officer(), now=timezone.now())
     assert Application.objects.get(user=person).full_name != NAME
@@ -331,11 +333,13 @@ def test_the_trail_names_the_fields_and_who_decided(person: User) -> None:
 
 def test_a_closed_account_wants_nothing_corrected(person: User) -> None:
     correction = asked(person)
+    proposal = proposed(correction)
 
     kyc_erasure.close(user=person, now=timezone.now())
 
     correction.refresh_from_db()
-    assert correction.state == State.WITHDRAWN
+    proposal.refresh_from_db()
+    assert (correction.state, proposal.state) == (State.WITHDRAWN, Proposal.State.EXPIRED)
 
 
 # Pages
