@@ -90,8 +90,12 @@ class ApplicationAdmin(ReadOnlyAdmin):
         return super().changeform_view(request, object_id, form_url, extra_context)
 
     def has_review_permission(self, request: HttpRequest, object_id: object = None) -> bool:
-        """Only where there is nobody reviewing yet; the service asks again."""
-        free = Application.objects.exclude(status=Application.Status.REJECTED)
+        """Only where there is nobody reviewing yet; the service asks again.
+
+        Never of oneself: that the button is gone would tell of a case.
+        """
+        free = Application.objects.exclude(user_id=signed_in(request).pk)
+        free = free.exclude(status=Application.Status.REJECTED)
         free = free.exclude(cases__in=Case.objects.filter(closed_at=None))
         return request.user.has_perm(WORK) and free.filter(pk=str(object_id)).exists()
 

@@ -7,17 +7,38 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.second_factors import add_authenticator_app
 from agora.overview import figures
 from compliance.models import Proposal
 from kyc.admin.screening import waiting_count
-from kyc.models import Case
+from kyc.models import Application, Case
 from tests.kyc import casework
+from tests.people import TOTP_SECRET, onboarded
 
 pytestmark = pytest.mark.django_db
+
+
+def offers_review(browser: Client, application: Application) -> bool:
+    page = reverse("admin:kyc_application_change", args=[application.pk])
+    return reverse("admin:kyc_application_review", args=[application.pk]) in browser.get(page).text
+
+
+def test_a_review_of_oneself_is_never_offered_whether_there_is_a_case_or_not(
+    client: Client,
+) -> None:
+    own, other = onboarded(), onboarded()
+    User.objects.filter(pk=own.pk).update(is_staff=True)
+    add_authenticator_app(user=own, secret=TOTP_SECRET)
+    casework.allow(own, *casework.WORKS)
+    client.force_login(User.objects.get(pk=own.pk))
+
+    assert offers_review(client, other.kyc_application)
+    assert not offers_review(client, own.kyc_application)
 
 
 def waiting(officer: User) -> str:
