@@ -105,11 +105,12 @@ def free_of_claim(*, address: str, prover: UUID, now: datetime) -> None:
     if claim.verified_at is not None:
         raise WalletRefused(_TAKEN)
     if any(is_used(claim) for is_used in _uses):
-        _dispute(claim, prover=prover, now=now)
+        _dispute(claim, now=now)
         raise WalletRefused("wallet_disputed")
     claim.delete()
-    evidence: dict[str, object] = {"address": address, "proved_by": str(prover)}
-    _record(claim.user_id, "wallet.unlinked", evidence, now, actor=audit.system("wallets"))
+    # Not by whom: the claimer's copy of their data has this row. The proof's own row tells it.
+    actor = audit.system("wallets")
+    _record(claim.user_id, "wallet.unlinked", {"address": address}, now, actor=actor)
     _tell_claimer(
         claim,
         subject=gettext_noop("Your account has no wallet any more"),
@@ -141,14 +142,14 @@ def is_lost(*, user_id: UUID, address: str) -> bool:
     return not left.exists() or others.exists()
 
 
-def _dispute(claim: Wallet, *, prover: UUID, now: datetime) -> None:
+def _dispute(claim: Wallet, *, now: datetime) -> None:
     """Nobody can give back what was minted: its owner must not buy more to it, and people look at it."""
     if claim.disputed_at is not None:
         return
     claim.disputed_at = now
     claim.save(update_fields=["disputed_at"])
-    evidence: dict[str, object] = {"address": claim.address, "proved_by": str(prover)}
-    _record(claim.user_id, "wallet.disputed", evidence, now, actor=audit.system("wallets"))
+    actor = audit.system("wallets")
+    _record(claim.user_id, "wallet.disputed", {"address": claim.address}, now, actor=actor)
     _tell_claimer(
         claim,
         subject=gettext_noop("Somebody else owns your wallet's address"),
