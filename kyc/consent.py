@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
+from accounts import locks
 from accounts.models import User
 from compliance import audit
 from kyc.models import Consent, ConsentText
@@ -69,10 +70,10 @@ def has_agreed(*, user: User, terms: Terms) -> bool:
 def record(*, user: User, terms: Terms, language: str, now: datetime) -> Consent:
     """Record that the user agreed to the text in force, on its own; a repeat changes nothing.
 
-    `language` is the one that it was offered in. Holds the user's row.
+    `language` is the one that it was offered in. Holds the user's row. Raises AccountClosed.
     """
     with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        locks.open_account(user.pk)
         found = Consent.objects.filter(user=user, text_id=terms.sha256, withdrawn_at=None).first()
         if found is not None:
             return found

@@ -25,7 +25,8 @@ from copytrade.models import ExchangeAccount
 from copytrade.services.accounts import add_account
 from copytrade.services.keys import Examined
 from kyc import cases, corrections
-from kyc.models import Case, Correction
+from kyc.consent import VERIFICATION, record
+from kyc.models import Case, Consent, Correction
 from tests.kyc import casework
 from tests.people import new_user, onboarded
 from tests.signing import Signer
@@ -92,7 +93,11 @@ def closed(user: User) -> None:
     close(user=user, now=timezone.now())
 
 
-@pytest.mark.parametrize("give", [an_account, a_token])
+def a_consent(user: User) -> Consent:
+    return record(user=user, terms=VERIFICATION, language="en", now=timezone.now())
+
+
+@pytest.mark.parametrize("give", [an_account, a_token, a_consent])
 def test_who_is_being_closed_gets_nothing_more(give: Callable[[User], object]) -> None:
     user = new_user()
 
@@ -101,6 +106,7 @@ def test_who_is_being_closed_gets_nothing_more(give: Callable[[User], object]) -
     assert isinstance(refused, AccountClosed)
     assert not ExchangeAccount.objects.exists()
     assert not ApiToken.objects.exists()
+    assert not Consent.objects.exists()
 
 
 def test_an_exchange_account_that_is_just_being_added_is_seen() -> None:
