@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 import structlog
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from agora.lib import crypto, work
@@ -125,12 +125,11 @@ def _look_up(application_id: uuid.UUID, now: datetime) -> int | None:
     None when that failed, and nothing was changed.
     """
     try:
-        with transaction.atomic():
-            application = hold_application(Application(pk=application_id))
-            found = len(screening.screen(application=application, now=now))
-            if _waits_for_nothing_else(application):
-                approve_automatically(application, now=now)
-            return found
+        try:
+            return _new_matches(application_id, now)
+        except OperationalError:
+            # A deadlock, a statement that took too long, a lost connection: gone at once as a rule.
+            return _new_matches(application_id, now)
     except crypto.Undecryptable:
         # Erased a moment ago, or a key is missing, which `rotate_keys` and the doctor tell of.
         log.warning("screening.unreadable", application=str(application_id))
@@ -138,6 +137,15 @@ def _look_up(application_id: uuid.UUID, now: datetime) -> int | None:
     except Exception as error:  # a bug, or a database in trouble: what it says may name the person
         log.error("screening.failed", application=str(application_id), error=type(error).__name__)
         return None
+
+
+def _new_matches(application_id: uuid.UUID, now: datetime) -> int:
+    with transaction.atomic():
+        application = hold_application(Application(pk=application_id))
+        found = len(screening.screen(application=application, now=now))
+        if _waits_for_nothing_else(application):
+            approve_automatically(application, now=now)
+    return found
 
 
 def _waits_for_nothing_else(application: Application) -> bool:

@@ -97,6 +97,12 @@ def reviewer() -> User:
 # Who is found
 
 
+def is_met(code: str, case: Case) -> bool:
+    """Whether the case's required action with this code is done."""
+    (found,) = (action for action in requirements(case) if action.code == code)
+    return found.done
+
+
 @pytest.mark.parametrize(
     ("given", "listed"),
     [
@@ -177,8 +183,7 @@ def test_a_match_at_onboarding_keeps_the_person_waiting_and_opens_a_case(load: A
     assert match.entry["name"] == "Zoltan Invented"
     case = Case.objects.get(application=application)
     assert case.cause == Case.Cause.ONBOARDING
-    (first, *_rest) = requirements(case)
-    assert (first.code, first.done) == ("MATCHES", False)
+    assert not is_met("MATCHES", case)
 
 
 def test_nobody_else_waits(load: Any) -> None:
@@ -251,8 +256,7 @@ def test_dismissed_it_does_not_stand_against_an_approval(load: Any) -> None:
     assert (match.state, match.reason) == (State.DISMISSED, "Born in another year.")
     assert match.decided_by == officer
     assert not screening.open_matches(application).exists()
-    (first, *_rest) = requirements(Case.objects.get(application=application))
-    assert first.done
+    assert is_met("MATCHES", Case.objects.get(application=application))
     assert AuditRow.objects.get(action="screening.dismissed").actor == f"user:{officer.pk}"
 
 
@@ -271,8 +275,7 @@ def test_confirmed_sanctions_forbid_an_approval_and_an_office_does_not(
     )
 
     assert screening.open_matches(application).exists() is forbids
-    (first, *_rest) = requirements(Case.objects.get(application=application))
-    assert first.done is not forbids
+    assert is_met("MATCHES", Case.objects.get(application=application)) is not forbids
 
 
 @pytest.mark.parametrize("state", ["OPEN", "CONFIRMED"])
@@ -414,6 +417,30 @@ def test_who_cannot_be_looked_up_keeps_nobody_else_from_it(
     assert run.finished_at is not None
     assert (run.persons, run.failed, run.attention) == (2, 1, True)
     assert set(Screening.objects.values_list("application", flat=True)) == people - {broken}
+
+
+@pytest.mark.parametrize(("times", "failed"), [(1, 0), (2, 1)])
+def test_what_the_database_refuses_for_a_moment_is_tried_once_more(
+    load: Any, times: int, failed: int
+) -> None:
+    apply("Ana Pereira")
+    load(row("x-1", "Zoltan Invented"))
+    with connection.cursor() as cursor:  # a sequence counts on although the transaction is undone
+        cursor.execute("CREATE TEMPORARY SEQUENCE tries")
+        cursor.execute(
+            "CREATE FUNCTION pg_temp.deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF nextval('tries') <= {times} THEN RAISE 'in the way' USING ERRCODE = '40P01'; END IF; "
+            "RETURN NEW; END $$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER deadlocks BEFORE INSERT ON kyc_screening "
+            "FOR EACH ROW EXECUTE FUNCTION pg_temp.deadlock()"
+        )
+
+    run = everybody.work_on(run_id=ScreeningRun.objects.get().pk)
+
+    assert run is not None
+    assert (run.persons, run.failed, run.attention) == (1 - failed, failed, bool(failed))
 
 
 def test_a_run_gives_its_worker_back_and_goes_on_where_it_was(
