@@ -15,17 +15,20 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from accounts import locks
 from accounts.models import Notice, User, Wallet, WalletChange, WalletProof
-from accounts.notices import notify
+from accounts.notices import notify, notify_all
+from accounts.staff import holders_of
 from agora.lib.catalog import Text
 from compliance import audit
 
 PAGE = "/account/wallet/"
 _TAKEN = "wallet_taken"
+_OFFICERS = "accounts.cancel_walletchange"
 _MESSAGES: dict[str, Text] = {
     "no_wallet": _("There is no wallet yet to be changed: link one first."),
     "other_wallet": _(
@@ -105,7 +108,7 @@ def free_of_claim(*, address: str, prover: UUID, now: datetime) -> None:
     if claim.verified_at is not None:
         raise WalletRefused(_TAKEN)
     if any(is_used(claim) for is_used in _uses):
-        _dispute(claim, now=now)
+        _dispute(claim, prover=prover, now=now)
         raise WalletRefused("wallet_disputed")
     claim.delete()
     # Not by whom: the claimer's copy of their data has this row. The proof's own row tells it.
@@ -142,7 +145,7 @@ def is_lost(*, user_id: UUID, address: str) -> bool:
     return not left.exists() or others.exists()
 
 
-def _dispute(claim: Wallet, *, now: datetime) -> None:
+def _dispute(claim: Wallet, *, prover: UUID, now: datetime) -> None:
     """Nobody can give back what was minted: its owner must not buy more to it, and people look at it."""
     if claim.disputed_at is not None:
         return
@@ -158,6 +161,20 @@ def _dispute(claim: Wallet, *, now: datetime) -> None:
             "it. You cannot buy until you prove that it is yours too, or use another wallet. If it was "
             "a typing error, write to us."
         ),
+        now=now,
+    )
+    officers = holders_of(_OFFICERS).exclude(pk__in=[claim.user_id, prover])
+    notify_all(
+        user_ids=officers.values_list("pk", flat=True),
+        kind="wallet-dispute",
+        level=Notice.Level.WARNING,
+        subject=gettext_noop("A wallet is disputed"),
+        body=gettext_noop(
+            "Somebody has proved an address that orders of another account are minted to. Its owner "
+            "cannot buy. Find out whose it is."
+        ),
+        params={},
+        url=f"{reverse('admin:accounts_wallet_changelist')}?disputed_at__isempty=0",
         now=now,
     )
 

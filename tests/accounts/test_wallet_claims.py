@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.test import Client
 
 from accounts.models import Notice, User, Wallet, WalletChange, WalletProof
 from accounts.services import AddressTaken, set_wallet
 from accounts.wallet_proofs import finish_proof, start_proof
 from accounts.wallets import WalletRefused, apply_due
 from compliance.models import AuditRow
-from tests.people import new_user, onboarded
+from tests.people import new_officer, new_user, onboarded
 from tests.quoting import a_quote
 from tests.signing import Signer
 from trading.models import Order
@@ -131,6 +132,38 @@ def test_an_address_with_orders_is_a_case_for_people(
         buy(claimer)
     order.refresh_from_db()
     assert order.wallet_address == key.address
+
+
+def test_officers_are_told_once_of_a_dispute_and_not_whose_it_is(
+    client: Client, key: Signer, claimer: User, prover: User
+) -> None:
+    officer, bystander = new_officer("cancel_walletchange", "view_wallet"), new_officer()
+    undisputed = onboarded(now=NOW)
+    buy(claimer)
+
+    for _try in range(2):
+        with pytest.raises(WalletRefused, match="wallet_disputed"):
+            prove(prover, key)
+
+    notice = Notice.objects.get(kind="wallet-dispute")
+    assert (notice.user, notice.next_attempt_at) == (officer, NOW)
+    assert notice.user != bystander
+    told = f"{notice.title} {notice.text}"
+    assert not any(word in told for word in (key.address, claimer.email, prover.email))
+    client.force_login(officer)
+    page = client.get(notice.url).content.decode()
+    assert key.address in page
+    assert undisputed.wallet.address not in page
+
+
+def test_an_officer_is_not_told_of_a_dispute_of_their_own(key: Signer, claimer: User) -> None:
+    officer = new_officer("cancel_walletchange")
+    buy(claimer)
+
+    with pytest.raises(WalletRefused, match="wallet_disputed"):
+        prove(officer, key)
+
+    assert not Notice.objects.filter(kind="wallet-dispute").exists()
 
 
 def test_a_cancelled_order_leaves_nothing_to_dispute(
