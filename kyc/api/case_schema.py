@@ -37,7 +37,7 @@ class OfficerView(serializers.Serializer[Any]):
 
 
 class CaseView(serializers.Serializer[Any]):
-    """A case without anything personal. `version` goes back with every action."""
+    """A case without anything personal about its person. `version` goes back with every action."""
 
     id = serializers.UUIDField()
     application_id = serializers.UUIDField()
@@ -154,7 +154,7 @@ class CaseDetail(CaseView):
     tier_now = serializers.IntegerField()
     person = CasePerson(allow_null=True)
     daily_limit = DailyLimitView(allow_null=True)
-    requirements = RequirementView(many=True)
+    requirements = RequirementView(many=True, help_text="None once the case is closed.")
     documents = CaseDocument(many=True)
     matches = MatchView(many=True, help_text="None without `kyc.view_screeningmatch`.")
     events = CaseEventView(many=True, help_text="Newest first.")
@@ -212,6 +212,7 @@ def case_detail(case: Case, *, personal: bool, suspected: bool, now: datetime) -
     limit = selectors.limit_status(user=application.user, now=now)
     proposal = open_proposal(case.pk)
     key = _key_of(application) if personal else None
+    required = cases.requirements(case) if case.is_open else []
     matches = application.matches.select_related("decided_by").order_by("-found_at", "-id")
     return {
         **case_json(case, now),
@@ -219,7 +220,7 @@ def case_detail(case: Case, *, personal: bool, suspected: bool, now: datetime) -
         "tier_now": application.tier_id,
         "person": _person(application) if personal else None,
         "daily_limit": daily_limit_json(limit),
-        "requirements": [_requirement(item) for item in cases.requirements(case)],
+        "requirements": [_requirement(item) for item in required],
         "documents": [_document(one, key) for one in selectors.documents_of(application)],
         "matches": [match_json(match) for match in matches] if suspected else [],
         "events": [

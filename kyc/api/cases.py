@@ -48,7 +48,10 @@ _FLAGS = {
 
 
 class CaseTaken(serializers.Serializer[Any]):
-    """The case that was taken; null when nothing waits for you."""
+    """The case that was taken; null when nothing waits for you.
+
+    It is kept for repeats: of people it holds ids, and the e-mail address of who took it.
+    """
 
     case = CaseView(allow_null=True)
 

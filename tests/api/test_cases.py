@@ -1,5 +1,6 @@
 """The case queue through the API: officers only, one version at a time, never one's own case."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -582,7 +583,9 @@ def test_a_decision_on_an_older_version_is_refused(api: Api, officer: User, mine
     assert not Proposal.objects.exists()
 
 
-def test_a_rejection_keeps_its_text_out_of_the_stored_answer(api: Api, mine: Case) -> None:
+def test_a_rejection_keeps_its_text_out_of_the_stored_answer(
+    api: Api, officer: User, mine: Case
+) -> None:
     answer = act(
         api,
         mine,
@@ -597,6 +600,7 @@ def test_a_rejection_keeps_its_text_out_of_the_stored_answer(api: Api, mine: Cas
     kept = IdempotencyKey.objects.get().body
     assert "passport ran out" not in kept
     assert mine.application.user.email not in kept
+    assert set(re.findall(r"[\w.]+@[\w.]+", kept)) == {officer.email}
 
 
 def test_a_decision_needs_a_key(api: Api, mine: Case) -> None:
