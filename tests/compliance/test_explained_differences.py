@@ -5,14 +5,16 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from compliance import four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal, ReserveSignature, ReserveSnapshot
-from compliance.reserves import content, exports, sign_off
+from compliance.reserves import content, exports, persistence, sign_off
 from compliance.reserves.persistence import standing_since
 from tests.people import new_officer
 from tests.reserving import a_signer, a_stored_snapshot
@@ -124,6 +126,28 @@ def test_a_difference_stands_since_the_first_of_an_unbroken_series() -> None:
 
     assert standing_since(now) == {1: again.built_at, 2: now.built_at}
     assert standing_since(a_stored_snapshot()) == {}
+
+
+def test_a_series_is_followed_back_through_the_rows_that_are_the_same_alone() -> None:
+    first = with_breaks(STRAY, ("holders", "earlier"), ago=2)
+    with_breaks(*((LACK[0], f"order-{n}") for n in range(5)), STRAY, ("holders", "later"), ago=1)
+    now = with_breaks(STRAY, ("holders", "now"))
+
+    with CaptureQueriesContext(connection) as captured:
+        assert standing_since(now) == {1: first.built_at, 2: first.built_at}
+
+    with connection.cursor() as cursor:
+        cursor.execute(captured[-1]["sql"])
+        assert len(cursor.fetchall()) == 4
+
+
+def test_a_series_is_followed_back_so_far_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persistence, "_MOST", 2)
+    with_breaks(STRAY, ago=3)
+    earliest = with_breaks(STRAY, ago=2)
+    with_breaks(STRAY, ago=1)
+
+    assert standing_since(with_breaks(STRAY)) == {1: earliest.built_at}
 
 
 def test_the_dialog_asks_for_words_for_each_difference(client: Client) -> None:
