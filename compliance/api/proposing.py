@@ -210,7 +210,8 @@ class ProposalRequest(rest.StrictSerializer):
             "list, an order or a snapshot; the number of a tier, or of the next one, or of a kill "
             "switch (`copytrade.release_switch`); the name of a kind of record "
             "(`compliance.retention`); "
-            "the SHA-256 of the bytecode (`tokens.attestation`)."
+            "the SHA-256 of the bytecode (`tokens.attestation`), the id of the attestation "
+            "(`tokens.attestation_withdrawn`)."
         ),
     )
     payload = serializers.DictField(
@@ -218,12 +219,15 @@ class ProposalRequest(rest.StrictSerializer):
         default=dict,
         help_text=(
             "`daily_limit_usd` for limits; `role` and `give` for a role; `days` and `legal_basis` for "
-            "a retention rule; `auditor`, `report_url`, `report_sha256` and `audited_on` for an "
-            "attestation; `explanations` for a sign-off with differences: what each is and what is done "
-            "about it, by the number of its row (published: nothing personal); nothing for the others."
+            "a retention rule; `auditor`, `report_url`, `report_sha256` and `audited_on` for "
+            "`tokens.attestation`; `explanations` for a sign-off with differences: what each is and "
+            "what is done about it, by the number of its row (published: nothing personal); nothing for "
+            "the others."
         ),
     )
-    reason = rest.Text(max_length=1000, help_text="Kept in the trail: nothing personal.")
+    reason = rest.Text(
+        max_length=1000, help_text="Kept with the decision; the trail holds a digest."
+    )
 
 
 class ProposalMade(serializers.Serializer[Any]):

@@ -63,7 +63,7 @@ def _text(label: Any, *, help_text: Any = "", required: bool = True) -> forms.Ch
 
 
 _SHOWN = _("Shown to the person as you write it.")
-_KEPT = _("For officers and the audit trail: no names, numbers or other personal data.")
+_KEPT = _("Kept with the decision; the trail holds a digest.")
 
 
 class TakeForm(CaseForm):

@@ -97,14 +97,18 @@ class ApproveRequest(CaseRequest):
     """What the review found, and why that is enough."""
 
     outcome = serializers.ChoiceField(choices=GOOD)
-    reason = rest.Text(max_length=_LONGEST_REASON, help_text="For the trail: nothing personal.")
+    reason = rest.Text(
+        max_length=_LONGEST_REASON, help_text="Kept with the decision; the trail holds a digest."
+    )
 
 
 class RejectRequest(CaseRequest):
     """What the review found, why, and what the person reads about it."""
 
     outcome = serializers.ChoiceField(choices=BAD)
-    reason = rest.Text(max_length=_LONGEST_REASON, help_text="For the trail: nothing personal.")
+    reason = rest.Text(
+        max_length=_LONGEST_REASON, help_text="Kept with the decision; the trail holds a digest."
+    )
     text = rest.Text(max_length=LONGEST_TEXT, help_text="Shown to the person.")
 
 
@@ -333,7 +337,7 @@ class CaseProposal(CaseAction):
         service: Callable[..., Proposal],
         body: type[CaseRequest],
     ) -> Response:
-        """Propose it. The answer is kept, so it holds nothing personal."""
+        """Propose it. The answer is kept: of people it holds ids, and the e-mail address of who asked."""
         key = idempotency.key_of(request)
         asked = rest.validated(body, request)
         officer, now = user_of(request), timezone.now()

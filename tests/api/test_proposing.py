@@ -13,10 +13,11 @@ from accounts.second_factors import add_authenticator_app
 from agora.lib.models import IdempotencyKey
 from agora.sandbox.client import SandboxControl
 from compliance import four_eyes
-from compliance.api.proposing import FORMS
+from compliance.api.proposing import FORMS, ProposalRequest
 from compliance.models import AuditRow, Proposal
 from copytrade.services.kill import engage
 from kyc import corrections, screening
+from kyc.api.case_actions import ApproveRequest, RejectRequest
 from kyc.models import Application, Correction, ScreeningMatch, Tier
 from tests.api.conftest import Answer, Api, assert_problem, pointers
 from tests.api.test_matches import a_match
@@ -348,3 +349,18 @@ def test_nothing_takes_effect_before_a_second_person_approves(maker: Api) -> Non
     path = f"{proposed.headers['Location']}/approve"
     assert Api(second, scopes=("admin",)).post(path, {}, key=None).status == 200
     assert Tier.objects.get(pk=1).daily_limit_usd == 900
+
+
+def test_the_schema_says_which_id_withdraws_an_attestation() -> None:
+    told = str(ProposalRequest().fields["object"].help_text)
+
+    assert "the id of the attestation (`tokens.attestation_withdrawn`)" in told
+
+
+def test_nobody_is_told_that_a_reason_stands_in_the_trail() -> None:
+    told = {
+        str(form().fields["reason"].help_text)
+        for form in (ProposalRequest, ApproveRequest, RejectRequest)
+    }
+
+    assert told == {"Kept with the decision; the trail holds a digest."}
