@@ -51,6 +51,15 @@ def check_production(**_: object) -> list[CheckMessage]:
             found.append(Error(f"{name} is not https.", id="agora.E003"))
     if settings.OIDC_ISSUER and urlparse(settings.OIDC_ISSUER).scheme != "https":
         found.append(Error("OIDC_ISSUER is not https.", id="agora.E004"))
+    if settings.SITE_IS_HTTPS and not settings.ALLAUTH_TRUSTED_PROXY_COUNT:
+        found.append(
+            checks.Warning(
+                "SITE_URL is https, but TRUSTED_PROXY_COUNT is 0: behind a proxy all clients share "
+                "one address, and wrong tokens of one close the API to all.",
+                hint="Set TRUSTED_PROXY_COUNT to how many proxies add to X-Forwarded-For.",
+                id="agora.W003",
+            )
+        )
     if not settings.SCREENING_REQUIRED:
         found.append(
             checks.Warning(
