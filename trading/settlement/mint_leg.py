@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 _MAX_SIGNING_ATTEMPTS = 3
 _LONGEST_SIGNING = timedelta(minutes=10)
 _MAX_REPLACEMENTS = 10
+# The buyer may be an officer, who reads what an order waits for: it tells of nothing but what they know.
+_WAITS = "Minting waits: see the buyer's account."
 
 
 def prepare(lease: OrderLease, now: datetime) -> None:
@@ -76,9 +78,13 @@ def prepare(lease: OrderLease, now: datetime) -> None:
 
 def _check_hold(order: Order) -> None:
     """Keep tokens from somebody whose match on a list is not settled; raises NeedsAttention."""
+    if _is_held(order):
+        raise NeedsAttention(_WAITS)
+
+
+def _is_held(order: Order) -> bool:
     application = application_of(order.user)
-    if application is not None and holds.is_held(application.pk):
-        raise NeedsAttention("On hold: settle the buyer's case, then try again.")
+    return application is not None and holds.is_held(application.pk)
 
 
 def _check_wallet(order: Order) -> None:
