@@ -91,7 +91,7 @@ class MintAttempt(models.Model):
 
 
 class FreeNonce(models.Model):
-    """A nonce that was taken but will not be used: nothing was signed with it. Taken again first."""
+    """A nonce that was taken but will not be used: nothing was sent with it. Taken again first."""
 
     id = models.BigAutoField(primary_key=True)
     chain_id = models.BigIntegerField()

@@ -16,7 +16,9 @@ from agora.lib.outcome import OutsideError, Rejected, Temporary
 from agora.sandbox.client import SandboxControl
 from compliance.models import AuditRow
 from custody import vault
+from kyc.models import ScreeningMatch
 from tests.conftest import Chain
+from tests.kyc import casework
 from tests.people import onboarded
 from tests.settling import place, settle
 from tests.tokens import minting
@@ -318,6 +320,46 @@ def test_a_mint_whose_nonce_went_elsewhere_takes_a_fresh_one(
     assert_minted_once(order)
     assert the_mint(order).nonce == mint.nonce + 1
     assert "order.nonce_lost" in audited(order)
+
+
+def held(buyer: User) -> ScreeningMatch:
+    """The buyer's number turns out to be on a list of sanctions."""
+    match = casework.a_match(buyer.kyc_application)
+    ScreeningMatch.objects.update(by=ScreeningMatch.By.IDENTIFIER)
+    return match
+
+
+@pytest.mark.parametrize("so_far", ["prepared", "asked", "signed"])
+def test_what_was_not_sent_waits_while_the_buyer_is_held_and_holds_up_nobody(
+    in_custody: Order, buyer: User, chain: Chain, so_far: str
+) -> None:
+    columns = {"prepared": "id", "asked": "signing_tx_id", "signed": "raw_transaction"}
+    order = steps_until(
+        in_custody, lambda o: bool(o.mint and getattr(attempts(o)[0], columns[so_far]))
+    )
+    nonce = the_mint(order).nonce
+    match = held(buyer)
+
+    for _ in range(2):  # "Try again" while it lasts changes nothing
+        order = settle(order, chain=chain)
+        assert (order.state, order.attention) == (State.MINTING, True)
+        assert order.last_error == "Minting waits: see the buyer's account."
+        assert (the_mint(order).nonce, FreeNonce.objects.get().nonce) == (None, nonce)
+        assert len(attempts(order)) == 1
+        assert "order.mint_sent" not in audited(order)
+        try_again(order_ids=[order.pk], actor="user:officer", now=timezone.now())
+
+    match.delete()
+    assert_minted_once(settle(order, chain=chain))
+
+
+def test_what_was_sent_goes_on_although_the_buyer_is_held(
+    in_custody: Order, buyer: User, chain: Chain
+) -> None:
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].broadcast_at))
+    held(buyer)
+
+    assert_minted_once(settle(order, chain=chain))
 
 
 def test_while_the_contract_is_paused_the_order_waits_and_then_goes_on(

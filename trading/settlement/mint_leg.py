@@ -136,12 +136,22 @@ def mint(lease: OrderLease, now: datetime) -> None:
         order.mint.attempts.filter(unsigned__nonce=order.mint.nonce).order_by("-number")
     )
     newest = attempts[0]
-    if not newest.raw_transaction and not _mined(attempts[1:]):
+    # What was sent may be mined any moment: from then on nobody can keep it back.
+    if not any(attempt.broadcast_at for attempt in attempts) and _is_held(order):
+        _wait_for_buyer(lease, order.mint, now)
+    elif not newest.raw_transaction and not _mined(attempts[1:]):
         _sign(lease, order.mint, newest, now)
     elif newest.raw_transaction and newest.broadcast_at is None:
         _broadcast(lease, order.mint, newest, now)
     else:
         _watch(lease, order.mint, attempts, now)
+
+
+def _wait_for_buyer(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
+    """Leave what was not sent to a person, without holding up later mints. What is signed stays here."""
+    with transaction.atomic():
+        tokens.give_back_nonce(mint=mint_tx, reusable=True, now=now)
+        park(lease, error=_WAITS, now=now)
 
 
 def _renew(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
@@ -153,7 +163,14 @@ def _renew(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
     if receipt is not None:
         _follow(lease, mint_tx, receipt, now)
         return
+    _check_hold(lease.row)
     unsigned = _build(lease.row, units=int(mint_tx.units), sender=mint_tx.sender)
+    kept_back = mint_tx.attempts.filter(broadcast_at=None).exclude(raw_transaction="")
+    before = kept_back.order_by("-number").first()
+    if before is not None:
+        # The same nonce may come back: with the same fees it would be the transaction signed before.
+        raised = chain.bumped(before.unsigned)
+        unsigned |= {name: raised[name] for name in ("maxFeePerGas", "maxPriorityFeePerGas")}
     chain_nonce = chain.mined_nonce(mint_tx.sender)
 
     def store() -> None:
