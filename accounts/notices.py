@@ -20,7 +20,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 
 from accounts.models import Notice, User
-from agora.lib import work
+from agora.lib import hosts, work
 from agora.lib.failpoints import failpoint
 from agora.lib.outcome import Rejected, Temporary
 from agora.lib.work import Lease, LeaseLost
@@ -48,10 +48,10 @@ def notify(
 
     Call it inside the transaction of the change that it tells of. `subject` (one line) and `body`
     are English literals, marked with `gettext_noop` where they are written, with places such as
-    `%(strategy)s` for `params`; a literal percent sign is `%%`. `url` is a path on this site or
-    empty. Without `email` it appears in the app only. Raises KeyError or ValueError when text and
-    params do not fit: then nothing is stored. With a `dedupe_key` it waits for another transaction
-    that is just telling the same; locks nothing else.
+    `%(strategy)s` for `params`; a literal percent sign is `%%`. `url` is a path on this site, the
+    back office included, or empty. Without `email` it appears in the app only. Raises KeyError or
+    ValueError when text and params do not fit: then nothing is stored. With a `dedupe_key` it waits
+    for another transaction that is just telling the same; locks nothing else.
     """
     _check_words(subject, body, params)
     notice = Notice(
@@ -230,7 +230,7 @@ def _failure(what: str, code: int) -> Rejected | Temporary:
 
 def _message(notice: Notice) -> EmailMessage:
     with translation.override(notice.user.language or settings.LANGUAGE_CODE):
-        link = settings.SITE_URL.rstrip("/") + notice.url if notice.url else ""
+        link = hosts.absolute(notice.url) if notice.url else ""
         text = render_to_string("accounts/email/notice.txt", {"notice": notice, "link": link})
         # A header is one line, whatever a param holds.
         subject = " ".join(notice.title.split())

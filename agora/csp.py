@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from agora.lib import hosts
+
 Policy = Mapping[str, Sequence[str]]
 
 SELF = "'self'"
@@ -41,6 +43,13 @@ API_DOCS: Policy = {
 }
 
 
+def _retail() -> Policy:
+    """A notice opens by a form, and may lead to the other host where the back office has its own."""
+    if not settings.BACK_OFFICE_HOST:
+        return RETAIL
+    return {**RETAIL, "form-action": [SELF, hosts.absolute("/"), hosts.absolute("/admin/")]}
+
+
 def header_value(policy: Policy) -> str:
     """The policy as the value of a Content-Security-Policy header."""
     return "; ".join(" ".join([directive, *sources]) for directive, sources in policy.items())
@@ -51,7 +60,7 @@ class ContentSecurityPolicyMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self.default = header_value(getattr(settings, "SECURE_CSP", RETAIL))
+        self.default = header_value(getattr(settings, "SECURE_CSP", _retail()))
         by_path: Mapping[str, Policy] = getattr(
             settings, "SECURE_CSP_BY_PATH", {"/admin/": ADMIN, "/api/docs/": API_DOCS}
         )

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from agora import health, metrics
-from agora.lib import problems
+from agora.lib import hosts, problems
 from agora.lib.network import client_address, is_inside
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
@@ -68,15 +68,6 @@ def request_context(get_response: Handler) -> Handler:
     return middleware
 
 
-# What officers need besides, where the back office has a host of its own: to sign in, and to read.
-_OFFICE = ("/admin/", "/api/v1/admin/")
-_BESIDE_IT = (
-    "/static/", "/account/login/", "/account/logout/", "/account/2fa/", "/account/reauthenticate/",
-    "/account/password/", "/account/confirm-email/", "/account/oidc/", "/account/3rdparty/",
-    "/token/", "/api/v1/token/", "/api/schema/", "/api/docs/", "/api/problems/",
-)  # fmt: skip
-
-
 def back_office(get_response: Handler) -> Handler:
     """Keeps the back office to the networks and the host that the settings name for it.
 
@@ -89,7 +80,7 @@ def back_office(get_response: Handler) -> Handler:
             if problems.are_for(request):
                 return problems.unknown_path(request)
             raise Http404
-        if settings.BACK_OFFICE_HOST and request.path == "/" and _is_own_host(request):
+        if settings.BACK_OFFICE_HOST and request.path == "/" and hosts.is_office(request):
             return HttpResponseRedirect("/admin/")
         return get_response(request)
 
@@ -98,19 +89,13 @@ def back_office(get_response: Handler) -> Handler:
 
 def _is_elsewhere(request: HttpRequest) -> bool:
     """Whether what is asked for is not there for this address, or not on this host."""
-    is_office = request.path.startswith(_OFFICE)
     networks = settings.BACK_OFFICE_NETWORKS
-    if is_office and networks and not is_inside(client_address(request), networks):
+    is_limited = networks and request.path.startswith(hosts.OFFICE)
+    if is_limited and not is_inside(client_address(request), networks):
         return True
     if not settings.BACK_OFFICE_HOST:
         return False
-    if not _is_own_host(request):
-        return is_office
-    return not is_office and request.path != "/" and not request.path.startswith(_BESIDE_IT)
-
-
-def _is_own_host(request: HttpRequest) -> bool:
-    return bool(request.get_host().partition(":")[0] == settings.BACK_OFFICE_HOST)
+    return not hosts.serves(request.path, by_office=hosts.is_office(request))
 
 
 def wrong_methods(get_response: Handler) -> Handler:

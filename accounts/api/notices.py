@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from accounts import notices, selectors
 from accounts.authentication import BearerAuthentication, HasScope, user_of
 from accounts.models import Notice
-from agora.lib import rest
+from agora.lib import hosts, rest
 from agora.lib.problems import Problem
 
 LEVEL_CHOICES = [(value, value) for value in Notice.Level.values]
@@ -28,7 +28,10 @@ class NoticeView(serializers.Serializer[Any]):
     level = serializers.ChoiceField(choices=LEVEL_CHOICES)
     subject = serializers.CharField()
     body = serializers.CharField()
-    url = serializers.CharField(help_text="What it is about: a path on this site, or empty.")
+    url = serializers.CharField(
+        help_text="What it is about: a path on this site, an address of the back office where that has "
+        "a host of its own, or empty."
+    )
     created_at = serializers.DateTimeField()
     read_at = serializers.DateTimeField(allow_null=True)
 
@@ -150,7 +153,7 @@ def notice_json(notice: Notice) -> dict[str, object]:
         "level": str(notice.level),
         "subject": notice.title,
         "body": notice.text,
-        "url": notice.url,
+        "url": hosts.address(notice.url, by_office=False),
         "created_at": rest.moment(notice.created_at),
         "read_at": rest.moment(notice.read_at),
     }

@@ -16,6 +16,7 @@ from accounts.access import signed_in
 from accounts.models import Notice
 from accounts.notices import mark_all_read, mark_read
 from accounts.selectors import notices_of
+from agora.lib import hosts
 from agora.lib.pages import next_or
 
 NOTICES_PER_PAGE = 20
@@ -35,7 +36,8 @@ def notices(request: HttpRequest) -> HttpResponse:
 def notice_open(request: HttpRequest, notice_id: UUID) -> HttpResponse:
     """Mark a notice as read and lead to what it is about."""
     notice = _read_or_404(request, notice_id)
-    return HttpResponseRedirect(notice.url or reverse("notices"))
+    path = notice.url or reverse("notices")
+    return HttpResponseRedirect(hosts.address(path, by_office=hosts.is_office(request)))
 
 
 @login_required

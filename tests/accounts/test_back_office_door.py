@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core import mail
 from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 
+from accounts import notices
+from accounts.models import Notice, User
 from tests.api.conftest import Api
-from tests.people import new_officer
+from tests.people import new_officer, new_user
 
 pytestmark = pytest.mark.django_db
 OFFICE = "office.agora.example"
@@ -84,6 +89,80 @@ def test_its_host_serves_nothing_else_than_signing_in() -> None:
     assert Client().get("/account/login/", headers=there).status_code == 200
     assert Client().get("/account/login/").status_code == 200
     assert Client().get("/admin/", headers=there).status_code == 302
+
+
+@pytest.mark.usefixtures("_own_host")
+@pytest.mark.parametrize("path", ["/notices/", "/account/email/", "/account/sessions/"])
+def test_its_host_serves_what_officers_are_led_to(path: str) -> None:
+    assert officer().get(path, headers={"Host": OFFICE}).status_code in (200, 302)
+
+
+def told(user: User, url: str) -> Notice:
+    notice = notices.notify(
+        user=user,
+        kind="test",
+        subject="Page",
+        body="Page",
+        params={},
+        url=url,
+        level=Notice.Level.INFO,
+        now=timezone.now(),
+    )
+    assert notice is not None
+    return notice
+
+
+@pytest.mark.usefixtures("_own_host")
+@pytest.mark.parametrize(
+    ("url", "link"),
+    [
+        ("/admin/trading/order/", f"https://{OFFICE}:8443/admin/trading/order/"),
+        ("/orders/", "https://agora.example:8443/orders/"),
+    ],
+)
+def test_e_mails_lead_to_the_host_that_has_the_page(
+    settings: Settings, url: str, link: str
+) -> None:
+    settings.SITE_URL = "https://agora.example:8443"
+
+    notices.deliver(notice_id=told(new_user(), url).pk, now=timezone.now())
+
+    assert link in str(mail.outbox[0].body).split()
+
+
+@pytest.mark.usefixtures("_own_host")
+@pytest.mark.parametrize(
+    ("host", "url", "reached"),
+    [
+        ("testserver", "/admin/trading/order/", f"http://{OFFICE}:8000/admin/trading/order/"),
+        ("testserver", "/orders/", "/orders/"),
+        (OFFICE, "/admin/trading/order/", "/admin/trading/order/"),
+        (OFFICE, "/orders/", "http://localhost:8000/orders/"),
+        (OFFICE, "/account/sessions/", "/account/sessions/"),
+    ],
+)
+def test_a_notice_leads_to_the_host_that_has_the_page(host: str, url: str, reached: str) -> None:
+    reader = new_officer("view_order")
+    browser = Client(headers={"Host": host})
+    browser.force_login(reader)
+    notice = told(reader, url)
+
+    page = browser.get("/notices/")
+    answer = browser.post(reverse("notice_open", args=[notice.pk]))
+
+    assert answer["Location"] == reached
+    forms = page["Content-Security-Policy"].partition("form-action ")[2].partition(";")[0]
+    assert forms == f"'self' http://localhost:8000/ http://{OFFICE}:8000/admin/"
+
+
+@pytest.mark.usefixtures("_own_host")
+def test_a_program_reads_where_a_notice_leads() -> None:
+    reader = new_officer("view_order")
+    told(reader, "/admin/trading/order/")
+
+    answer = Api(reader).get("/api/v1/notices")
+
+    assert answer.body["results"][0]["url"] == f"http://{OFFICE}:8000/admin/trading/order/"
 
 
 def test_what_is_no_network_is_refused_at_the_start() -> None:
