@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from accounts.erasure import is_erased
 from agora.lib.catalog import Text
 from compliance.four_eyes import Kind, Refused
 from compliance.models import Proposal
@@ -57,9 +58,11 @@ def _look_again(correction: Correction, now: datetime) -> None:
 
 
 def _lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
-    """What is changed, not into what: that is read on the correction's own page, which notes the look."""
+    """Whose, and what is changed; into what is read on the correction's page, which notes the look."""
+    user = Correction.objects.get(pk=proposal.object_id).application.user
     names = [LABELS[name] for name in proposal.payload["fields"]]
     return [
+        (_("Person"), _("erased") if is_erased(user) else user.email),
         (_("To be corrected"), ", ".join(str(name) for name in names)),
         (_("Old and new values"), _("on the page of the correction")),
     ]
