@@ -157,6 +157,12 @@ def propose(*, correction_id: uuid.UUID, officer: User, reason: str, now: dateti
     )
 
 
+def open_proposal(correction_id: uuid.UUID) -> Proposal | None:
+    """What waits for a second person about the correction."""
+    proposals = four_eyes.proposals_of(object_type=OBJECT, object_id=correction_id)
+    return proposals.filter(state=Proposal.State.OPEN).first()
+
+
 def decline(*, correction_id: uuid.UUID, officer: User, text: str, now: datetime) -> Correction:
     """Answer the person why it is not corrected. Locks the application and the correction.
 
@@ -169,8 +175,7 @@ def decline(*, correction_id: uuid.UUID, officer: User, text: str, now: datetime
         correction = hold(correction_id)
         if correction.application.user_id == officer.pk:
             raise CorrectionRefused("own_case", _("This is about you: a colleague has to decide."))
-        open_ones = four_eyes.proposals_of(object_type=OBJECT, object_id=correction.pk)
-        if open_ones.filter(state=Proposal.State.OPEN).exists():
+        if open_proposal(correction.pk):
             raise CorrectionRefused(
                 "proposed",
                 _("It is proposed to a second person: they decide, or withdraw it first."),

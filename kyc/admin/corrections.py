@@ -50,8 +50,8 @@ class CorrectionAdmin(ReadOnlyAdmin):
     search_fields = ["=id", "=application__id", "application__user__email"]
     search_help_text = _("Correction or application id, e-mail address")
     fields = [
-        "person", "status", "full_name_change", "tax_id_change", "why", "documents", "asked_at",
-        "decided_at", "answered", "trail",
+        "person", "state", "decision", "full_name_change", "tax_id_change", "why", "documents",
+        "asked_at", "decided_at", "answered", "trail",
     ]  # fmt: skip
     readonly_fields = fields
     actions_detail = ["propose", "decline"]
@@ -62,9 +62,11 @@ class CorrectionAdmin(ReadOnlyAdmin):
         return rows.exclude(application__user=signed_in(request))
 
     def get_fields(self, request: HttpRequest, obj: Correction | None = None) -> list[str]:
-        """Of name and tax id only what is to be corrected is shown."""
+        """Of name and tax id only what is to be corrected is shown, and what waits if it does."""
         wanted = obj.fields if obj else []
         hidden = {f"{column}_change" for column in LABELS if column not in wanted}
+        if obj is None or corrections.open_proposal(obj.pk) is None:
+            hidden.add("decision")
         return [name for name in self.fields if name not in hidden]
 
     def changeform_view(
@@ -107,6 +109,16 @@ class CorrectionAdmin(ReadOnlyAdmin):
     def status(self, row: Correction) -> tuple[str, str]:
         return row.state, row.get_state_display()
 
+    @admin.display(description=_("decision"))
+    def decision(self, row: Correction) -> str:
+        """Who reads this may be the second person: one click away from the proposal."""
+        proposal = corrections.open_proposal(row.pk)
+        return format_html(
+            '<a class="underline" href="{}">{}</a>',
+            reverse("admin:compliance_proposal_change", args=[proposal.pk]) if proposal else "",
+            _("Waits for a second person"),
+        )
+
     @admin.display(description=_("full name"))
     def full_name_change(self, row: Correction) -> str:
         return _change(row, "full_name")
@@ -138,9 +150,12 @@ class CorrectionAdmin(ReadOnlyAdmin):
         return trail_to("kyc_application", row.application_id)
 
     def has_work_permission(self, request: HttpRequest, object_id: object = None) -> bool:
-        """Only what waits can be decided."""
+        """Only what waits for an officer can be decided, not what waits for a second person."""
         open_ones = self.get_queryset(request).filter(state=Correction.State.OPEN)
-        return request.user.has_perm(WORK) and open_ones.filter(pk=str(object_id)).exists()
+        found = open_ones.filter(pk=str(object_id)).first()
+        if found is None or not request.user.has_perm(WORK):
+            return False
+        return corrections.open_proposal(found.pk) is None
 
     @action(
         description=_("Propose the correction"),

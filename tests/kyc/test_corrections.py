@@ -1,5 +1,7 @@
 """A name or tax id that is wrong is put right by two people, sealed all the way, and looked up again."""
 
+import html
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -140,7 +142,7 @@ def test_a_match_dismissed_by_name_holds_once_the_number_is_the_list_s(
     made(asked(person, full_name="", tax_id=number))
 
     match.refresh_from_db()
-    assert (match.by, match.score, match.state) == ("IDENTIFIER", 100, "OPEN")
+    assert (match.by, match.score, match.state) == ("IDENTIFIER", Decimal(100), "OPEN")
     assert holds.is_held(person.kyc_application.pk)
     assert person.kyc_application.cases.filter(closed_at=None).count() == 1
     assert AuditRow.objects.filter(action="screening.matched_again").count() == 1
@@ -409,3 +411,38 @@ def test_who_decides_reads_no_value_in_the_proposal(person: User) -> None:
     lines = four_eyes.kind_of(proposal.kind).lines(proposal)
     assert NAME not in str([(str(label), str(text)) for label, text in lines])
     assert NAME not in str(proposal.payload)
+
+
+def test_what_is_proposed_offers_the_proposal_alone(person: User, client: Client) -> None:
+    correction = asked(person)
+    client.force_login(casework.officer(*casework.WORKS, "kyc.view_correction"))
+    page = reverse("admin:kyc_correction_change", args=[correction.pk])
+    propose = reverse("admin:kyc_correction_propose", args=[correction.pk])
+    decline = reverse("admin:kyc_correction_decline", args=[correction.pk])
+    before = client.get(page).text
+    assert propose in before
+    assert decline in before
+    assert "Waits for a second person" not in before
+
+    proposal = proposed(correction)
+
+    shown = client.get(page).text
+    assert propose not in shown
+    assert decline not in shown
+    assert "Waits for a second person" in shown
+    assert reverse("admin:compliance_proposal_change", args=[proposal.pk]) in shown
+
+
+def test_the_page_says_the_state_in_words(person: User, client: Client) -> None:
+    client.force_login(casework.officer(*casework.WORKS, "kyc.view_correction"))
+
+    shown = client.get(reverse("admin:kyc_correction_change", args=[asked(person).pk])).text
+
+    assert "Waits for us" in shown
+    assert "'OPEN'" not in html.unescape(shown)
+
+
+def test_the_proposal_names_the_person(person: User) -> None:
+    lines = four_eyes.lines_of(proposed(asked(person)))
+
+    assert {str(label): str(value) for label, value in lines}["Person"] == person.email
