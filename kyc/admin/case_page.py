@@ -105,7 +105,7 @@ def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> d
     reviewing = case.state == State.UNDER_REVIEW and case.lock_holder(now) == officer.pk
     moments = _moments(case)
     urgency, words = due(case, now)
-    required = cases.requirements(case)
+    required = cases.requirements(case) if case.is_open else []
     wallet = Wallet.objects.filter(user=case.application.user_id).first()
     return {
         "case": case,

@@ -268,6 +268,13 @@ def test_a_case_is_shown_with_all_that_belongs_to_it(api: Api, officer: User, mi
     assert (found["matches"], found["proposal_id"]) == ([], None)
 
 
+def test_a_closed_case_requires_nothing(api: Api) -> None:
+    proposal = casework.rejection_proposed(casework.officer())
+    casework.approve(proposal, casework.officer())
+
+    assert api.get(f"{PATH}/{proposal.object_id}").body["requirements"] == []
+
+
 def test_that_the_person_was_shown_is_written_down(api: Api, officer: User, case: Case) -> None:
     api.get(f"{PATH}/{case.pk}")
 

@@ -617,3 +617,14 @@ def test_a_decided_match_is_proposed_to_be_decided_anew() -> None:
     proposal = Proposal.objects.get()
     assert (proposal.kind, proposal.object_id) == ("kyc.reopen_match", str(match.pk))
     assert proposal.subject_id == person.user_id
+
+
+def test_a_closed_case_requires_nothing() -> None:
+    proposal = casework.rejection_proposed(officer())
+    case = Case.objects.get(pk=proposal.object_id)
+    browser = seen_by(officer())
+    assert "Required actions" in text(browser.get(page(case)))
+
+    casework.approve(proposal, officer())
+
+    assert "Required actions" not in text(browser.get(page(case)))
