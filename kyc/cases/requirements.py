@@ -77,12 +77,14 @@ def _look_up(application: Application) -> Requirement | None:
     if not loads and not settings.SCREENING_REQUIRED:
         return None
     last = Screening.objects.filter(application=application).values_list("loads", flat=True).first()
+    done = bool(loads) and set(loads) <= set(last or ())
+    to_come = _("soon, by itself") if loads else _("no list is loaded")
     return Requirement(
         code="LOOK_UP",
         label=_("Looked up in the lists of today"),
-        done=bool(loads) and set(loads) <= set(last or ()),
+        done=done,
         possible=True,
-        detail=_("soon, by itself") if loads else _("no list is loaded"),
+        detail="" if done else to_come,
         by_hand=False,
     )
 
