@@ -77,6 +77,12 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     def has_review_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("kyc.review_match")
 
+    def has_decide_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Only an open match can be decided; the service asks again."""
+        waiting = ScreeningMatch.objects.filter(state=ScreeningMatch.State.OPEN)
+        allowed = self.has_review_permission(request)
+        return allowed and waiting.filter(pk=str(object_id)).exists()
+
     def has_reopen_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Only what was decided can be decided anew; the service asks again."""
         decided = ScreeningMatch.objects.exclude(state=ScreeningMatch.State.OPEN)
@@ -103,7 +109,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     def person(self, match: ScreeningMatch) -> str:
         return str(match.application.user)
 
-    @admin.display(description=_("name given"))
+    @admin.display(description=_("name now"))
     def person_name(self, match: ScreeningMatch) -> str:
         try:
             return match.application.full_name
@@ -155,7 +161,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     @action(
         description=_("It is somebody else"),
         url_path="dismiss",
-        permissions=["review"],
+        permissions=["decide"],
         dialog=_dialog(
             _("It is somebody else"),
             _(
@@ -171,7 +177,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     @action(
         description=_("It is the same person"),
         url_path="confirm",
-        permissions=["review"],
+        permissions=["decide"],
         dialog=_dialog(
             _("It is the same person"),
             _("Say what shows it. What follows from it, two people decide in the person's case."),

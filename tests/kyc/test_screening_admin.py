@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.second_factors import add_authenticator_app
 from compliance.models import AuditRow
 from kyc import erasure, screening
+from kyc.cases.requirements import requirements
 from kyc.models import Case, ScreeningMatch, ScreeningRun
 from kyc.screening import lists
 from tests.kyc.test_screening import apply, row, written
@@ -123,3 +124,28 @@ def test_nobody_reads_what_is_suspected_of_themselves(
         assert listed.status_code == 200
         assert str(pk) not in listed.content.decode()
         assert browser.get(reverse(f"admin:kyc_{name}_change", args=[pk])).status_code == 302
+
+
+def test_only_an_open_match_offers_its_decisions(client: Client, match: ScreeningMatch) -> None:
+    browser = officer(client, "review_match")
+    page = reverse("admin:kyc_screeningmatch_change", args=[match.pk])
+    addresses = {
+        name: reverse(f"admin:kyc_screeningmatch_{name}", args=[match.pk])
+        for name in ("dismiss", "confirm", "reopen")
+    }
+
+    def offered() -> set[str]:
+        shown = browser.get(page).content.decode()
+        return {name for name, address in addresses.items() if address in shown}
+
+    assert offered() == {"dismiss", "confirm"}
+    press(browser, match, "dismiss", "Born elsewhere.")
+    assert offered() == {"reopen"}
+
+
+def test_who_was_looked_up_is_not_looked_up_soon(match: ScreeningMatch) -> None:
+    (look_up,) = (
+        one for one in requirements(match.application.cases.get()) if one.code == "LOOK_UP"
+    )
+
+    assert (look_up.done, look_up.detail) == (True, "")
