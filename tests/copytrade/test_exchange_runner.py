@@ -67,7 +67,9 @@ def test_a_forked_process_talks_over_connections_of_its_own(services: Services) 
     python(FORKING, services)
 
 
-def test_ccxt_is_loaded_in_workers_that_trade_before_they_fork_and_nowhere_else(services: Services) -> None:
+def test_ccxt_is_loaded_in_workers_that_trade_before_they_fork_and_nowhere_else(
+    services: Services,
+) -> None:
     python(LOADING, services)
 
 
