@@ -50,8 +50,8 @@ class ReserveSnapshot(Job):
     content_hash = models.CharField(_("hash"), max_length=64, blank=True)
 
     class Meta:
-        verbose_name = _("reserve snapshot")
-        verbose_name_plural = _("proof of reserve")
+        verbose_name = _("proof of reserve")
+        verbose_name_plural = _("proofs of reserve")
         ordering = ["-requested_at", "-id"]
         permissions = [
             ("sign_reservesnapshot", "Can propose and approve the sign-off of a reserve snapshot")
