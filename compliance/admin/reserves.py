@@ -261,14 +261,17 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
     def statement(self, snapshot: ReserveSnapshot) -> str:
         signature: ReserveSignature | None = getattr(snapshot, "signature", None)
         if signature is not None:
-            text = signature.statement
+            text, note = signature.statement, ""
         elif snapshot.state == ReserveSnapshot.State.READY:
             text = sign_off.statement_of(snapshot)
+            note = str(_("Draft: nobody has signed this. It is what two people would sign."))
         else:
             return "–"
         return format_html(
+            "<p><strong>{}</strong></p>"
             '<pre class="max-w-full overflow-x-auto text-xs" tabindex="0" role="region"'
             ' aria-label="{}">{}</pre>',
+            note,
             _("statement"),
             text,
         )

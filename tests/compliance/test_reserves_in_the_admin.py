@@ -95,6 +95,23 @@ def test_the_page_shows_differences_and_what_is_in_flight(looker: Client) -> Non
     assert "Tokens in existence (chain)" in text
 
 
+def test_the_statement_is_a_draft_until_it_is_signed(looker: Client) -> None:
+    snapshot = a_stored_snapshot()
+    page = reverse(PAGE, args=[snapshot.pk])
+    assert "Draft: nobody has signed this." in looker.get(page).text
+
+    with_signature(snapshot)
+
+    assert "Draft:" not in looker.get(page).text
+
+
+def test_the_list_counts_proofs(looker: Client) -> None:
+    a_stored_snapshot()
+    assert "1 proof of reserve" in " ".join(looker.get(reverse(LIST)).text.split())
+    a_stored_snapshot()
+    assert "2 proofs of reserve" in " ".join(looker.get(reverse(LIST)).text.split())
+
+
 def test_an_officer_asks_for_a_snapshot(signer: Client) -> None:
     signer.post(reverse("admin:compliance_reservesnapshot_build_snapshot"), DIALOG)
 
