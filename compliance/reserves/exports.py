@@ -124,7 +124,10 @@ def _facts(snapshot: ReserveSnapshot, document: Document) -> Iterator[tuple[str,
     yield "breaks", document["breaks"]
     for source in document["sources"]:
         yield f"source.{source['name']}", f"{source['asked_at']}/{source['answered_at']}"
-    signature = signed(snapshot) or {"explanations": []}
+    signature = signed(snapshot)
+    if signature is None:
+        yield "signature", "none"
+        return
     for name, value in signature.items():
         if name not in ("statement", "explanations"):
             yield f"signature.{name}", value

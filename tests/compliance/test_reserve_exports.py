@@ -109,6 +109,19 @@ def test_a_workbook_holds_figures_flight_and_differences(
     assert len(breaks) - 1 == snapshot.breaks
 
 
+def test_tables_say_that_nobody_has_signed(snapshot: ReserveSnapshot) -> None:
+    _name, table = export(snapshot, "csv")
+    _name, book = export(snapshot, "xlsx")
+    assert ["signature", "none"] in list(csv.reader(io.StringIO(table.decode(), newline="")))
+    assert ["signature", "none"] in sheets(book)[0]
+
+    signed(snapshot)
+
+    _name, table = export(snapshot, "csv")
+    assert "signature,none" not in table.decode()
+    assert "signature.signed_at," in table.decode()
+
+
 def text_of(raw: bytes) -> str:
     document = pypdfium2.PdfDocument(raw)
     try:
