@@ -4,6 +4,7 @@ fpdf2 writes no structure tags; reading order is the order of the text, and the 
 of the snapshot and in the other forms.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from compliance.models import ReserveRow, ReserveSnapshot
 from compliance.reserves import content
 
 _FONTS = Path(__file__).parent / "fonts"
+# A figure of the statement: spaces align it there, which takes a font of one width.
+_FIGURE = re.compile(r" ?(?P<number>\d+\.) (?P<label>\S.*?) {2,}(?P<value>\S+)")
 _MOST_ROWS = 500  # of each table; the other forms have all
 _HEADS = ("kind", "order", *content.QUANTITIES)
 
@@ -48,6 +51,18 @@ class _Report(FPDF):
     def text_block(self, text: str, *, size: float = 8.5) -> None:
         self.set_font("Inter", "", size)
         self.multi_cell(0, size * 0.5, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def statement(self, text: str) -> None:
+        """The signed words; the figures in a column, because this font is of many widths."""
+        self.set_font("Inter", "", 7)
+        for line in text.splitlines():
+            figure = _FIGURE.fullmatch(line)
+            if figure is None:
+                self.multi_cell(0, 3.5, line, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+                continue
+            self.cell(6, 3.5, figure["number"], align="R")
+            self.cell(84, 3.5, figure["label"])
+            self.cell(50, 3.5, figure["value"], align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def lines(self, rows: Sequence[Sequence[str]], *, widths: Sequence[int], size: float) -> None:
         """A table; the first row names the columns and comes again on each page."""
@@ -92,7 +107,7 @@ def render(
     if signature is None:
         report.text_block(_("Not signed: this snapshot is not published."))
     else:
-        report.text_block(signature["statement"] or "", size=7)
+        report.statement(signature["statement"] or "")
         report.text_block(
             _("Proposed by %(maker)s, approved by %(checker)s, %(time)s")
             % {

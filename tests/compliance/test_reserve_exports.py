@@ -147,6 +147,22 @@ def test_a_pdf_holds_figures_rows_and_the_statement(
     assert f"/Lang ({language})".encode() in raw
 
 
+def test_figures_of_a_printed_statement_end_below_each_other(snapshot: ReserveSnapshot) -> None:
+    signed(snapshot)
+    _name, raw = export(snapshot, "pdf")
+
+    ends = []
+    with pypdfium2.PdfDocument(raw) as document:
+        for text in (page.get_textpage() for page in document):
+            for label in ("(chain, totalSupply)", "Mint transactions confirmed (ours)"):
+                found = text.search(label).get_next()
+                if found is not None:
+                    end = text.get_text_range().index("\n", sum(found))
+                    ends.append(round(text.get_charbox(end - 2, loose=True)[2]))
+    assert len(ends) == 2
+    assert len(set(ends)) == 1
+
+
 def test_a_vendor_s_id_begins_no_formula() -> None:
     snapshot = a_stored_snapshot(state="REQUESTED", content_hash="", built_at=timezone.now())
     snapshot.rows.create(
