@@ -34,7 +34,7 @@ from compliance.trail.archive import FORMS
 from compliance.trail.export import Filter
 from compliance.trail.own import readable_by, rows_about
 from compliance.trail.usage_export import TRAIL
-from compliance.trail.usage_export import Refused as NotWholeDays
+from compliance.trail.usage_export import Refused as ExportRefused
 from compliance.views.trail import archive_response
 
 
@@ -184,7 +184,7 @@ class AuditRowAdmin(ReadOnlyAdmin):
             actor = audit.actor_of(request.user)
             try:
                 return archive_response(kind=kind, chosen=wanted, form=name, actor=actor)
-            except NotWholeDays as refused:
+            except ExportRefused as refused:
                 form.add_error(None, refused.message)
         return self._page(request, "audit_export", _("Export the audit trail"), form=form)
 

@@ -17,7 +17,10 @@ KINDS = (TRAIL, *usage.KINDS)
 
 
 class Refused(Exception):
-    """An export that cannot be made, with what to ask for instead; `code` is `not_whole_days`."""
+    """An export that cannot be made, with what to ask for instead.
+
+    `code` is `empty_range` or `not_whole_days`.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -29,9 +32,13 @@ def export_of(
 ) -> Iterator[bytes]:
     """The archive of the trail or of uses, piece by piece, with a row at its start and its end.
 
-    `kind` is one of KINDS, `form` "jsonl" or "csv". Raises Refused for uses that are chosen by
-    anything but whole days, UTC. Holds no lock.
+    `kind` is one of KINDS, `form` "jsonl" or "csv". Raises Refused for a range that ends before
+    it begins, and for uses that are chosen by anything but whole days, UTC. Holds no lock.
     """
+    if chosen.since and chosen.until and chosen.since >= chosen.until:
+        raise Refused(
+            "empty_range", _("Nothing can lie in this range: let it end after its beginning.")
+        )
     if kind == TRAIL:
         return export(chosen=chosen, form=form, actor=actor, now=now)
     days = _days(chosen, now)

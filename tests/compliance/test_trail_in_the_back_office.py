@@ -184,7 +184,13 @@ def test_an_auditor_exports_what_the_form_asks_for(auditor: User, rows: None) ->
 
 
 @pytest.mark.parametrize(
-    "asked", [{"form": "xlsx"}, {"form": "csv", "since": "yesterday"}, {"since": "2026-11-20"}]
+    "asked",
+    [
+        {"form": "xlsx"},
+        {"form": "csv", "since": "yesterday"},
+        {"form": "csv", "since": "2026-11-21", "until": "2026-11-20"},
+        {"since": "2026-11-20"},
+    ],
 )
 def test_a_form_that_cannot_be_is_shown_again(auditor: User, asked: dict[str, str]) -> None:
     answer = browser_of(auditor).get(reverse(EXPORT), asked)
@@ -315,7 +321,14 @@ def test_a_token_of_an_auditor_exports(auditor: User, rows: None) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["?form=xlsx", "?since=yesterday", "?since=2026-11-20T10:00:00", "?actor=%00", "?what=1"],
+    [
+        "?form=xlsx",
+        "?since=yesterday",
+        "?since=2026-11-20T10:00:00",
+        "?since=2026-11-21T00:00:00Z&until=2026-11-20T00:00:00Z",
+        "?actor=%00",
+        "?what=1",
+    ],
 )
 def test_a_query_that_cannot_be_is_refused(auditor: User, query: str) -> None:
     answer = asked(auditor, query)

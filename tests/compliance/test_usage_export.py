@@ -383,6 +383,19 @@ def test_the_command_exports_uses(sealed: None, tmp_path: Path) -> None:
         call_command("audit", "export", str(path), "--kind", "token-uses", "--actor", "user:1")
 
 
+@pytest.mark.parametrize("kind", ["trail", "token-uses"])
+def test_a_range_that_ends_before_it_begins_is_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "range.zip"
+
+    with pytest.raises(CommandError, match="let it end after its beginning"):
+        call_command(
+            "audit", "export", str(path), "--kind", kind, "--since=2026-11-21", "--until=2026-11-20"
+        )
+
+    assert not path.exists()
+    assert not AuditRow.objects.filter(action__startswith="audit.export").exists()
+
+
 def browser_of(user: User) -> Client:
     browser = Client()
     browser.force_login(user)
