@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import Case, OuterRef, QuerySet, Subquery, UUIDField, When
+from django.db.models.functions import Cast, Substr
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -12,6 +14,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.models import User
 from agora.lib.admin import (
     ReadOnlyAdmin,
     ReasonForm,
@@ -132,13 +135,13 @@ class RiskDayAdmin(ReadOnlyAdmin):
 
 @admin.register(KillSwitch)
 class KillSwitchAdmin(ReadOnlyAdmin):
-    list_display = ["engaged_at", "level", "target", "reason", "engaged_by", "status"]
+    list_display = ["engaged_at", "level", "target", "reason", "engager", "status"]
     list_filter = ["level", ("released_at", admin.EmptyFieldListFilter), "engaged_at"]
     list_select_related = ["strategy", "subscription__strategy", "subscription__follower"]
     search_fields = ["=strategy__id", "=subscription__id", "reason", "engaged_by"]
     search_help_text = _("Id of strategy or subscription, reason, actor")
     fields = [
-        "level", "target", "reason", "engaged_by", "engaged_at", "released_by", "released_at",
+        "level", "target", "reason", "engager", "engaged_at", "releaser", "released_at",
         "trail",
     ]  # fmt: skip
     readonly_fields = fields
@@ -146,6 +149,24 @@ class KillSwitchAdmin(ReadOnlyAdmin):
     actions_detail = ["release", "propose_release"]
 
     trail = trail_link("kill_switch")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[KillSwitch]:
+        rows: QuerySet[KillSwitch] = super().get_queryset(request)
+        email = User.objects.values("email")
+        return rows.annotate(
+            engager_id=_person("engaged_by"), releaser_id=_person("released_by")
+        ).annotate(
+            engager_email=Subquery(email.filter(pk=OuterRef("engager_id"))),
+            releaser_email=Subquery(email.filter(pk=OuterRef("releaser_id"))),
+        )
+
+    @admin.display(description=_("engaged by"), ordering="engaged_by")
+    def engager(self, switch: KillSwitch) -> str:
+        return getattr(switch, "engager_email", None) or switch.engaged_by
+
+    @admin.display(description=_("released by"))
+    def releaser(self, switch: KillSwitch) -> str:
+        return getattr(switch, "releaser_email", None) or switch.released_by or "–"
 
     @admin.display(description=_("what"))
     def target(self, switch: KillSwitch) -> str:
@@ -253,3 +274,9 @@ class KillSwitchAdmin(ReadOnlyAdmin):
             done=str(_("Proposed. It takes effect once a second person approves it.")),
             back=reverse("admin:copytrade_killswitch_changelist"),
         )
+
+
+def _person(actor: str) -> Case:
+    """The id in an actor `user:<id>`; NULL for other actors."""
+    person = Cast(Substr(actor, len("user:") + 1), UUIDField())
+    return Case(When(**{f"{actor}__regex": r"^user:[0-9a-f-]{36}$"}, then=person))

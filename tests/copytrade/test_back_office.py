@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import User
 from compliance.models import Proposal
 from copytrade.models import (
     CopyOrder,
@@ -194,6 +195,21 @@ def test_officers_stop_everything_and_propose_its_release(permission: str, engag
     assert KillSwitch.objects.filter(released_at=None).count() == 2 * engaged
     proposals = Proposal.objects.filter(kind="copytrade.release_switch")
     assert proposals.count() == 2 * engaged
+
+
+def test_who_engaged_a_switch_is_told_by_address() -> None:
+    browser = an_officer("view_killswitch", "change_killswitch")
+    press(browser, KillSwitch, "stop", reason="drill")
+    officer = User.objects.get(pk=browser.session["_auth_user_id"])
+    switch = KillSwitch.objects.get()
+
+    for page in ("changelist", "change"):
+        args = [switch.pk] if page == "change" else []
+        answer = browser.get(reverse(f"admin:copytrade_killswitch_{page}", args=args)).text
+        assert f"user:{officer.pk}" not in answer
+        assert answer.count(officer.email) > browser.get(reverse("admin:index")).text.count(
+            officer.email
+        )
 
 
 def test_an_officer_releases_one_subscription_s_switch_alone() -> None:
