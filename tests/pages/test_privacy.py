@@ -8,6 +8,7 @@ from django.test import Client
 from accounts.models import User
 from compliance.models import DataExport, ErasureRequest
 from compliance.personal_data import exports
+from kyc import consent
 from kyc.models import Document, DocumentView
 from tests.copying import new_account
 from tests.people import new_user, note_sign_in, onboarded
@@ -39,6 +40,16 @@ def test_consents_are_shown_with_text_time_and_hash(browser: Client, person: Use
     assert "I ask Agora to open a tier 1 account" in page
     assert "2026-11-02 12:00" in page
     assert person.kyc_application.consent_hash in page
+
+
+def test_each_consent_says_what_it_is_for(browser: Client, person: User) -> None:
+    consent.record(user=person, terms=consent.VERIFICATION, language="en", now=NOW)
+
+    page = " ".join(browser.get(PAGE).content.decode().split())
+
+    assert "Your account · Version" in page
+    assert "Your documents · Version" in page
+    assert page.count("Your account stands on this consent") == 1
 
 
 def test_who_looked_at_documents_is_told_by_role_and_not_by_name(
