@@ -264,7 +264,7 @@ class ProposalAdmin(ReadOnlyAdmin):
             lambda: act(proposal_id=UUID(object_id), **given, now=timezone.now()),
             refusal=Refused,
             done=done,
-            back=reverse("admin:compliance_proposal_changelist"),
+            back=reverse("admin:compliance_proposal_change", args=[object_id]),
         )
 
 

@@ -78,6 +78,15 @@ def test_the_second_officer_reads_what_it_does_and_approves(
     assert limit() == 900
 
 
+def test_who_decides_lands_on_the_decision(proposal: Proposal, checker: User) -> None:
+    page = reverse("admin:compliance_proposal_approve", args=[proposal.pk])
+
+    answer = browser_of(checker).post(page, DIALOG)
+
+    decided = reverse("admin:compliance_proposal_change", args=[proposal.pk])
+    assert answer.headers["HX-Redirect"] == decided
+
+
 def test_the_first_officer_is_told_that_a_second_one_has_to_decide(
     proposal: Proposal, maker: User
 ) -> None:
