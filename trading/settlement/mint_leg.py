@@ -8,19 +8,17 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from accounts import wallets
 from agora.lib.failpoints import failpoint
 from agora.lib.money import token_units
 from agora.lib.outcome import Rejected, Temporary
 from custody import vault
 from custody.vault import VaultTransaction
-from kyc import holds
-from kyc.selectors import application_of
 from tokens import chain
 from tokens import services as tokens
 from tokens.chain import Minted, Receipt
 from tokens.models import MintAttempt, MintTx
 from trading.models import Order
+from trading.settlement import mint_holds
 from trading.settlement.moves import (
     NeedsAttention,
     OrderLease,
@@ -36,15 +34,13 @@ log = structlog.get_logger(__name__)
 _MAX_SIGNING_ATTEMPTS = 3
 _LONGEST_SIGNING = timedelta(minutes=10)
 _MAX_REPLACEMENTS = 10
-# The buyer may be an officer, who reads what an order waits for: it tells of nothing but what they know.
-_WAITS = "Minting waits: see the buyer's account."
 
 
 def prepare(lease: OrderLease, now: datetime) -> None:
     """CUSTODY_CONFIRMED → MINTING: fix receiver, units and nonce before anything is signed."""
     order = lease.row
-    _check_hold(order)
-    _check_wallet(order)
+    mint_holds.check_hold(order)
+    mint_holds.check_wallet(order)
     trade_id = _trade_id(order)
     units = token_units(order.filled_quantity)
     sender = _minter()
@@ -74,23 +70,6 @@ def prepare(lease: OrderLease, now: datetime) -> None:
         mark="order.mint_prepare",
         also=store,
     )
-
-
-def _check_hold(order: Order) -> None:
-    """Keep tokens from somebody whose match on a list is not settled; raises NeedsAttention."""
-    if _is_held(order):
-        raise NeedsAttention(_WAITS)
-
-
-def _is_held(order: Order) -> bool:
-    application = application_of(order.user)
-    return application is not None and holds.is_held(application.pk)
-
-
-def _check_wallet(order: Order) -> None:
-    """Keep tokens from an address that is somebody else's by now; raises NeedsAttention."""
-    if wallets.is_lost(user_id=order.user_id, address=order.wallet_address):
-        raise NeedsAttention("Somebody else has proved the wallet: settle whose it is first.")
 
 
 def _trade_id(order: Order) -> str:
@@ -137,7 +116,7 @@ def mint(lease: OrderLease, now: datetime) -> None:
     )
     newest = attempts[0]
     # What was sent may be mined any moment: from then on nobody can keep it back.
-    if not any(attempt.broadcast_at for attempt in attempts) and _is_held(order):
+    if not any(attempt.broadcast_at for attempt in attempts) and mint_holds.is_held(order):
         _wait_for_buyer(lease, order.mint, now)
     elif not newest.raw_transaction and not _mined(attempts[1:]):
         _sign(lease, order.mint, newest, now)
@@ -151,7 +130,7 @@ def _wait_for_buyer(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
     """Leave what was not sent to a person, without holding up later mints. What is signed stays here."""
     with transaction.atomic():
         tokens.give_back_nonce(mint=mint_tx, reusable=True, now=now)
-        park(lease, error=_WAITS, now=now)
+        park(lease, error=mint_holds.WAITS, now=now)
 
 
 def _renew(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
@@ -163,7 +142,7 @@ def _renew(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
     if receipt is not None:
         _follow(lease, mint_tx, receipt, now)
         return
-    _check_hold(lease.row)
+    mint_holds.check_hold(lease.row)
     unsigned = _build(lease.row, units=int(mint_tx.units), sender=mint_tx.sender)
     kept_back = mint_tx.attempts.filter(broadcast_at=None).exclude(raw_transaction="")
     before = kept_back.order_by("-number").first()
