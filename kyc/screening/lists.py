@@ -160,7 +160,17 @@ def _replace(
     stored.save(update_fields=["entries_count", "skipped", "added", "changed", "removed"])
     if before is not None:
         ScreeningEntry.objects.filter(load=before)._raw_delete(using=connection.alias)
+    _analyze()
     return stored
+
+
+def _analyze() -> None:
+    """Let look-ups use the indexes at once: without statistics each would read the whole list.
+
+    PostgreSQL only warns a role that may not do this; autovacuum does it a minute later then.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {ScreeningEntry._meta.db_table}")
 
 
 def _write(stored: ScreeningList, file: BinaryIO) -> tuple[int, int]:
