@@ -282,7 +282,8 @@ class ScreeningListAdmin(ReadOnlyAdmin):
         },
     )
     def look_up_everybody(self, request: HttpRequest, form: Any) -> HttpResponse:
-        runs.begin(cause=ScreeningRun.Cause.ASKED, now=timezone.now())
+        actor = audit.actor_of(request.user)
+        runs.begin(cause=ScreeningRun.Cause.ASKED, actor=actor, now=timezone.now())
         messages.info(request, _("Everybody is being looked up. New matches open cases."))
         return leave_dialog(reverse("admin:kyc_screeningrun_changelist"))
 
@@ -300,5 +301,10 @@ class ScreeningRunAdmin(ReadOnlyAdmin):
         "failed",
         "attention",
         "last_error",
+        "trail",
     ]
     readonly_fields = fields
+
+    @admin.display(description=_("audit trail"))
+    def trail(self, run: ScreeningRun) -> str:
+        return trail_to(runs.RUN, run.pk)

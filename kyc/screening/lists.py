@@ -232,4 +232,4 @@ def _begin(stored: ScreeningList, actor: str, now: datetime) -> None:
         evidence={"list": stored.name, "sha256": stored.sha256, **asdict(_counts(stored))},
         now=now,
     )
-    runs.begin(cause=ScreeningRun.Cause.LIST, now=now)
+    runs.begin(cause=ScreeningRun.Cause.LIST, actor=actor, now=now)

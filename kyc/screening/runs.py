@@ -3,21 +3,33 @@
 from datetime import datetime
 
 import structlog
+from django.db import transaction
 
 from agora.lib import work
+from compliance import audit
 from kyc.models import ScreeningRun
 
 RUN_TASK = "kyc.tasks.screen_everybody"
+RUN = "screening_run"
 log = structlog.get_logger(__name__)
 
 
-def begin(*, cause: ScreeningRun.Cause, now: datetime) -> ScreeningRun:
-    """Store a run, and nudge a worker once it is committed.
+def begin(*, cause: ScreeningRun.Cause, actor: str, now: datetime) -> ScreeningRun:
+    """Store a run that `actor` (as the trail names them) asked for; nudge a worker once committed.
 
     Each change of a list gets a run of its own: one under way has passed people already.
     """
-    run = ScreeningRun.objects.create(cause=cause, begun_at=now, next_attempt_at=now)
-    work.nudge_after_commit(RUN_TASK, pk=run.pk)
+    with transaction.atomic():
+        run = ScreeningRun.objects.create(cause=cause, begun_at=now, next_attempt_at=now)
+        audit.record(
+            actor=actor,
+            action="screening.run_begun",
+            object_type=RUN,
+            object_id=str(run.pk),
+            evidence={"cause": cause},
+            now=now,
+        )
+        work.nudge_after_commit(RUN_TASK, pk=run.pk)
     return run
 
 
@@ -27,4 +39,4 @@ def begin_nightly(*, now: datetime) -> ScreeningRun | None:
     if ScreeningRun.objects.filter(cause=night, finished_at=None).exists():
         log.error("screening.night_still_running")
         return None
-    return begin(cause=night, now=now)
+    return begin(cause=night, actor=audit.system("screening"), now=now)

@@ -102,7 +102,11 @@ def test_an_officer_has_everybody_looked_up(client: Client, match: ScreeningMatc
     address = reverse("admin:kyc_screeninglist_look_up_everybody")
     browser.post(address, {"_form_submitted": "on"})
 
-    assert ScreeningRun.objects.filter(cause="ASKED").count() == 1
+    run = ScreeningRun.objects.get(cause="ASKED")
+    begun = AuditRow.objects.get(action="screening.run_begun", object_id=str(run.pk))
+    assert begun.actor == f"user:{browser.session['_auth_user_id']}"
+    shown = browser.get(reverse("admin:kyc_screeningrun_change", args=[run.pk])).content.decode()
+    assert str(run.pk) in shown
     for name in ("screeninglist", "screeningrun", "screeningmatch"):
         assert browser.get(reverse(f"admin:kyc_{name}_changelist")).status_code == 200
 

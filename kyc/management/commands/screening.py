@@ -87,7 +87,7 @@ class Command(BaseCommand):
     def _run(self, options: dict[str, Any]) -> None:
         if not lists.active().exists():
             raise CommandError("No list is loaded. Load one: manage.py screening import FILE")
-        begun = runs.begin(cause=ScreeningRun.Cause.ASKED, now=timezone.now())
+        begun = runs.begin(cause=ScreeningRun.Cause.ASKED, actor=ACTOR, now=timezone.now())
         while (run := everybody.work_on(run_id=begun.pk)) and run.finished_at is None:
             pass
         begun.refresh_from_db()
