@@ -18,7 +18,7 @@ from accounts.authentication import BearerAuthentication, HasScope, user_of
 from accounts.models import User
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
-from agora.lib.openapi import IDEMPOTENCY_KEY
+from agora.lib.openapi import IDEMPOTENCY_KEY, PAGES
 from agora.lib.problems import FieldError, Problem, pointer, retry_after, wrong
 from trading import quotes, selectors, services
 from trading.api_schema import OrderDetail, OrderPage, OrderRequest, OrderView, QuoteView
@@ -60,11 +60,7 @@ class Orders(rest.Endpoint):
         tags=["orders"],
         parameters=[
             OpenApiParameter("state", enum=State.values, description="Only orders in this state."),
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size",
-                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
-            ),
+            *PAGES,
         ],
         responses={200: OrderPage},
         summary="List orders, newest first",

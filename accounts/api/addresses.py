@@ -20,7 +20,7 @@ from accounts.authentication import BearerAuthentication, HasScope, user_of
 from accounts.models import AddressEntry, User
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
-from agora.lib.openapi import IDEMPOTENCY_KEY
+from agora.lib.openapi import IDEMPOTENCY_KEY, PAGES
 from agora.lib.problems import FieldError, Problem, pointer, wrong
 
 CHAIN_CHOICES = [(value, value) for value in Chain.values]
@@ -111,11 +111,7 @@ class Addresses(rest.Endpoint):
                 enum=Exchange.values,
                 description="Only at this exchange; given but empty: only your own wallets.",
             ),
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size",
-                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
-            ),
+            *PAGES,
         ],
         responses={200: AddressPage},
         summary="List your addresses, newest first",

@@ -15,6 +15,7 @@ from accounts import notices, selectors
 from accounts.authentication import BearerAuthentication, HasScope, user_of
 from accounts.models import Notice
 from agora.lib import hosts, rest
+from agora.lib.openapi import PAGES
 from agora.lib.problems import Problem
 
 LEVEL_CHOICES = [(value, value) for value in Notice.Level.values]
@@ -44,10 +45,6 @@ class NoticePage(serializers.Serializer[Any]):
     results = NoticeView(many=True)
 
 
-class NoticeReadRequest(rest.StrictSerializer):
-    """Nothing has to be said."""
-
-
 class AllNoticesReadRequest(rest.StrictSerializer):
     """Up to which moment everything was read."""
 
@@ -75,11 +72,7 @@ class Notices(rest.Endpoint):
         tags=["notices"],
         parameters=[
             OpenApiParameter("unread", enum=["true"], description="Only what you have not read."),
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size",
-                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
-            ),
+            *PAGES,
         ],
         responses={200: NoticePage},
         summary="List your notices, newest first",
@@ -106,13 +99,13 @@ class NoticeRead(rest.Endpoint):
     @extend_schema(
         operation_id="mark_notice_read",
         tags=["notices"],
-        request=NoticeReadRequest,
+        request=rest.NoBody,
         responses={200: NoticeView},
         summary="Mark a notice as read",
         description="A repeat changes nothing: `read_at` stays the first one.",
     )
     def post(self, request: Request, notice_id: UUID) -> Response:
-        rest.validated(NoticeReadRequest, request)
+        rest.validated(rest.NoBody, request)
         try:
             notice = notices.mark_read(
                 user=user_of(request), notice_id=notice_id, now=timezone.now()

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,17 +23,12 @@ from accounts.authentication import BearerAuthentication, HasScope, user_of
 from accounts.models import ApiToken, TokenUse, User
 from accounts.second_factors import TooManyCodes, WrongCode, check_code, has_second_factor
 from agora.lib import rest
+from agora.lib.openapi import PAGES
 from agora.lib.problems import Problem, retry_after, wrong
 
 DEFAULT_DAYS = 90
 SCOPE_CHOICES = [(scope, scope) for scope in token_store.SCOPES]
 OUTCOME_CHOICES = [(value, value) for value in TokenUse.Outcome.values]
-_PAGES = [
-    OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-    OpenApiParameter(
-        "page_size", type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
-    ),
-]
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -259,7 +254,7 @@ class Tokens(rest.Endpoint):
     @extend_schema(
         operation_id="list_tokens",
         tags=["tokens"],
-        parameters=_PAGES,
+        parameters=PAGES,
         responses={200: TokenPage},
         summary="List your API tokens, newest first",
         description="Revoked and expired ones too. The secret is not kept, so it is not shown.",
@@ -287,7 +282,7 @@ class TokenUses(rest.Endpoint):
     @extend_schema(
         operation_id="list_token_uses",
         tags=["tokens"],
-        parameters=_PAGES,
+        parameters=PAGES,
         responses={200: TokenUsePage},
         summary="List the uses of one of your API tokens, newest first",
         description=(

@@ -21,6 +21,13 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     ),
 )
 
+PAGES = [
+    OpenApiParameter("cursor", description="From the links `next` and `previous`."),
+    OpenApiParameter(
+        "page_size", type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
+    ),
+]
+
 DECIMAL_TEXT = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,30})?$"}
 
 _FIELD_ERROR = {

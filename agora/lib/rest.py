@@ -132,6 +132,10 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class NoBody(StrictSerializer):
+    """Nothing has to be said: an empty object."""
+
+
 class Text(serializers.CharField):
     """A JSON string; numbers and booleans are not silently turned into one."""
 

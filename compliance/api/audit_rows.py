@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from accounts.authentication import user_of
 from accounts.officers import OfficerEndpoint
 from agora.lib import rest
+from agora.lib.openapi import PAGES
 from compliance.api.trail import moment_of, text_of
 from compliance.models import AuditRow
 from compliance.trail import search
@@ -67,11 +68,7 @@ class AuditRows(OfficerEndpoint):
                 OpenApiParameter(name, description="Rows with exactly this value.")
                 for name in _TEXTS
             ),
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size",
-                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
-            ),
+            *PAGES,
         ],
         responses={200: AuditRowPage},
         summary="List rows of the audit trail, newest first",

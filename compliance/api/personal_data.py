@@ -41,10 +41,6 @@ class DataExportPage(serializers.Serializer[Any]):
     results = DataExportView(many=True)
 
 
-class NoBody(rest.StrictSerializer):
-    """Nothing has to be said."""
-
-
 class DataExports(rest.Endpoint):
     """Copies of the data of the token's own account."""
 
@@ -68,7 +64,7 @@ class DataExports(rest.Endpoint):
     @extend_schema(
         operation_id="request_data_export",
         tags=["personal data"],
-        request=NoBody,
+        request=rest.NoBody,
         responses={202: DataExportView},
         summary="Ask for a copy of everything held about oneself",
         description=(
@@ -78,7 +74,7 @@ class DataExports(rest.Endpoint):
         ),
     )
     def post(self, request: Request, user_id: UUID) -> Response:
-        rest.validated(NoBody, request)
+        rest.validated(rest.NoBody, request)
         user = _own(request, user_id)
         try:
             export = exports.request(user=user, actor=audit.actor_of(user), now=timezone.now())

@@ -115,10 +115,6 @@ class ErasureView(serializers.Serializer[Any]):
     page = serializers.URLField(help_text="Where the person reads what is erased and what stays.")
 
 
-class NothingSaid(rest.StrictSerializer):
-    """Nothing has to be said."""
-
-
 class _OwnEndpoint(rest.Endpoint):
     """Of the token's own account; any other user id is 404."""
 
@@ -238,7 +234,7 @@ class Erasure(_OwnEndpoint):
     @extend_schema(
         operation_id="request_erasure",
         tags=["personal data"],
-        request=NothingSaid,
+        request=rest.NoBody,
         responses={202: ErasureView},
         summary="Ask for the erasure of one's data",
         description=(
@@ -248,7 +244,7 @@ class Erasure(_OwnEndpoint):
         ),
     )
     def post(self, request: Request, user_id: UUID) -> Response:
-        rest.validated(NothingSaid, request)
+        rest.validated(rest.NoBody, request)
         user = self.own(request, user_id)
         try:
             asked = erasure.request(user=user, actor=audit.actor_of(user), now=timezone.now())

@@ -18,6 +18,7 @@ from accounts.authentication import user_of
 from accounts.models import User
 from accounts.officers import OfficerEndpoint
 from agora.lib import rest
+from agora.lib.openapi import PAGES
 from agora.lib.problems import Problem
 from compliance import four_eyes
 from compliance.four_eyes import Refused
@@ -78,10 +79,6 @@ class RefusalRequest(rest.StrictSerializer):
     note = rest.Text(max_length=1000)
 
 
-class WithdrawalRequest(rest.StrictSerializer):
-    """Nothing has to be said."""
-
-
 class NewestProposed(rest.NewestFirst):
     ordering = ("-proposed_at", "-id")
 
@@ -100,11 +97,7 @@ class Proposals(OfficerEndpoint):
             OpenApiParameter(
                 "waits", enum=["me"], description="Only what the token's owner may decide now."
             ),
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size",
-                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
-            ),
+            *PAGES,
         ],
         responses={200: ProposalPage},
         summary="List decisions by two people, newest first",
@@ -187,12 +180,12 @@ class WithdrawProposal(OfficerEndpoint):
     @extend_schema(
         operation_id="withdraw_proposal",
         tags=["decisions"],
-        request=WithdrawalRequest,
+        request=rest.NoBody,
         responses={200: ProposalView},
         summary="Withdraw your own proposal",
     )
     def post(self, request: Request, proposal_id: UUID) -> Response:
-        rest.validated(WithdrawalRequest, request)
+        rest.validated(rest.NoBody, request)
         return _answer(request, four_eyes.withdraw, proposal_id=proposal_id, maker=user_of(request))
 
 

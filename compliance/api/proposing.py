@@ -39,10 +39,6 @@ from trading.decisions import RESOLVE, propose_resolution
 from trading.models import Order
 
 
-class NoPayload(rest.StrictSerializer):
-    """The object says it all."""
-
-
 class SignOffPayload(rest.StrictSerializer):
     """What each difference is and what is done about it, by the number of its row; published."""
 
@@ -167,10 +163,10 @@ FORMS: dict[str, Form] = {
     ROLE: Form(RolePayload, UUID, _role, {"unknown_role": "payload.role"}),
     limit_decisions.TIER_LIMIT: Form(LimitPayload, _number, _tier_limit, _AMOUNT),
     limit_decisions.PERSON_LIMIT: Form(LimitPayload, UUID, _person_limit, _AMOUNT),
-    SUSPEND: Form(NoPayload, UUID, _suspension),
-    REINSTATE: Form(NoPayload, UUID, _reinstatement),
-    corrections.CORRECT: Form(NoPayload, UUID, _correction),
-    REOPEN: Form(NoPayload, UUID, _reopening),
+    SUSPEND: Form(rest.NoBody, UUID, _suspension),
+    REINSTATE: Form(rest.NoBody, UUID, _reinstatement),
+    corrections.CORRECT: Form(rest.NoBody, UUID, _correction),
+    REOPEN: Form(rest.NoBody, UUID, _reopening),
     RETENTION: Form(
         RetentionPayload,
         str,
@@ -191,9 +187,9 @@ FORMS: dict[str, Form] = {
             "date_invalid": "payload.audited_on",
         },
     ),
-    RESOLVE: Form(NoPayload, UUID, _resolution),
-    WITHDRAWAL: Form(NoPayload, UUID, _withdrawal),
-    RELEASE_SWITCH: Form(NoPayload, _number, _release),
+    RESOLVE: Form(rest.NoBody, UUID, _resolution),
+    WITHDRAWAL: Form(rest.NoBody, UUID, _withdrawal),
+    RELEASE_SWITCH: Form(rest.NoBody, _number, _release),
 }
 KINDS = [(name, name) for name in sorted(FORMS)]
 

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from accounts.authentication import user_of
 from accounts.officers import OfficerEndpoint
 from agora.lib import rest
+from agora.lib.openapi import PAGES
 from agora.lib.pages import attachment
 from agora.lib.problems import Problem
 from compliance import audit
@@ -24,12 +25,6 @@ from compliance.models import ReserveSignature, ReserveSnapshot
 from compliance.reserves import content, exports, selectors, snapshots
 
 SNAPSHOT_STATES = [(value, value) for value in ReserveSnapshot.State.values]
-_PAGES = [
-    OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-    OpenApiParameter(
-        "page_size", type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
-    ),
-]
 _LIMITS = (
     "It is no audit, speaks of one moment only, does not show whether the shares are borrowed or "
     "pledged, nor whether controls work (PCAOB, investor advisory of 8 March 2023)."
@@ -115,10 +110,6 @@ class SnapshotPage(serializers.Serializer[Any]):
     results = SnapshotView(many=True)
 
 
-class NoBody(rest.StrictSerializer):
-    """Nothing has to be said."""
-
-
 class NewestRequested(rest.NewestFirst):
     ordering = ("-requested_at", "-id")
 
@@ -140,7 +131,7 @@ class Snapshots(OfficerEndpoint):
     @extend_schema(
         operation_id="list_reserve_snapshots",
         tags=["proof of reserve"],
-        parameters=_PAGES,
+        parameters=PAGES,
         responses={200: SnapshotPage},
         summary="List reserve snapshots, newest first",
     )
@@ -152,7 +143,7 @@ class Snapshots(OfficerEndpoint):
     @extend_schema(
         operation_id="request_reserve_snapshot",
         tags=["proof of reserve"],
-        request=NoBody,
+        request=rest.NoBody,
         responses={202: SnapshotView},
         summary="Ask for a reserve snapshot",
         description=(
@@ -161,7 +152,7 @@ class Snapshots(OfficerEndpoint):
         ),
     )
     def post(self, request: Request) -> Response:
-        rest.validated(NoBody, request)
+        rest.validated(rest.NoBody, request)
         asked = snapshots.request(actor=audit.actor_of(user_of(request)), now=timezone.now())
         return Response(snapshot_json(asked), status=202)
 
@@ -232,7 +223,7 @@ class Reserves(rest.Endpoint):
         operation_id="list_reserves",
         tags=["proof of reserve"],
         auth=[],
-        parameters=_PAGES,
+        parameters=PAGES,
         responses={200: PublicReservesPage},
         summary="List signed proofs of reserve, newest first",
         description=_LIMITS,

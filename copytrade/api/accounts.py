@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,7 +15,7 @@ from accounts.authentication import user_of
 from accounts.models import User
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
-from agora.lib.openapi import IDEMPOTENCY_KEY
+from agora.lib.openapi import IDEMPOTENCY_KEY, PAGES
 from agora.lib.problems import FieldError, Problem, pointer, retry_after
 from copytrade.api import account_schema as schema
 from copytrade.api.strategies import Endpoint
@@ -27,12 +27,6 @@ from copytrade.services.accounts import AccountRefused
 from copytrade.services.keys import Examined, KeyRefused
 
 _RETRY_SECONDS = 30
-PAGES = [
-    OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-    OpenApiParameter(
-        "page_size", type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
-    ),
-]
 
 
 class Accounts(Endpoint):

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from accounts.authentication import BearerAuthentication, HasScope, user_of
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
-from agora.lib.openapi import IDEMPOTENCY_KEY
+from agora.lib.openapi import IDEMPOTENCY_KEY, PAGES
 from agora.lib.problems import Problem, retry_after, wrong
 from copytrade.api.desk_schema import (
     MasterOrderChange,
@@ -65,10 +65,7 @@ class MasterOrders(_Desk):
         tags=["copy trading"],
         parameters=[
             OpenApiParameter("state", enum=MasterOrderState.values, description="Only these."),
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size", type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
-            ),
+            *PAGES,
         ],
         responses={200: MasterOrderPage},
         summary="List a strategy's own orders, newest first",

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import BearerAuthentication, HasScope, user_of
 from agora.lib import rest
+from agora.lib.openapi import PAGES
 from agora.lib.pages import attachment
 from agora.lib.problems import Problem
 from copytrade.api.history_schema import EntryPage, TradePage
@@ -43,12 +44,6 @@ _FILTERS = [
     ),
 ]
 _ASSET = OpenApiParameter("asset", description="Such as `USDT`.")
-_PAGES = [
-    OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-    OpenApiParameter(
-        "page_size", type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
-    ),
-]
 _FORM = OpenApiParameter("form", enum=list(FORMS), description="Kind of file; default csv.")
 _FILE = {
     (200, "text/csv"): OpenApiTypes.STR,
@@ -82,7 +77,7 @@ class Trades(_Reading):
     @extend_schema(
         operation_id="list_copy_trades",
         tags=["copy trading"],
-        parameters=[*_FILTERS, *_PAGES],
+        parameters=[*_FILTERS, *PAGES],
         responses={200: TradePage},
         summary="List trades, newest first",
     )
@@ -104,7 +99,7 @@ class Ledger(_Reading):
     @extend_schema(
         operation_id="list_ledger_entries",
         tags=["copy trading"],
-        parameters=[*_FILTERS, _ASSET, *_PAGES],
+        parameters=[*_FILTERS, _ASSET, *PAGES],
         responses={200: EntryPage},
         summary="List ledger entries, newest first",
         description="`symbol`, `side`, `subscription` and `strategy` leave entries of such trades.",

@@ -3,12 +3,13 @@
 from typing import ClassVar
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import BearerAuthentication, HasScope, user_of
 from agora.lib import rest
+from agora.lib.openapi import PAGES
 from agora.lib.problems import Problem
 from copytrade.api.history_schema import LegView, SignalDetail, SignalPage
 from copytrade.models import CopyOrder, Signal
@@ -27,12 +28,7 @@ class Signals(rest.Endpoint):
     @extend_schema(
         operation_id="list_signals",
         tags=["copy trading"],
-        parameters=[
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size", type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
-            ),
-        ],
+        parameters=PAGES,
         responses={200: SignalPage},
         summary="List signals, newest first",
     )

@@ -20,7 +20,7 @@ from accounts.models import User
 from agora.lib import idempotency, rest
 from agora.lib.catalog import CATALOG
 from agora.lib.idempotency import Answer
-from agora.lib.openapi import IDEMPOTENCY_KEY
+from agora.lib.openapi import IDEMPOTENCY_KEY, PAGES
 from agora.lib.problems import FieldError, Problem, pointer, wrong
 from copytrade.api import strategy_schema as schema
 from copytrade.models import Fill, NavPoint, Strategy, TrackRecord
@@ -190,13 +190,7 @@ class MasterTrades(Endpoint):
     @extend_schema(
         operation_id="list_strategy_trades",
         tags=["copy trading"],
-        parameters=[
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size",
-                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
-            ),
-        ],
+        parameters=PAGES,
         responses={200: schema.MasterTradePage},
         summary="List a strategy's trades, newest first",
     )

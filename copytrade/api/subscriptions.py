@@ -19,10 +19,9 @@ from accounts.authentication import user_of
 from accounts.models import User
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
-from agora.lib.openapi import IDEMPOTENCY_KEY
+from agora.lib.openapi import IDEMPOTENCY_KEY, PAGES
 from agora.lib.problems import FieldError, Problem, pointer, retry_after, wrong
 from copytrade.api import subscription_schema as schema
-from copytrade.api.accounts import PAGES
 from copytrade.api.strategies import Endpoint
 from copytrade.models import ExchangeAccount, Strategy, Subscription
 from copytrade.selectors import subscriptions as selectors

@@ -20,6 +20,7 @@ from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
 from agora.lib.openapi import IDEMPOTENCY_KEY
 from agora.lib.problems import Problem, wrong
+from compliance import four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
 from kyc import cases
@@ -30,13 +31,13 @@ from kyc.api.verification import NEEDS
 from kyc.cases.record import ASSIGN, LONGEST_TEXT, WORK
 from kyc.cases.requirements import Check
 from kyc.cases.review import groups_for_cases
+from kyc.documents.refusals import LONGEST_NOTE
 from kyc.models import Case
 from kyc.states import BAD_OUTCOMES, GOOD_OUTCOMES
 
 CHECKS = [(value, value) for value in Check.values]
 GOOD = [(value, value) for value in sorted(GOOD_OUTCOMES)]
 BAD = [(value, value) for value in sorted(BAD_OUTCOMES)]
-_LONGEST_REASON = 1000
 T = TypeVar("T")
 _ABOUT_FIELDS = {
     "text_missing": "text",
@@ -98,7 +99,8 @@ class ApproveRequest(CaseRequest):
 
     outcome = serializers.ChoiceField(choices=GOOD)
     reason = rest.Text(
-        max_length=_LONGEST_REASON, help_text="Kept with the decision; the trail holds a digest."
+        max_length=four_eyes.LONGEST_TEXT,
+        help_text="Kept with the decision; the trail holds a digest.",
     )
 
 
@@ -107,7 +109,8 @@ class RejectRequest(CaseRequest):
 
     outcome = serializers.ChoiceField(choices=BAD)
     reason = rest.Text(
-        max_length=_LONGEST_REASON, help_text="Kept with the decision; the trail holds a digest."
+        max_length=four_eyes.LONGEST_TEXT,
+        help_text="Kept with the decision; the trail holds a digest.",
     )
     text = rest.Text(max_length=LONGEST_TEXT, help_text="Shown to the person.")
 
@@ -117,16 +120,12 @@ class RejectDocumentRequest(CaseRequest):
 
     reason = serializers.ChoiceField(choices=REASONS)
     text = rest.Text(
-        max_length=LONGEST_TEXT,
+        max_length=LONGEST_NOTE,
         required=False,
         allow_blank=True,
         default="",
         help_text="Shown to the person; needed with `other`.",
     )
-
-
-class KeepLockRequest(rest.StrictSerializer):
-    """Nothing has to be said."""
 
 
 class CaseLock(serializers.Serializer[Any]):
@@ -216,13 +215,13 @@ class KeepCase(CaseAction):
     @extend_schema(
         operation_id="keep_case",
         tags=["cases"],
-        request=KeepLockRequest,
+        request=rest.NoBody,
         responses={200: CaseLock},
         summary="Keep the lock of the case that you are reviewing",
         description="Changes nothing else: the version stays.",
     )
     def post(self, request: Request, case_id: UUID) -> Response:
-        rest.validated(KeepLockRequest, request)
+        rest.validated(rest.NoBody, request)
         officer = user_of(request)
         until = carried_out(
             lambda: cases.keep_lock(case_id=case_id, officer=officer, now=timezone.now()),

@@ -22,7 +22,7 @@ from accounts.models import User
 from accounts.officers import OfficerEndpoint
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
-from agora.lib.openapi import IDEMPOTENCY_KEY
+from agora.lib.openapi import IDEMPOTENCY_KEY, PAGES
 from agora.lib.problems import Problem
 from compliance import audit
 from kyc import cases
@@ -61,10 +61,6 @@ class CaseOfficers(serializers.Serializer[Any]):
 
     officers = OfficerView(many=True)
     groups = serializers.ListField(child=serializers.CharField())
-
-
-class TakeNextRequest(rest.StrictSerializer):
-    """Nothing has to be said."""
 
 
 class OpenCaseRequest(rest.StrictSerializer):
@@ -115,11 +111,7 @@ class Cases(OfficerEndpoint):
                 OpenApiParameter(name, enum=["true"], description=text)
                 for name, text in _FLAGS.items()
             ),
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size",
-                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
-            ),
+            *PAGES,
         ],
         responses={200: CasePage},
         summary="List cases, the one due first at the top",
@@ -234,7 +226,7 @@ class TakeNextCase(OfficerEndpoint):
         operation_id="take_next_case",
         tags=["cases"],
         parameters=[IDEMPOTENCY_KEY],
-        request=TakeNextRequest,
+        request=rest.NoBody,
         responses={200: CaseTaken},
         summary="Take the case that is due first",
         description=(
@@ -244,7 +236,7 @@ class TakeNextCase(OfficerEndpoint):
     )
     def post(self, request: Request) -> Response:
         key = idempotency.key_of(request)
-        rest.validated(TakeNextRequest, request)
+        rest.validated(rest.NoBody, request)
         officer, now = user_of(request), timezone.now()
 
         def perform() -> Answer:

@@ -18,6 +18,7 @@ from accounts.authentication import user_of
 from accounts.models import User
 from accounts.officers import OfficerEndpoint
 from agora.lib import rest
+from agora.lib.openapi import PAGES
 from agora.lib.problems import Problem, wrong
 from compliance import audit
 from kyc import screening
@@ -84,11 +85,7 @@ class Matches(OfficerEndpoint):
             OpenApiParameter(
                 "application", type=OpenApiTypes.UUID, description="Matches of one person."
             ),
-            OpenApiParameter("cursor", description="From the links `next` and `previous`."),
-            OpenApiParameter(
-                "page_size",
-                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
-            ),
+            *PAGES,
         ],
         responses={200: MatchPage},
         summary="List matches on sanctions and PEP lists, newest first",
