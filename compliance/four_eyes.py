@@ -24,7 +24,7 @@ from compliance.models import Proposal
 
 CHECKER = "compliance.decide_proposal"  # who may decide, whatever the kind
 LIFETIME = timedelta(days=7)
-_LONGEST_TEXT = 1000
+LONGEST_TEXT = 1000  # of a reason or a note, in characters
 
 
 class Person(Protocol):
@@ -311,7 +311,7 @@ def _text(text: str, *, needed: bool) -> str:
     stripped = text.strip()
     if needed and not stripped:
         raise Refused("reason_missing", _("Say why: the reason is kept with the decision."))
-    if len(stripped) > _LONGEST_TEXT:
+    if len(stripped) > LONGEST_TEXT:
         raise Refused("reason_too_long", _("The text may have at most 1,000 characters."))
     return stripped
 

@@ -18,10 +18,12 @@ from unfold.widgets import (
 
 from accounts.models import User
 from agora.lib.admin import leave_dialog
+from compliance import four_eyes
 from compliance.four_eyes import Refused
 from kyc.cases.needs import Need
 from kyc.cases.record import LONGEST_TEXT
 from kyc.cases.review import groups_for_cases, officers_for_cases
+from kyc.documents.refusals import LONGEST_NOTE
 from kyc.models import Case, Document, ScreeningMatch
 from kyc.states import BAD_OUTCOMES, GOOD_OUTCOMES, Outcome
 
@@ -52,12 +54,14 @@ class CaseForm(BaseDialogForm):
         }
 
 
-def _text(label: Any, *, help_text: Any = "", required: bool = True) -> forms.CharField:
+def _text(
+    label: Any, *, help_text: Any = "", required: bool = True, longest: int = LONGEST_TEXT
+) -> forms.CharField:
     return forms.CharField(
         label=label,
         help_text=help_text,
         required=required,
-        max_length=LONGEST_TEXT,
+        max_length=longest,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
     )
 
@@ -158,7 +162,7 @@ class ApproveForm(CaseForm):
     outcome = forms.ChoiceField(
         label=_("Outcome"), choices=_choices(GOOD_OUTCOMES), widget=UnfoldAdminSelectWidget
     )
-    reason = _text(_("Reason"), help_text=_KEPT)
+    reason = _text(_("Reason"), help_text=_KEPT, longest=four_eyes.LONGEST_TEXT)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -178,7 +182,7 @@ class RejectForm(CaseForm):
     outcome = forms.ChoiceField(
         label=_("Outcome"), choices=_choices(BAD_OUTCOMES), widget=UnfoldAdminSelectWidget
     )
-    reason = _text(_("Reason"), help_text=_KEPT)
+    reason = _text(_("Reason"), help_text=_KEPT, longest=four_eyes.LONGEST_TEXT)
     text = _text(_("Text for the person"), help_text=_SHOWN)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -194,7 +198,7 @@ class RejectDocumentForm(CaseForm):
         choices=[_EMPTY, *Document.Reason.choices],
         widget=UnfoldAdminSelectWidget,
     )
-    text = _text(_("Text for the person"), help_text=_SHOWN, required=False)
+    text = _text(_("Text for the person"), help_text=_SHOWN, required=False, longest=LONGEST_NOTE)
 
 
 class Dialog:

@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 from django.contrib.messages import get_messages
 from django.db import connection
+from django.forms import Form
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from rest_framework.serializers import Serializer
 
 from accounts.models import User
+from compliance import four_eyes
 from compliance.models import AuditRow, Proposal
 from kyc import cases, screening
+from kyc.admin import case_forms
 from kyc.admin.case_list import waiting_count
+from kyc.api.case_actions import ApproveRequest, RejectDocumentRequest, RejectRequest
+from kyc.documents.refusals import LONGEST_NOTE
 from kyc.models import Case, CaseEvent, Document, ScreeningMatch
 from kyc.states import State
 from tests.kyc import casework
@@ -371,6 +377,20 @@ def test_notes_and_the_timeline_show_who_did_what() -> None:
     assert shown.count("Called the bank.") == 2
     assert "Taken for review" in shown
     assert me.email in shown
+
+
+def test_dialogs_and_requests_take_no_more_text_than_the_services() -> None:
+    def longest(form: type[Form], request: type[Serializer[Any]], name: str) -> tuple[int, int]:
+        return form.base_fields[name].max_length, request().fields[name].max_length  # type: ignore[attr-defined]
+
+    note = longest(case_forms.RejectDocumentForm, RejectDocumentRequest, "text")
+    reasons = [
+        longest(case_forms.ApproveForm, ApproveRequest, "reason"),
+        longest(case_forms.RejectForm, RejectRequest, "reason"),
+    ]
+
+    assert note == (LONGEST_NOTE, LONGEST_NOTE)
+    assert reasons == [(four_eyes.LONGEST_TEXT, four_eyes.LONGEST_TEXT)] * 2
 
 
 def test_the_first_page_counts_what_waits() -> None:
