@@ -271,7 +271,7 @@ class CaseById(OfficerEndpoint):
                 viewer=officer,
                 object_type="kyc_application",
                 object_id=str(case.application_id),
-                fields=["full_name", "tax_id", "texts"],
+                fields=["full_name", "tax_id", "texts", "note"],
                 now=now,
             )
         suspected = officer.has_perm("kyc.view_screeningmatch")
