@@ -1,4 +1,4 @@
-"""The onboarding form: shape only; what is right or wrong is decided by kyc.services."""
+"""Forms of the pages on which people show who they are: shape only; services say what is right."""
 
 from typing import Any
 

@@ -39,7 +39,7 @@ class DocumentUpload(rest.StrictSerializer):
 
 
 class DocumentInfo(serializers.Serializer[Any]):
-    """A document; its pages are not sent over the API."""
+    """A document; its pages are shown on the site and are not sent here."""
 
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=KINDS)

@@ -55,7 +55,7 @@ class Requirement:
 
 
 def requirements(case: Case) -> list[Requirement]:
-    """Every required action of the case, in the order to do them. Six queries."""
+    """Every required action of the case, in the order to do them. Five queries."""
     documents = list(case.application.documents.exclude(state=Shown.WITHDRAWN))
     checked = set(case.checks.values_list("code", flat=True))
     wanted = _FOR_TIER if case.cause in (Case.Cause.TIER, Case.Cause.AGAIN) else _FOR_MATCH

@@ -152,7 +152,7 @@ UNASKED = frozenset({Case.Cause.SCREENING, Case.Cause.OFFICER})
 
 
 class CaseCheck(models.Model):
-    """One of the required actions, done by an officer; gone again when the person hands in anew."""
+    """One required action, done by an officer; gone once the person answers or is corrected."""
 
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="checks")
     code = models.CharField(_("check"), max_length=20)
