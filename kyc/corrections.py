@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from accounts import notices
-from accounts.keys import key_for
 from accounts.models import Notice, User
 from agora.lib import crypto
 from agora.lib.catalog import Text
@@ -45,7 +44,7 @@ class CorrectionRefused(Refused):
 def ask(*, user: User, full_name: str, tax_id: str, reason: str, now: datetime) -> Correction:
     """Store what the user wants put right, for officers to decide; an empty value is left as it is.
 
-    Raises CorrectionRefused: not_onboarded, erased, asked_before, nothing_new, or what is wrong with
+    Raises CorrectionRefused: not_onboarded, account_closed, asked_before, nothing_new, or what is wrong with
     full_name, tax_id or reason. Holds the application's row.
     """
     with transaction.atomic():
@@ -76,11 +75,10 @@ def _own(user: User) -> Application:
         raise CorrectionRefused(
             "not_onboarded", _("You have not told us who you are yet: do that first.")
         )
-    try:
-        key_for(user.pk)
-    except crypto.Shredded as error:
-        raise CorrectionRefused("erased", _("The data of this account has been erased.")) from error
-    return hold_application(found)
+    application = hold_application(found.pk)
+    if not application.user.is_active:
+        raise CorrectionRefused("account_closed", _("This account is closed."))
+    return application
 
 
 def _name(application: Application, text: str) -> str:
@@ -191,8 +189,8 @@ def hold(correction_id: uuid.UUID) -> Correction:
 
     The application is locked before it, as by every decision. Raises Correction.DoesNotExist, too.
     """
-    found = Correction.objects.select_related("application").get(pk=correction_id)
-    application = hold_application(found.application)
+    found = Correction.objects.get(pk=correction_id)
+    application = hold_application(found.application_id)
     correction = Correction.objects.select_for_update().get(pk=correction_id)
     correction.application = application
     if correction.state != Correction.State.OPEN:

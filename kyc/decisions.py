@@ -217,7 +217,7 @@ def _person(proposal: Proposal) -> Application:
     found = Application.objects.filter(pk=proposal.object_id).first()
     if found is None:
         raise Refused("gone", _("This application is not there any more."))
-    return hold_application(found)
+    return hold_application(found.pk)
 
 
 def _check_person(proposal: Proposal, wanted: Status, message: Text) -> None:

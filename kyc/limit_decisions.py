@@ -147,7 +147,7 @@ def _limit(proposal: Proposal) -> tuple[DailyLimit, Decimal]:
     Rows are locked in the order application, tier, counter, as by an approval and by a change of the
     tier: neither lowers the tier below a personal limit that is just being set.
     """
-    person = hold_application(Application(pk=UUID(proposal.object_id)))
+    person = hold_application(UUID(proposal.object_id))
     most = limit_of_tier(person.tier_id)
     limit = DailyLimit.objects.select_for_update().filter(pk=person.pk).first()
     if limit is None:

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from typing import TypeVar
 
-from django.db import connection
+from django.db import connection, transaction
 
 T = TypeVar("T")
 
@@ -27,6 +27,33 @@ def at_once(count: int, call: Callable[[int], T]) -> list[T | Exception]:
 
     with ThreadPoolExecutor(max_workers=count) as pool:
         return list(pool.map(run, range(count)))
+
+
+def after(
+    first: Callable[[], object],
+    then: Callable[[], object],
+    *,
+    at_last: Callable[[], object] = lambda: None,
+) -> list[object]:
+    """What `first` and `then` answered or raised.
+
+    `then` begins once `first` is done; when it waits for a lock, `at_last` is done, and both are
+    committed together.
+    """
+    begun = Event()
+
+    def run(number: int) -> object:
+        if number:
+            assert begun.wait(20)
+            return then()
+        with transaction.atomic():
+            answer = first()
+            begun.set()
+            until_somebody_waits()
+            at_last()
+            return answer
+
+    return list(at_once(2, run))
 
 
 def until_somebody_waits() -> None:

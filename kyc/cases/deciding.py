@@ -73,7 +73,7 @@ def _propose(
 ) -> Proposal:
     with transaction.atomic():
         # Before the case's, as everywhere: the check of the proposal asks for it.
-        hold_application(Case.objects.select_related("application").get(pk=case_id).application)
+        hold_application(Case.objects.get(pk=case_id).application_id)
         with acting(case_id=case_id, officer=officer, version=version, now=now) as case:
             check_reviewing(case, officer, now)
             move(case, State.AWAITING_SECOND)
@@ -146,10 +146,10 @@ def _propose_for_person(
 
 def case_held(proposal: Proposal) -> Case:
     """The proposal's case, its application's row held before its own."""
-    found = Case.objects.select_related("application").filter(pk=proposal.object_id).first()
+    found = Case.objects.filter(pk=proposal.object_id).first()
     if found is None:
         raise CaseError("gone", _("This case is not there any more."))
-    application = hold_application(found.application)
+    application = hold_application(found.application_id)
     case = hold(found.pk)
     case.application = application
     return case

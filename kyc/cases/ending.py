@@ -7,7 +7,7 @@ from compliance import four_eyes
 from kyc.cases.deciding import CASE
 from kyc.cases.opening import hold_application
 from kyc.cases.record import hold, move, store, unlock, write
-from kyc.models import Application, Case, CaseEvent
+from kyc.models import Case, CaseEvent
 from kyc.states import Outcome, State
 
 
@@ -17,15 +17,15 @@ def hold_open(*, user: User) -> None:
     rows.filter(application__user=user, closed_at=None).first()
 
 
-def end_with_account(*, user: User, now: datetime) -> Case | None:
-    """End the user's open case, and what is proposed on it; None when there is none.
+def end_with_account(*, user: User, now: datetime) -> None:
+    """End the user's open case, if there is one, and what is proposed on it.
 
     Call it inside the transaction that closes the account. Holds the rows of application and case.
     """
     found = Case.objects.filter(application__user=user, closed_at=None).first()
     if found is None:
-        return None
-    hold_application(Application(pk=found.application_id))
+        return
+    hold_application(found.application_id)
     case = hold(found.pk)
     before = case.state
     move(case, State.ENDED)
@@ -34,4 +34,3 @@ def end_with_account(*, user: User, now: datetime) -> Case | None:
     write(case, CaseEvent.Kind.ENDED, by=None, now=now, outcome=case.outcome, before=before)
     store(case)
     four_eyes.lapse(object_type=CASE, object_id=case.pk, now=now)
-    return case

@@ -1,6 +1,7 @@
 """How a case begins."""
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -12,15 +13,17 @@ from kyc.states import State
 
 
 def open_for_match(*, application: Application, now: datetime) -> Case | None:
-    """Have officers look at a new match on a list; the case, or None for a rejected person.
+    """Have officers look at a new match on a list; the case, or None where nothing would follow.
+
+    Nothing follows for a rejected person and for a closed account: the match alone is kept.
 
     Call it inside the transaction that stores the match. An open case is told of it; otherwise one
     is opened: of a pending application to approve it at all, of an approved one to see whether it
     may stay so, which goes on buying until two people decide. Holds the application's row, so that
     no approval that has not seen the match goes through at the same time.
     """
-    person = hold_application(application)
-    if person.status == Application.Status.REJECTED:
+    person = hold_application(application.pk)
+    if person.status == Application.Status.REJECTED or not person.user.is_active:
         return None
     found = Case.objects.filter(application=person, closed_at=None).values_list("pk", flat=True)
     if found:
@@ -31,11 +34,12 @@ def open_for_match(*, application: Application, now: datetime) -> Case | None:
 def ensure_open(*, application: Application, now: datetime) -> Case | None:
     """See to it that two people decide what a match means: open a case unless there is one.
 
-    None when there is one, or when the person cannot buy anyway, rejected or suspended. Call it inside
-    the transaction that leaves the match as it is. Holds the application's row.
+    None when there is one, or when the person cannot buy anyway: rejected, suspended, or their account
+    closed. Call it inside the transaction that leaves the match as it is. Holds the application's row.
     """
-    person = hold_application(application)
-    if person.status not in (Application.Status.PENDING, Application.Status.APPROVED):
+    person = hold_application(application.pk)
+    may_buy = person.status in (Application.Status.PENDING, Application.Status.APPROVED)
+    if not may_buy or not person.user.is_active:
         return None
     if Case.objects.filter(application=person, closed_at=None).exists():
         return None
@@ -59,7 +63,7 @@ def open_for_officer(
     """
     need(officer, WORK)
     with transaction.atomic():
-        person = hold_application(application)
+        person = hold_application(application.pk)
         if person.user_id == officer.pk:
             raise CaseError("own_case", _("This is about you: a colleague has to do it."))
         if not person.user.is_active:
@@ -90,10 +94,12 @@ def _matched(case: Case, now: datetime) -> Case:
     return case
 
 
-def hold_application(application: Application) -> Application:
-    """The application as stored, its row locked until the transaction ends."""
-    rows = Application.objects.select_for_update(no_key=True, of=("self",))
-    return rows.select_related("user", "tier").get(pk=application.pk)
+def hold_application(application_id: UUID) -> Application:
+    """The application as stored, its row locked until the transaction ends.
+
+    Joined rows would be those of before the wait, so user and tier are read only when asked for.
+    """
+    return Application.objects.select_for_update(no_key=True).get(pk=application_id)
 
 
 def open_case(

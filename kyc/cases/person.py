@@ -168,11 +168,13 @@ def hand_in(*, user: User, answer: str = "", now: datetime) -> Case:
     """Apply for the next tier, or answer what was asked for; the case waits for an officer then.
 
     Raises Application.DoesNotExist before onboarding, or CaseError: something is missing, it is
-    under review already, there is nothing to apply for, or not yet again. Holds the application's
-    row and the case's.
+    under review already, there is nothing to apply for, not yet again, or the account was closed
+    meanwhile. Holds the application's row and the case's.
     """
     with transaction.atomic():
-        application = hold_application(Application.objects.get(user=user))
+        application = hold_application(Application.objects.get(user=user).pk)
+        if not application.user.is_active:
+            raise CaseError("account_closed", _("This account is closed."))
         stands = _standing(application, now)
         target = _check(stands, answer)
         if stands.case is not None and stands.case.is_open:

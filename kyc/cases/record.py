@@ -52,9 +52,11 @@ def acting(
 
 
 def hold(case_id: uuid.UUID) -> Case:
-    """The case with its application, its row locked until the transaction ends."""
-    rows = Case.objects.select_for_update(no_key=True, of=("self",))
-    return rows.select_related("application__user", "tier").get(pk=case_id)
+    """The case as stored, its row locked until the transaction ends; nothing joined, see there.
+
+    Raises Case.DoesNotExist.
+    """
+    return Case.objects.select_for_update(no_key=True).get(pk=case_id)
 
 
 def _check_person(case: Case, officer: User) -> None:

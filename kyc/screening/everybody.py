@@ -141,7 +141,9 @@ def _look_up(application_id: uuid.UUID, now: datetime) -> int | None:
 
 def _new_matches(application_id: uuid.UUID, now: datetime) -> int:
     with transaction.atomic():
-        application = hold_application(Application(pk=application_id))
+        application = hold_application(application_id)
+        if not application.user.is_active:  # closed a moment ago
+            return 0
         found = len(screening.screen(application=application, now=now))
         if _waits_for_nothing_else(application):
             approve_automatically(application, now=now)

@@ -158,7 +158,7 @@ def held(match_id: uuid.UUID) -> ScreeningMatch:
 
     An approval sees what is decided about it, or waits for it. Raises ScreeningMatch.DoesNotExist.
     """
-    hold_application(ScreeningMatch.objects.get(pk=match_id).application)
+    hold_application(ScreeningMatch.objects.get(pk=match_id).application_id)
     rows = ScreeningMatch.objects.select_for_update(of=("self",)).select_related("application")
     return rows.get(pk=match_id)
 

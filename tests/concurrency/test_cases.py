@@ -9,14 +9,14 @@ from django.utils import timezone
 from accounts.models import Notice
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
-from kyc import cases
+from kyc import cases, corrections
 from kyc.cases import queue
-from kyc.models import Case, CaseEvent
+from kyc.models import Case, CaseEvent, Correction
 from kyc.states import State
 from tests import people
 from tests.kyc import casework
 from tests.kyc.casework import application, fresh, officer
-from tests.threads import at_once, until_somebody_waits
+from tests.threads import after, at_once, until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OFFICERS = 6
@@ -158,6 +158,38 @@ def test_an_approval_waits_for_a_match_that_is_just_being_stored_and_fails_by_it
     assert [getattr(error, "code", error) for error in errors] == ["actions_open"]
     assert application(case).tier_id == 1
     assert fresh(case).state == State.AWAITING_SECOND
+
+
+def test_what_waits_for_an_approval_finds_the_person_in_their_new_tier() -> None:
+    proposal, second = casework.approval_proposed(officer()), officer()
+    person = Case.objects.get(pk=proposal.object_id).application.user
+
+    _approved, asked = after(
+        lambda: casework.approve(proposal, second),
+        lambda: corrections.ask(
+            user=person, full_name="Another Name", tax_id="", reason="A slip.", now=timezone.now()
+        ),
+    )
+
+    assert isinstance(asked, Correction), asked
+    assert asked.application.tier_id == 2
+
+
+def test_who_takes_a_case_that_an_application_is_just_joining_is_told_that_it_changed() -> None:
+    casework.second_tier()
+    person, mine = casework.with_documents(people.onboarded()), officer()
+    case = cases.open_for_officer(
+        application=person.kyc_application, officer=mine, reason="A hint.", now=timezone.now()
+    )
+
+    _joined, refused = after(
+        lambda: cases.hand_in(user=person, now=timezone.now()),
+        lambda: cases.take(case_id=case.pk, officer=mine, version=case.version, now=timezone.now()),
+    )
+
+    assert isinstance(refused, cases.CaseError), refused
+    assert refused.code == "stale"
+    assert fresh(case).tier_id == 2
 
 
 def test_a_match_that_comes_after_the_approval_opens_a_case_of_its_own() -> None:
