@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts import locks
 from accounts.addresses import clean_evm_address
 from accounts.models import User
 from accounts.services import set_wallet
@@ -49,8 +50,8 @@ def onboard(
     """Store a KYC-light application, and approve it for tier 1 unless a list says more (RAT-001).
 
     All or nothing: application, consent, wallet, counter and audit rows in one transaction.
-    `language` is the one that the consent was offered in. Raises OnboardingError with a message for
-    each wrong field.
+    `language` is the one that the consent was offered in. Locks the wallet's address, then the user's
+    row. Raises AccountClosed, or OnboardingError with a message for each wrong field.
     """
     errors, name, tax_digits, address = _check(full_name, country, tax_id, wallet_address, consent)
     if Application.objects.filter(user=user).exists():
@@ -62,6 +63,9 @@ def onboard(
         raise _tax_id_taken()
     try:
         with transaction.atomic():
+            # An erasure that saw no application yet would shred the key of one just being stored.
+            locks.wallet_address(address)
+            locks.open_account(user.pk)
             set_wallet(user=user, address=address, now=now)
             application = _store(user, country, name, tax_digits, index, now)
             agree(user=user, terms=ACCOUNT, language=language, now=now)

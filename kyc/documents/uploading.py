@@ -173,6 +173,8 @@ def _commit(
     """
     with transaction.atomic():
         application = Application.objects.select_for_update().get(pk=document.application_id)
+        if not application.user.is_active:  # closed while the file was handled
+            raise DocumentRefused("erased")
         waiting = _waiting(application, document.kind).first()
         if waiting is not None and waiting.sha256 == document.sha256:
             return waiting

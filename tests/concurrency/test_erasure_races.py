@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from threading import Event
+from pathlib import Path
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts import notices
 from accounts.erasure import close, hold
@@ -18,48 +19,26 @@ from accounts.token_store import issue_token
 from accounts.wallet_proofs import finish_proof, start_proof
 from accounts.wallets import apply_due
 from compliance import audit
+from compliance.four_eyes import Refused
 from compliance.models import ErasureRequest
 from compliance.personal_data import erasure
 from copytrade.exchange.types import KeyRights
 from copytrade.models import ExchangeAccount
 from copytrade.services.accounts import add_account
 from copytrade.services.keys import Examined
-from kyc import cases, corrections
+from kyc import cases, corrections, documents
+from kyc import erasure as kyc_erasure
 from kyc.consent import VERIFICATION, record
-from kyc.models import Case, Consent, Correction
+from kyc.models import Application, Case, Consent, Correction, Document
+from kyc.services import onboard
+from tests.document_files import picture, sent
 from tests.kyc import casework
-from tests.people import new_user, onboarded
+from tests.kyc.conftest import files_in
+from tests.people import a_cpf, an_address, new_user, onboarded, willing
 from tests.signing import Signer
-from tests.threads import at_once, until_somebody_waits
+from tests.threads import after, at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def after(
-    first: Callable[[], object],
-    then: Callable[[], object],
-    *,
-    at_last: Callable[[], object] = lambda: None,
-) -> list[object]:
-    """What `first` and `then` answered or raised.
-
-    `then` begins once `first` is done; when it waits for a lock, `at_last` is done, and both are
-    committed together.
-    """
-    begun = Event()
-
-    def run(number: int) -> object:
-        if number:
-            assert begun.wait(20)
-            return then()
-        with transaction.atomic():
-            answer = first()
-            begun.set()
-            until_somebody_waits()
-            at_last()
-            return answer
-
-    return list(at_once(2, run))
 
 
 def an_account(user: User) -> ExchangeAccount:
@@ -93,6 +72,13 @@ def closed(user: User) -> None:
     close(user=user, now=timezone.now())
 
 
+def closed_with_all(user: User) -> None:
+    kyc_erasure.hold(user=user)
+    hold(user=user)
+    kyc_erasure.close(user=user, now=timezone.now())
+    close(user=user, now=timezone.now())
+
+
 def a_consent(user: User) -> Consent:
     return record(user=user, terms=VERIFICATION, language="en", now=timezone.now())
 
@@ -107,6 +93,73 @@ def test_who_is_being_closed_gets_nothing_more(give: Callable[[User], object]) -
     assert not ExchangeAccount.objects.exists()
     assert not ApiToken.objects.exists()
     assert not Consent.objects.exists()
+
+
+def test_who_is_being_closed_is_not_onboarded() -> None:
+    user = new_user()
+
+    _done, refused = after(
+        lambda: closed(user),
+        lambda: onboard(
+            user=user,
+            full_name="Ana Souza",
+            country="BR",
+            tax_id=a_cpf(77_000_001),
+            wallet_address=an_address(77_000_001),
+            consent=True,
+            now=timezone.now(),
+        ),
+    )
+
+    assert isinstance(refused, AccountClosed)
+    assert not Application.objects.exists()
+
+
+def a_correction(user: User) -> Correction:
+    return corrections.ask(
+        user=user, full_name="Another Name", tax_id="", reason="A slip.", now=timezone.now()
+    )
+
+
+def an_application_for_a_tier(user: User) -> Case:
+    return cases.hand_in(user=user, now=timezone.now())
+
+
+def a_review(user: User) -> Case:
+    return cases.open_for_officer(
+        application=user.kyc_application,
+        officer=casework.officer(),
+        reason="A hint.",
+        now=timezone.now(),
+    )
+
+
+@pytest.mark.parametrize("give", [a_correction, an_application_for_a_tier, a_review])
+def test_about_who_is_being_closed_nothing_more_is_begun(give: Callable[[User], object]) -> None:
+    casework.second_tier()
+    user = casework.with_documents(onboarded())
+
+    _done, refused = after(lambda: closed_with_all(user), lambda: give(user))
+
+    assert isinstance(refused, Refused), refused
+    assert refused.code == "account_closed"
+    assert not Correction.objects.exists()
+    assert not Case.objects.exists()
+
+
+def test_of_who_is_being_closed_no_document_is_taken(settings: Settings, tmp_path: Path) -> None:
+    settings.DOCUMENTS_DIR = tmp_path / "documents"
+    user, now = willing(), timezone.now()
+
+    _done, refused = after(
+        lambda: closed_with_all(user),
+        lambda: documents.store(user=user, kind="passport", file=sent(picture()), now=now),
+    )
+
+    assert isinstance(refused, documents.DocumentRefused), refused
+    assert refused.code == "erased"
+    assert not Document.objects.exists()
+    assert not files_in(tmp_path / "documents")
 
 
 def test_an_exchange_account_that_is_just_being_added_is_seen() -> None:
@@ -161,9 +214,7 @@ def test_a_correction_that_is_just_ending_and_the_erasure_both_get_through(
     end: Callable[[Correction], Correction], state: str
 ) -> None:
     user = onboarded()
-    correction = corrections.ask(
-        user=user, full_name="Another Name", tax_id="", reason="A slip.", now=timezone.now()
-    )
+    correction = a_correction(user)
     asked = erasure_due(user)
 
     answers = after(
