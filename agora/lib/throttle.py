@@ -2,15 +2,21 @@
 
 import functools
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec
 
 import redis
 import structlog
 from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from agora.lib.problems import Problem, retry_after
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 WINDOW_SECONDS = 60
 # Guessing a password must not become free because Redis is away; reading an order may go on.
@@ -45,6 +51,24 @@ def allowed(*, rate: str, who: str) -> bool:
         return True
     limit = settings.API_RATES[rate]
     return not limit or used <= limit
+
+
+def limited(rate: str) -> Callable[[View[P]], View[P]]:
+    """Decorate a page whose forms count against one of the API's rates: over it they get 429 as a page.
+
+    Put it below the decorator that lets only people in who have signed in: it counts by user.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @functools.wraps(view)
+        def counted(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if request.method == "POST" and not allowed(rate=rate, who=str(request.user.pk)):
+                return render(request, "429.html", status=429)
+            return view(request, *args, **kwargs)
+
+        return counted
+
+    return decorate
 
 
 class RateThrottle(BaseThrottle):

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import signed_in
 from accounts.reauthentication import recently_signed_in
+from agora.lib.throttle import limited
 from kyc import corrections
 from kyc.corrections import CorrectionRefused
 from kyc.forms import CorrectionForm
@@ -23,6 +24,7 @@ _MOST_SHOWN = 10
 @recently_signed_in
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("onboard")
 def correction(request: HttpRequest) -> HttpResponse:
     """Ask for a correction, and see what became of those asked for before."""
     user = signed_in(request)
@@ -49,6 +51,7 @@ def correction(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("onboard")
 def withdraw(request: HttpRequest) -> HttpResponse:
     """Take the open wish back."""
     try:

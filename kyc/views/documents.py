@@ -17,8 +17,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import signed_in
 from accounts.models import User
-from agora.lib import throttle
 from agora.lib.pages import private_image
+from agora.lib.throttle import limited
 from kyc import documents as service
 from kyc.consent import VERIFICATION, has_agreed, record
 from kyc.documents import DocumentRefused, DocumentsUnavailable
@@ -31,6 +31,7 @@ from kyc.selectors import application_of, document_for, documents_of
 @login_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("document")
 def documents(request: HttpRequest) -> HttpResponse:
     """The person's documents, and the form that adds one."""
     user = signed_in(request)
@@ -38,8 +39,6 @@ def documents(request: HttpRequest) -> HttpResponse:
     if application is None:
         query = urlencode({"next": request.path})
         return redirect(f"{reverse('onboarding')}?{query}")
-    if request.method == "POST" and not throttle.allowed(rate="document", who=str(user.pk)):
-        return render(request, "429.html", status=429)
     posted = request.method == "POST"
     asks = not has_agreed(user=user, terms=VERIFICATION)
     sent = (request.POST, request.FILES) if posted else ()

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.access import signed_in
 from accounts.selectors import wallet_of
 from agora.lib.pages import next_or
+from agora.lib.throttle import limited
 from kyc.consent import ACCOUNT
 from kyc.forms import OnboardingForm
 from kyc.selectors import application_of
@@ -22,6 +23,7 @@ from kyc.services import OnboardingError, onboard
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("onboard")
 def onboarding(request: HttpRequest) -> HttpResponse:
     """Ask for what tier 1 needs and approve at once, or say field by field what is wrong."""
     user = signed_in(request)

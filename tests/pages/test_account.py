@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import ApiToken, User, Wallet
 from accounts.token_store import authenticate
@@ -65,6 +66,18 @@ def test_each_wrong_answer_is_explained_at_its_field_and_nothing_is_stored(
     assert errors is not None
     assert message in errors.group(1)
     assert (Application.objects.count(), Wallet.objects.count()) == before
+
+
+def test_who_tries_many_tax_ids_has_to_wait(newcomer: Client, settings: Settings) -> None:
+    settings.API_RATES = {**settings.API_RATES, "onboard": 2}
+    taken = onboarded().kyc_application.tax_id
+
+    tries = [newcomer.post(reverse("onboarding"), answers(tax_id=taken)) for _ in range(4)]
+
+    # A minute may end in between.
+    codes = [answer.status_code for answer in tries]
+    assert codes[:2] == [422, 422]
+    assert codes[2:] == [429, 429] or 429 not in codes[2:3]
 
 
 @pytest.mark.parametrize(
