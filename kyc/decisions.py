@@ -22,7 +22,7 @@ from compliance.models import Proposal
 from kyc.cases import news
 from kyc.cases.deciding import APPROVE, REINSTATE, REJECT, SUSPEND, case_held
 from kyc.cases.opening import ensure_open, hold_application
-from kyc.cases.record import WORK, hold, move, store, text_of, unlock, write
+from kyc.cases.record import WORK, check_group, hold, move, store, text_of, unlock, write
 from kyc.cases.requirements import Requirement, about_lists, requirements
 from kyc.limits import limit_of_tier, local_day
 from kyc.models import UNASKED, Application, Case, CaseEvent, DailyLimit, ScreeningMatch
@@ -47,7 +47,15 @@ def _check_case(proposal: Proposal) -> Case:
             "changed",
             _("The person has applied for a higher tier meanwhile: withdraw it and look again."),
         )
+    _check_decider(proposal, case)
     return case
+
+
+def _check_decider(proposal: Proposal, case: Case) -> None:
+    """What was escalated to a group is decided in that group."""
+    decider = _decider(proposal)
+    if decider is not None:
+        check_group(case, decider)
 
 
 def _check_approval(proposal: Proposal) -> None:
@@ -170,10 +178,11 @@ def _decider(proposal: Proposal) -> User | None:
 
 
 def _back(proposal: Proposal, now: datetime) -> None:
-    """The proposal fell: the case goes back to who proposed it."""
+    """The proposal fell: the case goes back to who proposed it. Raises CaseError by who may not."""
     case = hold(UUID(proposal.object_id))
     if case.state != State.AWAITING_SECOND:
         return
+    _check_decider(proposal, case)
     move(case, State.UNDER_REVIEW)
     write(
         case,

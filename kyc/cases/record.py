@@ -62,6 +62,11 @@ def hold(case_id: uuid.UUID) -> Case:
 def _check_person(case: Case, officer: User) -> None:
     if case.application.user_id == officer.pk:
         raise CaseError("own_case", _("This is your own case: a colleague has to work on it."))
+    check_group(case, officer)
+
+
+def check_group(case: Case, officer: User) -> None:
+    """Raise CaseError when the case was escalated to a group that the officer is not in."""
     if not may_join(case, officer):
         raise CaseError(
             "other_group", _("This case was escalated to a group that you do not belong to.")

@@ -72,6 +72,28 @@ def test_approval_by_a_second_person_grants_the_tier_and_its_limit() -> None:
     assert told(person.user) == ["verification-approved"]
 
 
+def test_what_was_escalated_to_a_group_is_decided_in_it() -> None:
+    mine, lead, second, outsider = (officer() for _ in range(4))
+    team = casework.team()
+    for member in (lead, second):
+        member.groups.add(team)
+    case, now = casework.taken(mine), timezone.now()
+    case = cases.escalate(
+        case_id=case.pk, officer=mine, group=team, text="Hard.", version=case.version, now=now
+    )
+    case = cases.take(case_id=case.pk, officer=lead, version=case.version, now=now)
+    proposal = casework.rejection_proposed(lead, case)
+
+    with refused("other_group"):
+        casework.approve(proposal, outsider)
+    with refused("other_group"):
+        four_eyes.refuse(proposal_id=proposal.pk, checker=outsider, note="No.", now=now)
+
+    assert (fresh(case).state, Proposal.objects.get().state) == (State.AWAITING_SECOND, "OPEN")
+    casework.approve(proposal, second)
+    assert fresh(case).state == State.REJECTED
+
+
 def test_what_is_decided_names_the_person_until_they_are_erased() -> None:
     proposal = casework.approval_proposed(officer())
     person = application(Case.objects.get(pk=proposal.object_id)).user
