@@ -13,7 +13,7 @@ from compliance.models import Proposal
 from kyc import screening
 from kyc.cases.record import WORK, store, write
 from kyc.cases.record import hold as hold_case
-from kyc.corrections import CORRECT, TAX_ID_TAKEN, change, end, hold, tax_id_index, tell
+from kyc.corrections import CORRECT, TAX_ID_ELSEWHERE, change, end, hold, tax_id_index, tell
 from kyc.models import Application, Case, CaseEvent, Correction
 
 LABELS: dict[str, Text] = {"full_name": _("Full name"), "tax_id": _("Tax id")}
@@ -32,7 +32,7 @@ def _check(proposal: Proposal) -> None:
     if correction.tax_id_encrypted:
         index = tax_id_index(correction.application, correction.tax_id)
         if Application.objects.filter(tax_id_index=index).exists():
-            raise Refused("tax_id_taken", TAX_ID_TAKEN)
+            raise Refused("tax_id_taken", TAX_ID_ELSEWHERE)
 
 
 def _correct(proposal: Proposal, now: datetime) -> None:

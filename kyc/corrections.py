@@ -9,7 +9,8 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import CharField, Exists, OuterRef, QuerySet
+from django.db.models.functions import Cast
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
@@ -31,6 +32,9 @@ CORRECT = "kyc.correct"
 OBJECT = "kyc_correction"
 LONGEST_TEXT = 1000
 TAX_ID_TAKEN: Text = _("An account with this tax id exists already. Sign in to that account.")
+TAX_ID_ELSEWHERE: Text = _(
+    "Another account has this tax id. Do not correct it, and find out which account is the person's."
+)
 
 
 class CorrectionRefused(Refused):
@@ -161,6 +165,12 @@ def open_proposal(correction_id: uuid.UUID) -> Proposal | None:
     return proposals.filter(state=Proposal.State.OPEN).first()
 
 
+def is_proposed() -> Exists:
+    """Whether a correction waits for a second person, for queries of corrections."""
+    theirs = Proposal.objects.filter(state=Proposal.State.OPEN, object_type=OBJECT)
+    return Exists(theirs.filter(object_id=Cast(OuterRef("pk"), CharField())))
+
+
 def decline(*, correction_id: uuid.UUID, officer: User, text: str, now: datetime) -> Correction:
     """Answer the person why it is not corrected. Locks the application and the correction.
 
@@ -233,7 +243,7 @@ def change(correction: Correction) -> None:
                 update_fields=["full_name_encrypted", "tax_id_encrypted", "tax_id_index"]
             )
     except IntegrityError as error:
-        raise CorrectionRefused("tax_id_taken", TAX_ID_TAKEN) from error
+        raise CorrectionRefused("tax_id_taken", TAX_ID_ELSEWHERE) from error
 
 
 def tell(correction: Correction, *, now: datetime) -> None:
@@ -251,7 +261,7 @@ def tell(correction: Correction, *, now: datetime) -> None:
         if made
         else gettext_noop("Open the page on your data to read why."),
         params={},
-        url=reverse("privacy"),
+        url=reverse("correction"),
         level=Notice.Level.WARNING,
         now=now,
     )

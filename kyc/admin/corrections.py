@@ -25,6 +25,9 @@ from kyc.cases.record import WORK
 from kyc.correction_decision import LABELS
 from kyc.models import Correction
 
+PROPOSED = "PROPOSED"
+WAITS_FOR_SECOND = _("Waits for a second person")
+
 
 class AnswerForm(BaseDialogForm):
     """What the person reads."""
@@ -37,15 +40,37 @@ class AnswerForm(BaseDialogForm):
 
 
 def waiting_count(request: HttpRequest) -> str:
-    """For the menu: how many wait; nothing when none does."""
-    waiting = Correction.objects.filter(state=Correction.State.OPEN).count()
-    return str(waiting) if waiting else ""
+    """For the menu: how many of others wait for an officer; nothing when none does."""
+    waiting = Correction.objects.filter(~corrections.is_proposed(), state=Correction.State.OPEN)
+    count = waiting.exclude(application__user=signed_in(request)).count()
+    return str(count) if count else ""
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Where a correction stands; what waits for a second person does not wait for an officer."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        waiting, *ended = Correction.State.choices
+        return [waiting, (PROPOSED, WAITS_FOR_SECOND), *ended]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Correction]
+    ) -> QuerySet[Correction]:
+        chosen = self.value()
+        if chosen is None:
+            return queryset
+        proposed = chosen == PROPOSED
+        state = Correction.State.OPEN if proposed else chosen
+        return queryset.filter(state=state, proposed=proposed)
 
 
 @admin.register(Correction)
 class CorrectionAdmin(ReadOnlyAdmin):
     list_display = ["asked_at", "person", "what", "status", "decided_at"]
-    list_filter = ["state", "asked_at"]
+    list_filter = [StateFilter, "asked_at"]
     list_select_related = ["application__user"]
     search_fields = ["=id", "=application__id", "application__user__email"]
     search_help_text = _("Correction or application id, e-mail address")
@@ -59,7 +84,8 @@ class CorrectionAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Correction]:
         """Nobody works on their own."""
         rows: QuerySet[Correction] = super().get_queryset(request)
-        return rows.exclude(application__user=signed_in(request))
+        others = rows.exclude(application__user=signed_in(request))
+        return others.annotate(proposed=corrections.is_proposed())
 
     def get_fields(self, request: HttpRequest, obj: Correction | None = None) -> list[str]:
         """Of name and tax id only what is to be corrected is shown, and what waits if it does."""
@@ -101,12 +127,15 @@ class CorrectionAdmin(ReadOnlyAdmin):
         ordering="state",
         label={
             Correction.State.OPEN: "warning",
+            PROPOSED: "info",
             Correction.State.MADE: "success",
             Correction.State.DECLINED: "danger",
-            Correction.State.WITHDRAWN: "info",
+            Correction.State.WITHDRAWN: "default",
         },
     )
-    def status(self, row: Correction) -> tuple[str, str]:
+    def status(self, row: Any) -> tuple[str, str]:
+        if row.proposed:
+            return PROPOSED, str(WAITS_FOR_SECOND)
         return row.state, row.get_state_display()
 
     @admin.display(description=_("decision"))
@@ -116,7 +145,7 @@ class CorrectionAdmin(ReadOnlyAdmin):
         return format_html(
             '<a class="underline" href="{}">{}</a>',
             reverse("admin:compliance_proposal_change", args=[proposal.pk]) if proposal else "",
-            _("Waits for a second person"),
+            WAITS_FOR_SECOND,
         )
 
     @admin.display(description=_("full name"))
@@ -212,12 +241,12 @@ class CorrectionAdmin(ReadOnlyAdmin):
 
 
 def _change(row: Correction, column: str) -> str:
-    """Now and wanted; what was corrected is the present value already."""
+    """Now and wanted; once it was corrected, what it was corrected to: that may be the past by now."""
     try:
         now, wanted = getattr(row.application, column), getattr(row, column)
     except crypto.Shredded:
         return str(_("erased"))
-    return f"{now} → {wanted}" if wanted and wanted != now else str(now)
+    return wanted if row.state == Correction.State.MADE else f"{now} → {wanted}"
 
 
 def _text(row: Correction, column: str) -> str:

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import Notice, User
 from compliance import audit, four_eyes
@@ -237,7 +238,8 @@ def test_who_is_declined_reads_why(person: User, client: Client) -> None:
     assert correction.state == State.DECLINED
     client.force_login(person)
     assert "Your document shows the other name." in client.get(reverse("correction")).text
-    assert Notice.objects.get(user=person).title == "Your data was not corrected"
+    notice = Notice.objects.get(user=person)
+    assert (notice.title, notice.url) == ("Your data was not corrected", reverse("correction"))
 
 
 def test_what_is_proposed_is_not_declined_by_one_alone(person: User) -> None:
@@ -270,7 +272,7 @@ def test_a_tax_id_that_somebody_got_meanwhile_is_refused_at_the_approval(person:
         tax_id_index=corrections.tax_id_index(taken, correction.tax_id)
     )
 
-    with pytest.raises(Refused, match="exists already"):
+    with pytest.raises(Refused, match="Another account has this tax id"):
         four_eyes.approve(proposal_id=proposal.pk, checker=casework.officer(), now=timezone.now())
     correction.refresh_from_db()
     assert correction.state == State.OPEN
@@ -360,6 +362,54 @@ def test_the_person_asks_on_the_page_and_takes_it_back(person: User, client: Cli
     page = client.post(reverse("correction_withdraw"), follow=True)
     assert "Nothing was changed." in page.text
     assert Correction.objects.get().state == State.WITHDRAWN
+
+
+def test_who_tries_many_tax_ids_has_to_wait(
+    person: User, client: Client, settings: Settings
+) -> None:
+    settings.API_RATES = {**settings.API_RATES, "onboard": 2}
+    client.force_login(person)
+
+    def tried() -> int:
+        wish = {"tax_id": new_cpf(), "reason": "Typo."}
+        answer = client.post(reverse("correction"), wish)
+        client.post(reverse("correction_withdraw"))
+        return answer.status_code
+
+    answers = [tried() for _ in range(4)]
+
+    # A minute may end in between.
+    assert answers[0] == 302
+    assert 429 in answers[1:3]
+    assert Correction.objects.count() < 4
+
+
+def test_what_was_corrected_is_shown_also_once_it_is_another_value(
+    person: User, client: Client
+) -> None:
+    correction = asked(person)
+    made(correction)
+    made(asked(person, full_name="Another Name Again"))
+    client.force_login(casework.officer(*casework.WORKS, "kyc.view_correction"))
+
+    shown = client.get(reverse("admin:kyc_correction_change", args=[correction.pk])).text
+
+    assert NAME in shown
+    assert "Another Name Again" not in shown
+
+
+@pytest.mark.parametrize(("state", "listed"), [("OPEN", "free"), ("PROPOSED", "proposed")])
+def test_what_is_proposed_does_not_wait_for_an_officer(
+    client: Client, state: str, listed: str
+) -> None:
+    wishes = {"free": asked(onboarded()), "proposed": asked(onboarded())}
+    proposed(wishes["proposed"])
+    client.force_login(casework.officer(*casework.WORKS, "kyc.view_correction"))
+
+    shown = client.get(reverse("admin:kyc_correction_changelist"), {"state": state}).text
+
+    found = {name for name, wish in wishes.items() if str(wish.pk) in shown}
+    assert found == {listed}
 
 
 def test_an_officer_sees_old_and_new_and_proposes_it(person: User, client: Client) -> None:

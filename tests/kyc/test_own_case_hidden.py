@@ -1,5 +1,6 @@
 """Officers who have a case of their own are not told of it by a count either."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -7,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +17,8 @@ from accounts.models import User
 from accounts.second_factors import add_authenticator_app
 from agora.overview import figures
 from compliance.models import Proposal
+from kyc import corrections
+from kyc.admin.corrections import waiting_count as corrections_waiting
 from kyc.admin.screening import waiting_count
 from kyc.models import Application, Case
 from tests.kyc import casework
@@ -46,21 +50,33 @@ def waiting(officer: User) -> str:
     return str(cases.value)
 
 
-def matches(officer: User) -> str:
+def counted(count: Callable[[HttpRequest], str], officer: User) -> str:
     request = RequestFactory().get("/admin/")
     request.user = officer
-    return waiting_count(request)
+    return count(request)
+
+
+def counts(officer: User) -> tuple[str, str, str]:
+    """Cases of the first page, matches and corrections of the menu."""
+    return (
+        waiting(officer),
+        counted(waiting_count, officer),
+        counted(corrections_waiting, officer),
+    )
 
 
 def test_the_counts_leave_out_one_s_own() -> None:
     case = casework.applied()
     casework.a_match(case.application)
     person = case.application.user
+    corrections.ask(
+        user=person, full_name="Another Name", tax_id="", reason="A slip.", now=timezone.now()
+    )
     casework.allow(person, "kyc.view_case")
     person = User.objects.get(pk=person.pk)
 
-    assert (waiting(casework.officer()), matches(casework.officer())) == ("1", "1")
-    assert (waiting(person), matches(person)) == ("0", "")
+    assert counts(casework.officer()) == ("1", "1", "1")
+    assert counts(person) == ("0", "", "")
     assert Case.objects.count() == 1
 
 
