@@ -28,6 +28,10 @@ from compliance import audit
 
 DELIVER_TASK = "accounts.tasks.deliver_notice"
 
+# A list is of English literals, marked with `gettext_noop` as texts are, and shown with commas; a
+# dictionary is an amount: {"usd": "5000.00"}.
+Params = Mapping[str, str | int | list[str] | dict[str, str]]
+
 log = structlog.get_logger(__name__)
 
 
@@ -37,7 +41,7 @@ def notify(
     kind: str,
     subject: str,
     body: str,
-    params: Mapping[str, str | int],
+    params: Params,
     url: str,
     level: Notice.Level,
     dedupe_key: str = "",
@@ -83,7 +87,7 @@ def notify_all(
     kind: str,
     subject: str,
     body: str,
-    params: Mapping[str, str | int],
+    params: Params,
     url: str,
     level: Notice.Level,
     now: datetime,
@@ -113,7 +117,7 @@ def notify_all(
     return len(told)
 
 
-def _check_words(subject: str, body: str, params: Mapping[str, str | int]) -> None:
+def _check_words(subject: str, body: str, params: Params) -> None:
     """Refuse here, not where nobody can mend it, a notice whose words and params do not fit."""
     for text in (subject, body):
         if not text % params:

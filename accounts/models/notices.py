@@ -7,14 +7,16 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models.users import User
+from agora.lib.formats import usd
 from agora.lib.work import Job
 
 
 class Notice(Job):
     """Something a person is told in the app and by e-mail; the row is the e-mail's job.
 
-    `subject` and `body` are English msgids and `params` what stands in their places: a notice is
-    translated whenever it is shown, to whatever its reader's language is by then.
+    `subject` and `body` are English msgids and `params` what stands in their places: text, a number,
+    a list of msgids, or `{"usd": "5000.00"}`. A notice is put into words whenever it is shown, in
+    whatever its reader's language is by then.
     """
 
     class Level(models.TextChoices):
@@ -64,14 +66,28 @@ class Notice(Job):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.created_at:%Y-%m-%d %H:%M}"
+        return f"{self.title}, {self.created_at:%Y-%m-%d %H:%M}"
 
     @property
     def title(self) -> str:
         """The subject in the language that is active."""
-        return str(gettext(self.subject) % self.params)
+        return self._in_words(self.subject)
 
     @property
     def text(self) -> str:
         """The body in the language that is active."""
-        return str(gettext(self.body) % self.params)
+        return self._in_words(self.body)
+
+    def _in_words(self, text: str) -> str:
+        values = {name: _in_words(value) for name, value in self.params.items()}
+        return str(gettext(text) % values)
+
+
+def _in_words(value: str | int | list[str] | dict[str, str]) -> str | int:
+    match value:
+        case list():
+            return ", ".join(map(gettext, value))
+        case dict():
+            return usd(value["usd"])
+        case _:
+            return value

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from django.conf import settings
 from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import translation
@@ -10,7 +9,6 @@ from django.utils.translation import gettext_noop
 
 from accounts import notices
 from accounts.models import Notice, User
-from agora.lib.formats import usd
 from kyc.cases.needs import Need
 from kyc.models import UNASKED, Application, Case, CaseEvent
 
@@ -70,9 +68,10 @@ def reminded(case: Case, *, now: datetime) -> None:
     _tell(case.application, "reminded", {"needs": _needs(case)}, now)
 
 
-def _needs(case: Case) -> str:
-    with translation.override(_language(case.application)):
-        return ", ".join(str(Need(need).label) for need in case.needs)
+def _needs(case: Case) -> list[str]:
+    """As they are written in English: the person reads them in their own language."""
+    with translation.override("en"):
+        return [str(Need(need).label) for need in case.needs]
 
 
 def approved(case: Case, *, now: datetime) -> None:
@@ -82,8 +81,7 @@ def approved(case: Case, *, now: datetime) -> None:
         if case.events.filter(kind=CaseEvent.Kind.ASKED).exists():
             _tell(case.application, "cleared", {}, now)
         return
-    with translation.override(_language(case.application)):
-        limit = usd(case.tier.daily_limit_usd)
+    limit = {"usd": str(case.tier.daily_limit_usd)}
     _tell(case.application, "approved", {"tier": case.tier_id, "limit": limit}, now)
 
 
@@ -102,10 +100,6 @@ def reinstated(application: Application, *, now: datetime) -> None:
     _tell(application, "reinstated", {}, now)
 
 
-def _language(application: Application) -> str:
-    return application.user.language or settings.LANGUAGE_CODE
-
-
 def escalated(case: Case, *, group: Group, by: User, now: datetime) -> None:
     """A case was handed to a group of officers; whom it is about stays in the back office."""
     theirs = group.user_set.filter(is_active=True, is_staff=True)
@@ -122,7 +116,7 @@ def escalated(case: Case, *, group: Group, by: User, now: datetime) -> None:
     )
 
 
-def _tell(application: Application, what: str, params: dict[str, str | int], now: datetime) -> None:
+def _tell(application: Application, what: str, params: notices.Params, now: datetime) -> None:
     subject, body = _WORDS[what]
     notices.notify(
         user=application.user,

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.models import Notice, User
 from agora.lib.states import IllegalMove
@@ -226,23 +226,24 @@ def test_asking_tells_the_person_and_waits_for_them() -> None:
     assert "2019" not in notice.text
 
 
-def test_what_is_needed_is_told_in_the_persons_language() -> None:
+def test_what_is_needed_is_told_in_the_language_of_the_one_who_reads() -> None:
     mine = officer()
     case = taken(mine)
-    case.application.user.language = "es"
-    case.application.user.save()
 
     cases.ask(
         case_id=case.pk,
         officer=mine,
-        needs=["ADDRESS"],
+        needs=["ADDRESS", "ANSWER"],
         text="Otra, por favor.",
         version=case.version,
         now=timezone.now(),
     )
 
     notice = Notice.objects.get(user=case.application.user, kind="verification-asked")
-    assert notice.params["needs"] == "Un comprobante de domicilio"
+    with translation.override("es"):
+        assert "necesitamos: Un comprobante de domicilio, Una respuesta" in notice.text
+    with translation.override("en"):
+        assert "we need: A proof of your address, An answer in your own words." in notice.text
 
 
 @pytest.mark.parametrize(("needs", "text"), [([], "Text"), (["ADDRESS"], "  ")])
