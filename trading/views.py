@@ -20,6 +20,8 @@ from accounts.selectors import wallet_of
 from agora.lib.outcome import OutsideError
 from agora.lib.pages import fragment
 from kyc.gates import approved_required
+from kyc.holds import is_held
+from kyc.models import Application
 from kyc.selectors import application_of, limit_status
 from tokens.selectors import Balance, balance_of
 from trading import quotes
@@ -43,8 +45,10 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """Balance as the chain has it, today's limit, the last orders and what to do next."""
     user, now = signed_in(request), timezone.now()
     wallet = wallet_of(user)
+    application = application_of(user)
     context = {
-        "application": application_of(user),
+        "application": application,
+        "paused": _is_paused(application),
         "wallet": wallet,
         "balance": _balance(wallet.address) if wallet else None,
         "limit": limit_status(user=user, now=now),
@@ -58,6 +62,11 @@ def _balance(address: str) -> Balance | None:
         return balance_of(address)
     except OutsideError:
         return None
+
+
+def _is_paused(application: Application | None) -> bool:
+    """Whether orders of somebody approved would be refused until officers have looked."""
+    return application is not None and application.is_approved and is_held(application.pk)
 
 
 @approved_required
@@ -89,7 +98,8 @@ def buy_review(request: HttpRequest) -> HttpResponse:
     user, now = signed_in(request), timezone.now()
     form = QuantityForm(request.POST)
     quote = _quote(now=now)
-    if not form.is_valid() or quote is None or quote.stale(now):
+    is_paused = _is_paused(application_of(user))
+    if is_paused or not form.is_valid() or quote is None or quote.stale(now):
         return _buy_page(request, form, now=now, quote=quote, status=422)
     found = _estimate(form, quote=quote, user=user, now=now)
     if found.problem:
@@ -169,6 +179,7 @@ def _buy_page(
         "stale": _stale(quote, now=now),
         "limit": limit_status(user=user, now=now),
         "problem": problem,
+        "paused": _is_paused(application_of(user)),
     }
     return render(request, "trading/buy.html", context, status=status)
 

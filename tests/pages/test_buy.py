@@ -13,6 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from kyc.models import ScreeningMatch
+from tests.kyc import casework
 from tests.pages.conftest import SetQuote
 from tests.people import new_user, onboarded, with_limit_used
 from tests.quoting import a_quote
@@ -45,6 +47,22 @@ def test_only_the_approved_may_buy(client: Client, name: str) -> None:
     client.force_login(new_user())
     answer = client.post(reverse(name))
     assert answer.headers["Location"] == reverse("onboarding")
+
+
+def test_who_may_not_buy_for_now_learns_it_before_filling_in_anything(
+    browser: Client, buyer: User
+) -> None:
+    form = confirm_form(browser)
+    match = casework.a_match(buyer.kyc_application)
+    ScreeningMatch.objects.filter(pk=match.pk).update(by=ScreeningMatch.By.IDENTIFIER)
+
+    for answer in (browser.get(reverse("dashboard")), browser.get(reverse("buy"))):
+        assert "Buying is paused for your account" in text_of(answer)
+    for step in ("buy_review", "buy_confirm"):
+        answer = browser.post(reverse(step), form)
+        assert answer.status_code == 422
+        assert text_of(answer).count("Buying is paused") == 1
+    assert not Order.objects.exists()
 
 
 def test_the_review_names_price_worst_price_fee_and_wallet(browser: Client, buyer: User) -> None:
