@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from kyc import cases
-from kyc.models import Application, Case
+from kyc.models import Application, Case, Document
 from tests.kyc import casework
 from tests.kyc.casework import officer
 from tests.people import new_user, onboarded
@@ -84,6 +84,33 @@ def test_a_question_stands_there_as_it_was_written_and_harmless(page: str) -> No
     assert "Is &lt;b&gt;this&lt;/b&gt; yours?" in shown
     assert browser.post(page, {"answer": ""}).status_code == 422
     assert browser.post(page, {"answer": "Yes."}).status_code == 302
+
+
+def test_an_answer_is_written_once_the_documents_are_there(page: str) -> None:
+    mine = officer()
+    case = casework.taken(mine)
+    cases.ask(
+        case_id=case.pk,
+        officer=mine,
+        needs=["ADDRESS", "ANSWER"],
+        text="Where do you live?",
+        version=case.version,
+        now=timezone.now(),
+    )
+    browser = browser_of(case)
+
+    shown = browser.get(page).content.decode()
+    assert "you write your answer here" in shown
+    assert "<textarea" not in shown
+
+    refused = browser.post(page, {"answer": "In Lambaré."}).content.decode()
+    assert "Upload what is still missing first." in refused
+    assert "In Lambaré.</textarea>" in refused
+    assert "Hand in" in refused
+
+    bills = case.application.documents.filter(kind=Document.Kind.PROOF_OF_ADDRESS)
+    bills.update(uploaded_at=timezone.now())
+    assert "<textarea" in browser.get(page).content.decode()
 
 
 def test_a_rejected_person_reads_why_and_from_when_on_they_may_try_again(page: str) -> None:
