@@ -257,6 +257,7 @@ FILE_UPLOAD_HANDLERS = ["agora.lib.uploads.BoundedUpload"]
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("pt-br", _("Portuguese")), ("es", _("Spanish"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "agora.formats"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

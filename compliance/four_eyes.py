@@ -76,6 +76,7 @@ _listeners: list[Callable[[Proposal, datetime], None]] = []
 def register(kind: Kind) -> None:
     """Make a kind of decision known; called once, when its app is ready."""
     _kinds[kind.name] = kind
+    Proposal.TITLES[kind.name] = kind.title
 
 
 def listen(listener: Callable[[Proposal, datetime], None]) -> None:

@@ -54,4 +54,4 @@ class CustodyRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{plain(self.quantity)} {self.symbol} {self.state}"
+        return f"{plain(self.quantity)} {self.symbol}, {self.get_state_display()}"

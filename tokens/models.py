@@ -56,7 +56,7 @@ class MintTx(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{plain(shares_of(int(self.units)))} AAPL-RAT {self.state}"
+        return f"{plain(shares_of(int(self.units)))} AAPL-RAT, {self.get_state_display()}"
 
 
 class MintAttempt(models.Model):

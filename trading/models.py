@@ -116,4 +116,4 @@ class Order(Job):
         ]
 
     def __str__(self) -> str:
-        return f"{plain(self.quantity)} {self.symbol} {self.state}"
+        return f"{plain(self.quantity)} {self.symbol}, {self.get_state_display()}"

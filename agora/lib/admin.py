@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import BaseDialogForm
@@ -60,9 +62,32 @@ class ReadOnlyAdmin(ModelAdmin):
                 kwargs["object_id"] = unquote(kwargs["object_id"])
                 if self.get_object(request, kwargs["object_id"]) is None:
                     raise Http404
-            return method(request, *args, **kwargs)
+            answer = method(request, *args, **kwargs)
+            dialog = getattr(method, "dialog", None)
+            if dialog and request.method == "GET" and "HX-Request" not in request.headers:
+                return self._page_around(request, dialog, answer, kwargs.get("object_id"))
+            return answer
 
         return on_a_row
+
+    def _page_around(
+        self, request: HttpRequest, dialog: Any, answer: HttpResponse, object_id: str | None
+    ) -> HttpResponse:
+        """A dialog whose address was opened by itself, as in a new tab, as a page of its own."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
+        back = (
+            reverse(f"{name}_change", args=[quote(object_id)])
+            if object_id is not None
+            else reverse(f"{name}_changelist")
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": dialog["title"],
+            "dialog": mark_safe(answer.content.decode()),  # noqa: S308  (drawn by a template)
+            "back": back,
+        }
+        return render(request, "admin/dialog.html", context, status=answer.status_code)
 
 
 def answer_dialog(

@@ -111,11 +111,10 @@ class ProposalAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Headed by what is decided: the model itself does not know its kinds' titles."""
+        """A look at what others would decide about a person leaves a trace."""
         proposal = self.get_object(request, object_id)
         if proposal is not None and self.has_view_permission(request, proposal):
             four_eyes.note_look(proposal=proposal, reader=signed_in(request), now=timezone.now())
-            extra_context = {"subtitle": _heading(proposal), **(extra_context or {})}
         answer: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return answer
 
@@ -138,7 +137,7 @@ class ProposalAdmin(ReadOnlyAdmin):
         """Its name and a link to it: the second person has to see what they decide about."""
         path = _PAGES.get(proposal.object_type)
         if path is None:
-            return f"{proposal.object_type} {proposal.object_id}"
+            return " ".join(dict.fromkeys((proposal.object_type, proposal.object_id)))
         options = apps.get_model(path)._meta
         view = f"admin:{options.app_label}_{options.model_name}_change"
         address = reverse(view, args=[quote(proposal.object_id)])
@@ -272,10 +271,6 @@ def waiting_count(request: HttpRequest) -> str:
     """How many proposals wait for the reader; the number beside the menu's entry."""
     count = four_eyes.waiting_for(request.user, now=timezone.now()).count()  # type: ignore[arg-type]
     return str(count) if count else ""
-
-
-def _heading(proposal: Proposal) -> str:
-    return f"{four_eyes.title_of(proposal)}, {proposal.proposed_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _as_written(text: object) -> str:

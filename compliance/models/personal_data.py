@@ -59,7 +59,7 @@ class DataExport(Job):
         ]
 
     def __str__(self) -> str:
-        return f"{self.requested_at:%Y-%m-%d %H:%M} {self.state}"
+        return f"{self.get_state_display()}, {self.requested_at:%Y-%m-%d %H:%M}"
 
 
 class DataExportPart(models.Model):
@@ -142,4 +142,4 @@ class ErasureRequest(Job):
         ]
 
     def __str__(self) -> str:
-        return f"{self.requested_at:%Y-%m-%d %H:%M} {self.state}"
+        return f"{self.get_state_display()}, {self.requested_at:%Y-%m-%d %H:%M}"

@@ -1,8 +1,10 @@
 """Decisions that need two people."""
 
 import uuid
+from typing import ClassVar
 
 from django.db import models
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 
@@ -21,6 +23,9 @@ class Proposal(models.Model):
         REFUSED = "REFUSED", _("Refused")
         WITHDRAWN = "WITHDRAWN", _("Withdrawn")
         EXPIRED = "EXPIRED", _("Expired")
+
+    # What the kinds of decisions are called (compliance.four_eyes).
+    TITLES: ClassVar[dict[str, str | Promise]] = {}
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(_("decision"), max_length=60)
@@ -81,4 +86,4 @@ class Proposal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.object_type} {self.object_id}"
+        return f"{self.TITLES.get(self.kind, self.kind)}, {self.proposed_at:%Y-%m-%d %H:%M}"

@@ -35,7 +35,7 @@ class AuditRow(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} {self.object_type} {self.object_id}"
+        return f"{self.action}, {self.at:%Y-%m-%d %H:%M:%S}"
 
 
 class AuditSeal(models.Model):

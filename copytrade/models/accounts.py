@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from agora.lib import crypto
+from agora.lib.money import plain
 from agora.lib.work import Job
 from copytrade.states import AccountState
 
@@ -118,4 +119,4 @@ class LedgerProof(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.asset} {self.difference}"
+        return f"{self.asset} {plain(self.difference)}, {self.at:%Y-%m-%d %H:%M}"

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from agora.lib.money import plain
 from copytrade.models.accounts import ExchangeAccount
 from copytrade.models.fields import amount
 from copytrade.models.signals import CopyOrder, MasterOrder, Side
@@ -76,7 +77,7 @@ class Fill(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity} {self.symbol} at {self.price}"
+        return f"{self.get_side_display()} {plain(self.quantity)} {self.symbol}, {plain(self.price)}"
 
 
 class LedgerEntry(models.Model):
@@ -143,4 +144,4 @@ class LedgerEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.asset} {self.credit} → {self.debit}"
+        return f"{plain(self.amount)} {self.asset}, {self.get_credit_display()} → {self.get_debit_display()}"

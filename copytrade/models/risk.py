@@ -136,4 +136,4 @@ class KillSwitch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.level} {self.engaged_at:%Y-%m-%d %H:%M}"
+        return f"{self.get_level_display()}, {self.engaged_at:%Y-%m-%d %H:%M}"

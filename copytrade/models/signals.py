@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from agora.lib.money import plain
 from agora.lib.work import Job
 from copytrade.models.accounts import ExchangeAccount
 from copytrade.models.fields import amount
@@ -95,7 +96,7 @@ class MasterOrder(Job):
         ]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity} {self.symbol} {self.state}"
+        return f"{self.get_side_display()} {plain(self.quantity)} {self.symbol}, {self.get_state_display()}"
 
 
 class Signal(models.Model):
@@ -167,7 +168,7 @@ class Signal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.number}: {self.kind} {self.symbol}"
+        return f"{self.number}: {self.get_kind_display()} {self.symbol}"
 
 
 class CopyOrder(Job):
@@ -269,4 +270,4 @@ class CopyOrder(Job):
         ]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.symbol} {self.state}"
+        return f"{self.get_side_display()} {self.symbol}, {self.get_state_display()}"

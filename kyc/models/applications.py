@@ -35,7 +35,7 @@ class Tier(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Tier {self.number}"
+        return str(_("Tier %(number)s") % {"number": self.number})
 
 
 class Application(models.Model):
@@ -84,7 +84,7 @@ class Application(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.country} {self.pk}"
+        return f"{self.get_country_display()}, {self.submitted_at:%Y-%m-%d %H:%M}"
 
     def seal(self, *, column: str, text: str) -> bytes:
         """Ciphertext of a personal value under the person's key, bound to this row and column."""

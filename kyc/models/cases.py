@@ -135,7 +135,7 @@ class Case(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_cause_display()}, {self.application.country}, {self.opened_at:%Y-%m-%d}"
+        return f"{self.get_cause_display()}, {self.application.country}, {self.opened_at:%Y-%m-%d %H:%M}"
 
     @property
     def is_open(self) -> bool:

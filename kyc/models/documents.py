@@ -90,7 +90,7 @@ class Document(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.uploaded_at:%Y-%m-%d %H:%M}"
+        return f"{self.get_kind_display()}, {self.uploaded_at:%Y-%m-%d %H:%M}"
 
     @property
     def note_place(self) -> crypto.Place:
@@ -168,4 +168,4 @@ class DocumentView(models.Model):
         ordering = ["-at", "-id"]
 
     def __str__(self) -> str:
-        return f"{self.document_id}/{self.page} {self.at:%Y-%m-%d %H:%M}"
+        return f"{self.get_purpose_display()}, {self.at:%Y-%m-%d %H:%M}"

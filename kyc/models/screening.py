@@ -43,7 +43,7 @@ class ScreeningList(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.loaded_at:%Y-%m-%d %H:%M} UTC"
+        return f"{self.name}, {self.loaded_at:%Y-%m-%d %H:%M}"
 
 
 class ScreeningEntry(models.Model):
@@ -208,4 +208,4 @@ class ScreeningRun(Job):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_cause_display()} {self.begun_at:%Y-%m-%d %H:%M} UTC"
+        return f"{self.get_cause_display()}, {self.begun_at:%Y-%m-%d %H:%M}"

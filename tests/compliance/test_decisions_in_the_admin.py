@@ -264,5 +264,5 @@ def test_an_empty_list_asks_nobody_to_add_a_row(checker: User) -> None:
 def test_a_decision_is_headed_by_what_it_is(proposal: Proposal, checker: User) -> None:
     page = browser_of(checker).get(reverse("admin:compliance_proposal_change", args=[proposal.pk]))
 
-    assert f"Daily limit of a tier, {proposal.proposed_at:%Y-%m-%d %H:%M} UTC" in page.text
-    assert str(proposal) not in page.text
+    assert f"Daily limit of a tier, {proposal.proposed_at:%Y-%m-%d %H:%M}" in page.text
+    assert proposal.kind not in page.text

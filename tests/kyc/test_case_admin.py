@@ -186,6 +186,34 @@ def test_a_case_is_taken_by_its_dialog() -> None:
     assert fresh(case).lock_holder(timezone.now()) == me.pk
 
 
+def test_a_dialog_opened_in_a_tab_of_its_own_is_a_page_that_leads_back() -> None:
+    case = applied()
+    browser = seen_by(officer())
+    address = reverse("admin:kyc_case_take", args=[case.pk])
+
+    whole = text(browser.get(address))
+    assert "<title>" in whole
+    assert "Take this case" in whole
+    assert f'data-back="{page(case)}"' in whole
+    assert 'name="_form_submitted"' in whole
+    part = text(browser.get(address, headers={"HX-Request": "true"}))
+    assert "<title>" not in part
+
+
+@pytest.mark.parametrize("language", ["en", "es", "pt-br"])
+def test_moments_have_one_form_in_every_language(language: str) -> None:
+    case = taken(officer())
+    reader = officer("kyc.view_document")
+    handed_in = Document.objects.filter(application=case.application).latest("uploaded_at")
+    browser = seen_by(reader)
+
+    listed = browser.get(
+        reverse("admin:kyc_document_changelist"), headers={"Accept-Language": language}
+    )
+
+    assert f"{handed_in.uploaded_at:%Y-%m-%d %H:%M}" in text(listed)
+
+
 def test_others_see_who_reviews_and_get_no_buttons_for_it() -> None:
     reviewing = officer()
     case = taken(reviewing)
