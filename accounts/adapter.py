@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts import devices, reauthentication, sign_in_events
 from accounts.models import User
+from accounts.second_factors import has_second_factor
 
 _TO_THE_FORMER_ADDRESS = "account/email/email_changed"
 
@@ -42,8 +43,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         sign_in_events.sign_in_failed(request, email=str(credentials.get("email", "")))
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
-        """What allauth calls a security key is a passkey on our pages."""
+        """Who has a second factor confirms by it, and not by the password.
+
+        What allauth calls a security key is a passkey on our pages.
+        """
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if has_second_factor(user):
+            methods = [method for method in methods if method["id"] != "reauthenticate"]
         for method in methods:
             if method["id"] == "mfa_reauthenticate:webauthn":
                 method["description"] = _("Use a passkey")

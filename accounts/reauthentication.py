@@ -1,8 +1,8 @@
 """Showing once more who one is, before pages that could do lasting harm in a stranger's hands.
 
 Somebody who finds an open browser, or steals its cookie, must not get exchange keys, API tokens, the
-wallet or the address book with it. Signing in counts as showing; so does confirming the password, a
-code or a passkey on allauth's pages.
+wallet or the address book with it. Signing in counts as showing; so does confirming on allauth's
+pages. Who has a second factor shows that: a password may be known to somebody else.
 """
 
 import time
@@ -24,7 +24,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from accounts.access import signed_in
 from accounts.models import User
+from accounts.second_factors import has_second_factor
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -52,7 +54,7 @@ def recently_signed_in(view: View[P]) -> View[P]:
 
 
 def has_shown_recently(request: HttpRequest) -> bool:
-    """Whether the person of this session has shown in time who they are."""
+    """Whether the person of this session has shown in time who they are; one query."""
     limit: int = settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
     if request.method not in ("GET", "HEAD"):
         limit *= _FORM_FACTOR
@@ -93,13 +95,15 @@ def has_shown_factor(request: HttpRequest, user: User) -> bool:
 def ask_for_factor(request: HttpRequest, *, user: User, target: str) -> HttpResponse:
     """Lead somebody who has a second factor to show it, and then to the target."""
     methods = get_adapter().get_reauthentication_methods(user)
-    factors = [method for method in methods if str(method["id"]).startswith("mfa")]
-    return HttpResponseRedirect(f"{factors[0]['url']}?{urlencode({'next': target})}")
+    return HttpResponseRedirect(f"{methods[0]['url']}?{urlencode({'next': target})}")
 
 
 def _seconds_since_shown(request: HttpRequest) -> float:
-    records = get_authentication_records(request, request.user)
-    shown = [record["at"] for record in records]
+    user = signed_in(request)
+    # A session may be older than the factor: nothing that it has shown tells who began it.
+    by_factor = has_second_factor(user)
+    records = get_authentication_records(request, user)
+    shown = [r["at"] for r in records if not by_factor or r.get("method") == "mfa"]
     return time.time() - max(shown) if shown else float("inf")
 
 

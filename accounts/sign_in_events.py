@@ -15,6 +15,8 @@ from allauth.account.models import EmailAddress
 from allauth.mfa import signals as mfa_signals
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount import signals as social_signals
+from allauth.usersessions.adapter import get_adapter
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.signals import user_logged_out
 from django.db import transaction
 from django.http import HttpRequest
@@ -24,6 +26,7 @@ from django.utils.translation import gettext_noop
 
 from accounts import devices, notices, reauthentication
 from accounts.models import ApiToken, Notice, User
+from accounts.second_factors import factors_of
 from accounts.token_store import revoke_token
 from agora.lib import crypto, problems
 from compliance import audit
@@ -193,6 +196,8 @@ def _on_factor_added(
     if kind not in _ADDED:
         return
     reauthentication.factor_shown(request, user, type=kind)
+    if factors_of(user).count() == 1:
+        _end_other_sessions(request, user)
     _tell(
         user,
         kind="second_factor",
@@ -200,6 +205,12 @@ def _on_factor_added(
         body=_ADDED[kind],
         now=now,
     )
+
+
+def _end_other_sessions(request: HttpRequest, user: User) -> None:
+    """Those of before the first factor: whoever began them has not shown it."""
+    others = UserSession.objects.filter(user=user).exclude(session_key=request.session.session_key)
+    get_adapter().end_sessions(list(others))
 
 
 @transaction.atomic

@@ -73,6 +73,35 @@ def test_a_code_of_the_second_factor_opens_it_too(browser: Client, person: User)
     assert browser.get(reverse("api_tokens")).status_code == 200
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_who_has_a_second_factor_confirms_by_it_alone(
+    browser: Client, person: User, name: str
+) -> None:
+    add_authenticator_app(user=person, secret=TOTP_SECRET)
+    note_sign_in(browser, person, "password")
+
+    asked = browser.get(reverse(name))
+    assert asked.headers["Location"].startswith("/account/2fa/reauthenticate/?next=")
+
+    browser.post("/account/reauthenticate/", {"password": PASSWORD})
+    assert browser.get(reverse(name)).status_code == 302
+
+
+def test_a_session_from_before_the_factor_issues_no_token_that_needs_it(
+    browser: Client, person: User
+) -> None:
+    note_sign_in(browser, person, "password")
+    add_authenticator_app(user=person, secret=TOTP_SECRET)
+    form = {"name": "Report", "scopes": ["trade", "security"], "days": "1"}
+
+    browser.post(reverse("api_tokens"), form)
+    assert not ApiToken.objects.exists()
+
+    browser.post("/account/2fa/reauthenticate/", {"code": current_code()})
+    browser.post(reverse("api_tokens"), form)
+    assert ApiToken.objects.get().scopes == ["trade", "security"]
+
+
 def test_what_is_sent_too_late_is_neither_done_nor_kept(browser: Client) -> None:
     answer = browser.post(
         reverse("api_tokens"), {"name": "Report", "scopes": ["read"], "days": "30"}

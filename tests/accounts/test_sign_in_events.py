@@ -15,7 +15,7 @@ from accounts.models import ApiToken, Notice, User
 from accounts.second_factors import add_authenticator_app
 from accounts.token_store import issue_token
 from compliance.models import AuditRow
-from tests.people import TOTP_SECRET, current_code, new_user
+from tests.people import TOTP_SECRET, current_code, new_user, note_sign_in
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
@@ -181,6 +181,35 @@ def test_setting_up_an_authenticator_app_is_audited_and_told(
     kinds = [row.evidence["type"] for row in AuditRow.objects.filter(action="second_factor.added")]
     assert sorted(kinds) == ["recovery_codes", "totp"]
     assert "A second factor was added to your account" in told(person)
+
+
+def test_the_first_factor_ends_other_sessions_and_the_next_does_not(
+    person: User, browser: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    def add_app() -> None:
+        page = browser.get("/account/2fa/totp/activate/").content.decode()
+        secret = re.search(r"[A-Z2-7]{32}", page)
+        assert secret is not None
+        with django_capture_on_commit_callbacks(execute=True):
+            code = current_code(secret.group())
+            browser.post("/account/2fa/totp/activate/", {"code": code})
+
+    other = Client()
+    for client in (other, browser):
+        sign_in(client, person)
+        assert client.get("/account/sessions/").status_code == 200
+
+    add_app()
+    assert other.get("/account/sessions/").status_code == 302
+    assert browser.get("/account/sessions/").status_code == 200
+    assert last("sessions.ended").evidence == {"count": 1}
+
+    Authenticator.objects.filter(user=person).update(type="webauthn")
+    note_sign_in(browser, person, "mfa")
+    other.force_login(person)
+    assert other.get("/account/sessions/").status_code == 200
+    add_app()
+    assert other.get("/account/sessions/").status_code == 200
 
 
 def test_taking_the_app_away_is_audited_and_told(
