@@ -16,9 +16,15 @@ SCOPE_LABELS = {
     "trade": _("Trade: place and cancel orders, change the address book"),
     "copy": _("Copy trading: strategies, subscriptions, exchange accounts, limits"),
     "security": _("Security: use another wallet, widen risk limits; for one day at most"),
-    "admin": _("Admin: reports of the back office"),
+    "admin": _("Admin: the back office; for 7 days at most"),
 }
-LIFETIMES = ((1, _("1 day")), (30, _("30 days")), (90, _("90 days")), (365, _("1 year")))
+LIFETIMES = (
+    (1, _("1 day")),
+    (7, _("7 days")),
+    (30, _("30 days")),
+    (90, _("90 days")),
+    (365, _("1 year")),
+)
 
 
 class TokenForm(forms.Form):

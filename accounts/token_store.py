@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID
@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts import locks
 from accounts.models import ApiToken, TokenUse, User
@@ -29,11 +30,10 @@ from agora.lib.prepared import Lookup
 from compliance import audit
 
 SCOPES = ("read", "trade", "copy", "security", "admin")
-# Those that only people with a second factor hold, and use.
-GUARDED = frozenset({"security", "admin"})
 LONGEST = timedelta(days=365)
-# What may replace the wallet has been confirmed by code or passkey no longer ago than this.
-LONGEST_SECURITY = timedelta(days=1)
+# Those that only people with a second factor hold, and use. What is done with them asks for no
+# further proof, so the factor was shown no longer ago than this.
+GUARDED = {"security": timedelta(days=1), "admin": timedelta(days=7)}
 MOST_ACTIVE = 50
 MOST_NETWORKS = 20
 
@@ -81,11 +81,11 @@ def issue_token(
 ) -> tuple[ApiToken, str]:
     """Issue a token and return it with its raw text, which cannot be read again.
 
-    Without `expires_at` it lives as long as allowed: one year, with the scope security a day. With
-    `networks` (addresses, or networks in CIDR form) it works from there only. Raises TokenRefused,
-    AccountClosed.
+    Without `expires_at` it lives as long as allowed (`longest`). With `networks` (addresses, or
+    networks in CIDR form) it works from there only. For guarded scopes the caller has just had the
+    second factor shown. Raises TokenRefused, AccountClosed.
     """
-    expires = expires_at or now + _longest(scopes)
+    expires = expires_at or now + longest(scopes)
     allowed = _clean_networks(networks)
     _check(user=user, name=name, scopes=scopes, expires=expires, now=now)
     prefix, secret = _random(_PREFIX_LENGTH), _random(_SECRET_LENGTH)
@@ -201,24 +201,27 @@ def _check(
         raise TokenRefused(
             code="forbidden", field="scopes", message=_("Only staff may hold the scope admin.")
         )
-    if GUARDED & set(scopes) and not has_second_factor(user):
+    if GUARDED.keys() & set(scopes) and not has_second_factor(user):
         raise TokenRefused(
             code="forbidden",
             field="scopes",
             message=_("The scopes security and admin need a second factor. Set one up first."),
         )
-    if not now < expires <= now + _longest(scopes):
+    most = longest(scopes)
+    if not now < expires <= now + most:
+        message = ngettext(
+            "With these scopes the token must expire in the future, within %(days)s day.",
+            "With these scopes the token must expire in the future, within %(days)s days.",
+            most.days,
+        )
         raise TokenRefused(
-            code="invalid",
-            field="expires_at",
-            message=_("The token must expire in the future, within one day: it has security.")
-            if "security" in scopes
-            else _("The token must expire in the future, within one year."),
+            code="invalid", field="expires_at", message=message % {"days": most.days}
         )
 
 
-def _longest(scopes: Sequence[str]) -> timedelta:
-    return LONGEST_SECURITY if "security" in scopes else LONGEST
+def longest(scopes: Iterable[str]) -> timedelta:
+    """How long a token with these scopes may live: a year; with admin 7 days, with security one."""
+    return min([LONGEST, *(GUARDED[scope] for scope in scopes if scope in GUARDED)])
 
 
 def _active(user: User, *, now: datetime) -> QuerySet[ApiToken]:

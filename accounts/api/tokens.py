@@ -65,13 +65,13 @@ class TokenRequest(rest.StrictSerializer):
         max_length=len(token_store.SCOPES),
         help_text="`read` looks, `trade` onboards, orders and keeps the address book, `copy` copies, "
         "`security` uses another wallet and widens risk limits, `admin` is for staff. The last two "
-        "need a second factor, and a token with `security` lives for a day at most.",
+        "need a second factor; a token with `security` lives for a day at most, with `admin` for 7.",
     )
     expires_in_days = serializers.IntegerField(
         min_value=1,
         max_value=token_store.LONGEST.days,
         required=False,
-        help_text=f"{DEFAULT_DAYS} without it; 1 where the scopes allow no more.",
+        help_text=f"{DEFAULT_DAYS} without it, or as many as the scopes allow.",
     )
     networks = serializers.ListField(
         child=rest.Text(max_length=60),
@@ -301,7 +301,7 @@ class TokenUses(rest.Endpoint):
 
 
 def _days(asked: dict[str, Any]) -> int:
-    usual = 1 if "security" in asked["scopes"] else DEFAULT_DAYS
+    usual = min(DEFAULT_DAYS, token_store.longest(asked["scopes"]).days)
     return int(asked.get("expires_in_days", usual))
 
 

@@ -136,19 +136,24 @@ def test_refused_token_stores_nothing(user: User, field: str, changes: dict[str,
     assert actions() == []
 
 
-def test_the_scope_security_is_for_a_day(user: User) -> None:
-    add_authenticator_app(user=user, secret=TOTP_SECRET)
-    scopes = ["trade", "security"]
+@pytest.mark.parametrize(
+    ("scopes", "days"),
+    [(["trade", "security"], 1), (["read", "admin"], 7), (["security", "admin"], 1)],
+)
+def test_what_is_done_without_further_proof_is_for_a_short_time(
+    scopes: list[str], days: int
+) -> None:
+    officer = new_user(is_staff=True)
 
-    token, _raw = issue(user, scopes=scopes, expires_at=None)
-    assert token.expires_at == NOW + timedelta(days=1)
+    token, _raw = issue(officer, scopes=scopes, expires_at=None)
+    assert token.expires_at == NOW + timedelta(days=days)
     with pytest.raises(TokenRefused) as caught:
-        issue(user, scopes=scopes, expires_at=NOW + timedelta(days=1, seconds=1))
+        issue(officer, scopes=scopes, expires_at=NOW + timedelta(days=days, seconds=1))
     assert caught.value.field == "expires_at"
 
 
 def test_staff_may_hold_the_scope_admin() -> None:
-    token, _raw = issue(new_user(is_staff=True), scopes=["admin", "read"])
+    token, _raw = issue(new_user(is_staff=True), scopes=["admin", "read"], expires_at=None)
     assert token.scopes == ["read", "admin"]
 
 
