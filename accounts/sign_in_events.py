@@ -2,8 +2,8 @@
 
 allauth saves what it does by itself and calls nobody afterwards but the receivers of its signals.
 So here, and only here, signals are received; what has a hook in an adapter (accounts.adapter) comes
-by that. Rows follow the change at once, in a transaction of their own: for these flows of allauth
-there is none that both could share.
+by that. Rows follow the change at once, in a transaction of their own, but for passwords, whose pages
+are one transaction (accounts.views.security): for other flows of allauth there is none to share.
 """
 
 from datetime import datetime

@@ -1,11 +1,17 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from accounts.views import account, addresses, notices, security, tokens
 
 urlpatterns = [
     path("account/settings/", account.preferences, name="preferences"),
     path("account/2fa/needed/", security.second_factor_needed, name="second_factor_needed"),
-    # These four stand before allauth's own.
+    # These six stand before allauth's own.
+    path("account/password/change/", security.change_password, name="account_change_password"),
+    re_path(
+        r"^account/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        security.reset_password,
+        name="account_reset_password_from_key",
+    ),
     path("account/password/set/", security.choose_password, name="account_set_password"),
     path("account/email/", security.e_mail_addresses, name="account_email"),
     path("account/2fa/totp/activate/", security.set_up_app, name="mfa_activate_totp"),

@@ -14,6 +14,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -26,9 +27,14 @@ from accounts.second_factors import has_second_factor
 
 View = Callable[[HttpRequest], HttpResponseBase]
 
+# One transaction for the new password and what follows from it (accounts.sign_in_events): without it
+# a failure in between would leave the old tokens alive, and the link of a reset used up.
+change_password = transaction.atomic(allauth_views.password_change)
+reset_password = transaction.atomic(allauth_views.password_reset_from_key)
+
 # allauth lets people without password and second factor pass here unasked: those who only sign in by a
 # provider. Ours has them sign in there once more.
-choose_password = recently_signed_in(allauth_views.password_set)
+choose_password = recently_signed_in(transaction.atomic(allauth_views.password_set))
 e_mail_addresses = recently_signed_in(allauth_views.email)
 
 
