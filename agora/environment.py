@@ -30,6 +30,7 @@ TEST_HOSTS: Mapping[str, frozenset[str]] = MappingProxyType(
         "BINANCE_BASE_URL": frozenset({"testnet.binance.vision"}),
     }
 )
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 _EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
@@ -96,6 +97,14 @@ def address(
     if value == default or (parts.scheme in schemes and parts.hostname):
         return value
     raise ImproperlyConfigured(f"{name} is not an address that begins {' or '.join(schemes)}://.")
+
+
+def host_name(name: str) -> str:
+    """A host name in lower case, without scheme or port; empty where it is not set."""
+    value: str = env.str(name, default="").lower()
+    if value and not _HOST_NAME.fullmatch(value):
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a host name without a port.")
+    return value
 
 
 def vendor_address(name: str, *, default: str, live: bool = False) -> str:

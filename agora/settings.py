@@ -7,6 +7,7 @@ runtime leaves its values in DATA_DIR/runtime.env, so that commands in a second 
 import sys
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import crontab
@@ -19,6 +20,7 @@ from agora.environment import (
     env,
     evm_address,
     flag,
+    host_name,
     live_vendors,
     one_of,
     required,
@@ -40,7 +42,11 @@ if (DATA_DIR / "runtime.env").is_file() and not STARTS_THE_DEMO:
 DEBUG = flag("DEBUG", default=False)
 SECRET_KEY = required("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-BACK_OFFICE_HOST = env.str("BACK_OFFICE_HOST", default="").lower()
+SITE_URL = address("SITE_URL", default="http://localhost:8000")
+SITE_IS_HTTPS = SITE_URL.startswith("https://")
+BACK_OFFICE_HOST = host_name("BACK_OFFICE_HOST")
+if urlsplit(SITE_URL).hostname == BACK_OFFICE_HOST:
+    raise ImproperlyConfigured("BACK_OFFICE_HOST is the host of SITE_URL; it must be another one.")
 if BACK_OFFICE_HOST:
     ALLOWED_HOSTS.append(BACK_OFFICE_HOST)
 try:
@@ -48,8 +54,6 @@ try:
 except BadNetwork as error:
     raise ImproperlyConfigured(f"BACK_OFFICE_NETWORKS: “{error.text}” is no network.") from error
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-SITE_URL = address("SITE_URL", default="http://localhost:8000")
-SITE_IS_HTTPS = SITE_URL.startswith("https://")
 ROOT_URLCONF = "agora.urls"
 WSGI_APPLICATION = "agora.wsgi.application"
 ASGI_APPLICATION = "agora.asgi.application"

@@ -165,12 +165,22 @@ def test_a_program_reads_where_a_notice_leads() -> None:
     assert answer.body["results"][0]["url"] == f"http://{OFFICE}:8000/admin/trading/order/"
 
 
-def test_what_is_no_network_is_refused_at_the_start() -> None:
-    environ = {**os.environ, "BACK_OFFICE_NETWORKS": "10.0.0.0/8,office"}
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("BACK_OFFICE_NETWORKS", "10.0.0.0/8,office", "“office” is no network."),
+        ("BACK_OFFICE_HOST", "office.agora.example:8443", "it must be a host name without a port."),
+        ("BACK_OFFICE_HOST", "https://office.agora.example", "without a port."),
+        ("BACK_OFFICE_HOST", "localhost", "is the host of SITE_URL; it must be another one."),
+    ],
+)
+def test_what_would_close_the_office_to_all_is_refused_at_the_start(
+    name: str, value: str, told: str
+) -> None:
     done = subprocess.run(
-        [sys.executable, "manage.py", "check"],
+        [sys.executable, "-c", "import agora.settings"],
         cwd=Path(__file__).parents[2],
-        env=environ,
+        env={**os.environ, name: value},
         capture_output=True,
         check=False,
         text=True,
@@ -178,4 +188,5 @@ def test_what_is_no_network_is_refused_at_the_start() -> None:
     )
 
     assert done.returncode != 0
-    assert "BACK_OFFICE_NETWORKS: “office” is no network." in done.stderr
+    assert name in done.stderr
+    assert told in done.stderr
