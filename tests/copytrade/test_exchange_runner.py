@@ -44,7 +44,7 @@ assert "ccxt" not in sys.modules
 from agora.celery import preload
 preload(options={"queues": ["seal"]})
 assert "ccxt" not in sys.modules
-preload(options={"queues": None})
+preload(options={"queues": ["another"]})
 assert "ccxt.async_support.binance" in sys.modules
 """
 
