@@ -49,7 +49,7 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def figures(officer: Any, now: datetime) -> list[Figure]:
-    """The counts, for who may see what they count; at most three queries."""
+    """The counts, for who may see what they count; a query or two for each."""
     shown: list[Figure] = []
     if officer.has_perm("kyc.view_case"):
         shown += _cases(officer, now)
