@@ -8,6 +8,7 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils.translation import gettext_noop
 
+from accounts import locks
 from accounts.models import Notice, User
 from accounts.notices import notify
 from compliance import audit
@@ -20,7 +21,7 @@ def remove_all(*, user: User, reason: str, now: datetime) -> int:
     The operator has made sure who asks (docs/identity.md). Locks the user's row. The person is told,
     by e-mail too, so that whoever did not ask learns of it.
     """
-    User.objects.select_for_update(no_key=True).only("pk").get(pk=user.pk)
+    locks.people(user.pk)
     factors = Authenticator.objects.filter(user=user)
     types = sorted(factors.values_list("type", flat=True))
     factors.delete()

@@ -4,14 +4,10 @@ The server writes the message, keeps it, and verifies what comes back; the page 
 carries the signature. So the pages work with any tool that can sign, with or without a script.
 """
 
-import time
 from datetime import datetime
-from functools import wraps
-from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-import redis
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -26,7 +22,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import wallet_proofs, wallets
 from accounts.access import signed_in
 from accounts.addresses import InvalidAddress
-from accounts.models import User, WalletChange, WalletProof
+from accounts.models import WalletChange, WalletProof
 from accounts.reauthentication import recently_signed_in
 from accounts.selectors import pending_change, proof_for, wallet_of
 from accounts.siwe import MalformedSignature
@@ -46,26 +42,8 @@ _DEEP_LINKS = (
 )
 
 
-def _limited(view: Any) -> Any:
-    """Bounds how often a person may post, by the API's rate `key`: each post is an audit row."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.method == "POST" and _too_often(signed_in(request)):
-            return render(request, "429.html", status=429)
-        response: HttpResponse = view(request, *args, **kwargs)
-        return response
-
-    return guarded
-
-
-def _too_often(user: User) -> bool:
-    limit = settings.API_RATES["key"]
-    try:
-        used = throttle.count(rate="wallet", who=str(user.pk), now=time.time()) if limit else 0
-    except redis.RedisError:
-        return False  # each message is bounded in number and answered once anyway
-    return used > limit
+# Each post is an audit row.
+_limited = throttle.limited("key")
 
 
 @login_required

@@ -1,10 +1,7 @@
 """Pages of the ledger: trades with filters and files, and its comparison with the exchange (LED-1)."""
 
-import time
 from uuid import UUID
 
-import redis
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -71,7 +68,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid() or what not in COLUMNS or kind not in FORMS:
         messages.error(request, _("Choose the filters again, then the kind of file."))
         return redirect("copy-ledger")
-    if not _may_export(str(user.pk)):
+    if not throttle.allowed(rate="export", who=str(user.pk)):
         return render(request, "429.html", status=429)
     try:
         exported = export_history(
@@ -85,14 +82,6 @@ def export(request: HttpRequest) -> HttpResponseBase:
         messages.error(request, str(refusal.message))
         return redirect("copy-ledger")
     return attachment(exported.file, name=exported.name, content_type=exported.content_type)
-
-
-def _may_export(who: str) -> bool:
-    limit = settings.API_RATES["export"]
-    try:
-        return not limit or throttle.count(rate="export", who=who, now=time.time()) <= limit
-    except redis.RedisError:
-        return True
 
 
 @login_required
@@ -109,7 +98,7 @@ def comparison(request: HttpRequest) -> HttpResponse:
 def compare_now(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """Compare one of the person's accounts at once."""
     account = _account_or_404(request, account_id)
-    if not _may_export(f"proof:{account.pk}"):
+    if not throttle.allowed(rate="export", who=f"proof:{account.pk}"):
         return render(request, "429.html", status=429)
     try:
         proved = proving.prove(account_id=account.pk, now=timezone.now())
