@@ -22,7 +22,6 @@ from accounts.wallets import (
     WalletRefused,
     ask_change,
     claim_on,
-    free_of_claim,
     link_proved,
     mark_verified,
 )
@@ -184,7 +183,6 @@ def _settle(proof: WalletProof, *, method: Method, reason: str, now: datetime) -
 def _effect(proof: WalletProof, *, method: Method, now: datetime) -> str:
     address, wallet = proof.address, Wallet.objects.filter(user_id=proof.user_id).first()
     try:
-        free_of_claim(address=address, prover=proof.user_id, now=now)
         if proof.purpose == WalletProof.Purpose.CHANGE:
             if wallet is None:  # somebody else proved it while the message was out
                 raise WalletRefused("no_wallet")

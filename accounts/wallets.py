@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +28,8 @@ from compliance import audit
 
 PAGE = "/account/wallet/"
 _TAKEN = "wallet_taken"
+# Reason of a change in effect: its owner left an address that somebody else had proved.
+_OTHERS = "proved_by_other"
 _OFFICERS = "accounts.cancel_walletchange"
 _MESSAGES: dict[str, Text] = {
     "no_wallet": _("There is no wallet yet to be changed: link one first."),
@@ -81,11 +83,12 @@ def mark_verified(*, wallet: Wallet, method: str, now: datetime) -> None:
 def link_proved(*, user_id: UUID, address: str, method: str, now: datetime) -> Wallet:
     """Give somebody without a wallet the address that they have proved, at once.
 
-    Call it with address and person locked, after `free_of_claim`. Raises WalletRefused
-    (change_pending).
+    Call it with the address, the person and whoever has typed it locked. Raises WalletRefused:
+    change_pending, and as `free_of_claim`.
     """
     if WalletChange.objects.filter(user_id=user_id, state="pending").exists():
         raise WalletRefused("change_pending")
+    free_of_claim(address=address, prover=user_id, now=now)
     wallet = Wallet.objects.create(
         user_id=user_id, address=address, method=method, verified_at=now, created_at=now
     )
@@ -98,8 +101,12 @@ def free_of_claim(*, address: str, prover: UUID, now: datetime) -> None:
 
     Where nothing was minted or is under way, the other account has no wallet afterwards and is told
     to link another one. Call it with the address and both people locked; locks the wallet. Raises
-    WalletRefused: wallet_taken when the other has proved it too; wallet_disputed when tokens are in it.
+    WalletRefused: wallet_taken when somebody else has proved it, and has it or waits for it;
+    wallet_disputed when tokens are in it.
     """
+    waiting = WalletChange.objects.filter(address=address, state="pending")
+    if waiting.exclude(user_id=prover).exists():
+        raise WalletRefused(_TAKEN)
     claim = claim_on(address, besides=prover)
     if claim is None:
         return
@@ -134,15 +141,22 @@ def is_lost(*, user_id: UUID, address: str) -> bool:
     """Whether nothing more of this person's may go to an address that once was their wallet.
 
     It may while the wallet stands undisputed, and after its owner left it for another one; not once
-    somebody else has proved it.
+    somebody else has proved it since it was theirs. Of the time until they left, the wallet and the
+    change tell, which stay when proofs are removed.
     """
     wallet = Wallet.objects.filter(user_id=user_id, address=address).first()
     if wallet is not None:
         return wallet.disputed_at is not None
-    left = WalletChange.objects.filter(user_id=user_id, old_address=address, state="applied")
+    changes = WalletChange.objects.filter(user_id=user_id, old_address=address, state="applied")
+    left = changes.order_by("ended_at").last()
+    if left is None or left.reason == _OTHERS:
+        return True
     proved = Q(outcome=WalletProof.Outcome.PROVED) | Q(reason="wallet_disputed")
-    others = WalletProof.objects.filter(proved, address=address).exclude(user_id=user_id)
-    return not left.exists() or others.exists()
+    others = (
+        Wallet.objects.filter(address=address).exclude(verified_at=None, disputed_at=None),
+        WalletProof.objects.filter(proved, address=address, used_at__gte=left.effective_at),
+    )
+    return any(rows.exclude(user_id=user_id).exists() for rows in others)
 
 
 def _dispute(claim: Wallet, *, prover: UUID, now: datetime) -> None:
@@ -157,8 +171,8 @@ def _dispute(claim: Wallet, *, prover: UUID, now: datetime) -> None:
         claim,
         subject=gettext_noop("Somebody else owns your wallet's address"),
         body=gettext_noop(
-            "Somebody else has proved that %(address)s is theirs, and tokens of yours were minted to "
-            "it. You cannot buy until you prove that it is yours too, or use another wallet. If it was "
+            "Somebody else has proved that %(address)s is theirs, and you have bought tokens for it. "
+            "You cannot buy more until you prove that it is yours too, or use another wallet. If it was "
             "a typing error, write to us."
         ),
         now=now,
@@ -196,14 +210,15 @@ def register_use(is_used: Callable[[Wallet], bool]) -> None:
 def ask_change(*, wallet: Wallet, address: str, method: str, now: datetime) -> WalletChange:
     """Begin the cool-down after which a proved address is the wallet, and tell its owner.
 
-    Call it with address and owner locked, after `free_of_claim`. Raises WalletRefused: same_wallet,
-    change_pending, wallet_taken.
+    Call it with the address, the owner and whoever has typed it locked. Raises WalletRefused:
+    same_wallet, change_pending, and as `free_of_claim`.
     """
     if address == wallet.address:
         raise WalletRefused("same_wallet")
     if WalletChange.objects.filter(user_id=wallet.user_id, state="pending").exists():
         raise WalletRefused("change_pending")
-    change = WalletChange(
+    free_of_claim(address=address, prover=wallet.user_id, now=now)
+    change = WalletChange.objects.create(
         user_id=wallet.user_id,
         old_address=wallet.address,
         address=address,
@@ -211,11 +226,6 @@ def ask_change(*, wallet: Wallet, address: str, method: str, now: datetime) -> W
         created_at=now,
         effective_at=now + cool_down(),
     )
-    try:
-        with transaction.atomic():
-            change.save(force_insert=True)
-    except IntegrityError as error:  # another person's change to the same address waits too
-        raise WalletRefused(_TAKEN) from error
     _record(wallet.user_id, "wallet.change_requested", _evidence(change), now)
     _tell(
         change,
@@ -223,8 +233,8 @@ def ask_change(*, wallet: Wallet, address: str, method: str, now: datetime) -> W
         level=Notice.Level.ALERT,
         subject=gettext_noop("Your wallet is about to change"),
         body=gettext_noop(
-            "From %(when)s on, your tokens are minted to %(address)s instead of %(old)s. Until "
-            "then nothing changes. If you did not ask for this, cancel it on the wallet page and "
+            "From %(when)s on, your wallet is %(address)s instead of %(old)s. Until then nothing "
+            "changes. If you did not ask for this, cancel it on the wallet page and "
             "change your password."
         ),
         now=now,
@@ -260,9 +270,7 @@ def _cancel(change_id: UUID, *, actor: str, reason: str, now: datetime) -> Walle
             kind="wallet-kept",
             level=Notice.Level.INFO,
             subject=gettext_noop("Your wallet stays as it is"),
-            body=gettext_noop(
-                "The change to %(address)s is cancelled. Your tokens go on being minted to %(old)s."
-            ),
+            body=gettext_noop("The change to %(address)s is cancelled."),
             now=now,
         )
     return change
@@ -283,16 +291,13 @@ def _apply(due: WalletChange, *, now: datetime) -> bool:
         if change.state != WalletChange.State.PENDING:  # another sweep, or cancelled just now
             return False
         # Somebody else may have proved the old one meanwhile, which leaves no wallet to replace.
-        wallet = Wallet.objects.filter(user_id=user_id).first() or Wallet(user_id=user_id)
+        wallet = Wallet.objects.filter(user_id=user_id).first()
+        reason = _OTHERS if wallet is None or wallet.disputed_at else ""
+        wallet = wallet or Wallet(user_id=user_id)
         wallet.address, wallet.method = change.address, change.method
         wallet.verified_at, wallet.disputed_at = change.created_at, None
-        try:
-            with transaction.atomic():
-                wallet.save()
-        except IntegrityError:
-            _lost(change, now=now)
-            return False
-        _end(change, state=WalletChange.State.APPLIED, reason="", now=now)
+        wallet.save()
+        _end(change, state=WalletChange.State.APPLIED, reason=reason, now=now)
         _record(user_id, "wallet.changed", _evidence(change), now, actor=audit.system("wallets"))
         _tell(
             change,
@@ -300,30 +305,12 @@ def _apply(due: WalletChange, *, now: datetime) -> bool:
             level=Notice.Level.WARNING,
             subject=gettext_noop("Your wallet has changed"),
             body=gettext_noop(
-                "Tokens of new orders are minted to %(address)s from now on. Orders placed before "
-                "still go to %(old)s."
+                "Your wallet is %(address)s from now on. Orders placed before keep the address that they "
+                "were placed with."
             ),
             now=now,
         )
     return True
-
-
-def _lost(change: WalletChange, *, now: datetime) -> None:
-    """Somebody else linked the address while the change waited: one wallet, one person."""
-    _end(change, state=WalletChange.State.CANCELLED, reason=_TAKEN, now=now)
-    actor = audit.system("wallets")
-    _record(change.user_id, "wallet.change_cancelled", _evidence(change), now, actor=actor)
-    _tell(
-        change,
-        kind="wallet-kept",
-        level=Notice.Level.WARNING,
-        subject=gettext_noop("Your wallet stays as it is"),
-        body=gettext_noop(
-            "The address %(address)s was linked to another account meanwhile, so your tokens go on "
-            "being minted to %(old)s."
-        ),
-        now=now,
-    )
 
 
 def _end(change: WalletChange, *, state: str, reason: str, now: datetime) -> None:
@@ -351,6 +338,10 @@ def _tell(
 
 
 def _tell_claimer(claim: Wallet, *, subject: str, body: str, now: datetime) -> None:
+    if (
+        not claim.user.is_active
+    ):  # an erased account keeps its wallet, and nothing more is told to it
+        return
     notify(
         user=claim.user,
         kind="wallet-claim",

@@ -32,7 +32,7 @@ def orders_of(user: User) -> QuerySet[Order]:
 def goes_to(wallet: Wallet) -> bool:
     """Whether an order of the wallet's owner was minted to it, or is under way to it."""
     orders = Order.objects.filter(user_id=wallet.user_id, wallet_address=wallet.address)
-    return orders.filter(Q(mint__isnull=False) | ~Q(state__in=MOVES.terminal)).exists()
+    return orders.filter(Q(state=State.MINT_CONFIRMED) | ~Q(state__in=MOVES.terminal)).exists()
 
 
 def explorer_link(kind: str, value: object) -> str | None:

@@ -43,11 +43,7 @@ class WalletAdmin(ReadOnlyAdmin):
 
     @display(description=_("state"), ordering="verified_at", label=_VERIFIED)
     def state(self, wallet: Wallet) -> tuple[str, str]:
-        if wallet.verified_at:
-            return "verified", str(_("verified"))
-        if wallet.disputed_at:
-            return "disputed", str(_("disputed"))
-        return "unverified", str(_("unverified"))
+        return wallet.state, str(wallet.state.label)
 
     @admin.display(description=_("changes to"))
     def pending(self, wallet: Wallet) -> str:
@@ -122,8 +118,8 @@ class WalletChangeAdmin(ReadOnlyAdmin):
         dialog={
             "title": _("Cancel the change of this person's wallet"),
             "description": _(
-                "Their tokens go on being minted to the wallet of before, and they are told. Do this "
-                "when they say that the change was not theirs."
+                "Their wallet stays as it is, and they are told. Do this when they say that the change "
+                "was not theirs."
             ),
             "form_class": None,
             "form_submit_text": _("Cancel the change"),

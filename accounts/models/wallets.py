@@ -22,6 +22,11 @@ class Method(models.TextChoices):
 class Wallet(models.Model):
     """The address that a person's tokens are minted to; verified once its owner signs for it."""
 
+    class State(models.TextChoices):
+        UNVERIFIED = "unverified", _("unverified")
+        VERIFIED = "verified", _("verified")
+        DISPUTED = "disputed", _("disputed")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="wallet")
     address = models.CharField(_("address"), max_length=42, unique=True)
@@ -51,6 +56,13 @@ class Wallet(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+    @property
+    def state(self) -> State:
+        """What is known of whose it is."""
+        if self.verified_at:
+            return self.State.VERIFIED
+        return self.State.DISPUTED if self.disputed_at else self.State.UNVERIFIED
 
 
 class WalletProof(models.Model):

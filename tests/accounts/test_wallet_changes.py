@@ -192,18 +192,34 @@ def test_two_people_do_not_wait_for_one_address(user: User, new: Signer) -> None
         change_to(new, other)
 
 
-def test_an_address_lost_meanwhile_leaves_the_wallet_as_it_was(
-    user: User, old: Signer, new: Signer
+def test_nobody_gets_an_address_that_somebody_has_proved_and_waits_for(
+    user: User, new: Signer
 ) -> None:
-    change = change_to(new, user)
-    Wallet.objects.create(user=new_user(), address=new.address)
+    change_to(new, user)
+    newcomer = new_user()
 
-    assert apply_due(now=AFTER) == 0
+    proof = start_proof(user=newcomer, purpose="verify", address=new.address, now=NOW)
+    with pytest.raises(WalletRefused, match="wallet_taken"):
+        finish_proof(
+            user=newcomer,
+            proof_id=proof.pk,
+            signature=new.sign(proof.message),
+            contract=no_contract,
+            now=NOW,
+        )
 
-    assert address_of(user) == old.address
-    change.refresh_from_db()
-    assert (change.state, change.reason) == ("cancelled", "wallet_taken")
-    assert told(user) == ["wallet-change", "wallet-kept"]
+    assert not Wallet.objects.filter(user=newcomer).exists()
+    assert apply_due(now=AFTER) == 1
+    assert address_of(user) == new.address
+
+
+def test_who_waits_for_a_wallet_does_not_type_another(user: User, new: Signer) -> None:
+    change_to(new, user)
+    Wallet.objects.filter(user=user).delete()  # somebody else has proved it
+
+    with pytest.raises(ValidationError) as refusal:
+        set_wallet(user=user, address=Signer().address, now=NOW)
+    assert refusal.value.code == "change_pending"
 
 
 def place(user: User) -> Order:

@@ -9,11 +9,12 @@ from django.test import Client
 from accounts.models import Notice, User, Wallet, WalletChange, WalletProof
 from accounts.services import AddressTaken, set_wallet
 from accounts.wallet_proofs import finish_proof, start_proof
-from accounts.wallets import WalletRefused, apply_due
+from accounts.wallets import WalletRefused, apply_due, is_lost
 from compliance.models import AuditRow
 from tests.people import new_officer, new_user, onboarded
 from tests.quoting import a_quote
 from tests.signing import Signer
+from tokens.models import MintTx
 from trading.models import Order
 from trading.services import OrderRefused, place_order
 
@@ -176,6 +177,27 @@ def test_a_cancelled_order_leaves_nothing_to_dispute(
     assert owner_of(key.address) == prover
 
 
+def test_an_order_that_failed_without_a_mint_leaves_nothing_to_dispute(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    order = buy(claimer)
+    mint = MintTx.objects.create(
+        reference=order.pk,
+        broker_trade_id="b-1",
+        to_address=key.address,
+        units=10**17,
+        chain_id=31337,
+        contract="0x" + "1" * 40,
+        state="FAILED",
+        created_at=NOW,
+    )
+    Order.objects.filter(pk=order.pk).update(state="FAILED", mint=mint)
+
+    prove(prover, key)
+
+    assert owner_of(key.address) == prover
+
+
 def test_a_dispute_ends_with_a_proof_of_the_one_who_typed(
     key: Signer, claimer: User, prover: User
 ) -> None:
@@ -217,3 +239,86 @@ def test_a_change_that_waits_needs_no_wallet_of_before(
 
     assert owner_of(other.address) == claimer
     assert WalletChange.objects.get().state == "applied"
+
+
+def test_a_proof_that_is_refused_for_something_else_takes_nothing(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    set_wallet(user=prover, address=Signer().address, now=NOW)
+    other = Signer()
+    early = [
+        start_proof(user=prover, purpose="change", address=k.address, now=NOW) for k in (key, other)
+    ]
+    prove(prover, Signer(), purpose="change")
+
+    for proof, signer in zip(early, (key, other), strict=True):
+        with pytest.raises(WalletRefused, match="change_pending"):
+            finish_proof(
+                user=prover,
+                proof_id=proof.pk,
+                signature=signer.sign(proof.message),
+                contract=no_contract,
+                now=NOW,
+            )
+
+    assert owner_of(key.address) == claimer
+    assert not Notice.objects.filter(kind="wallet-claim").exists()
+
+
+def test_nothing_is_told_to_a_closed_account(key: Signer, claimer: User, prover: User) -> None:
+    User.objects.filter(pk=claimer.pk).update(is_active=False)
+
+    prove(prover, key)
+
+    assert owner_of(key.address) == prover
+    assert not Notice.objects.filter(user=claimer).exists()
+
+
+def leave(user: User, *, now: datetime = NOW) -> datetime:
+    """Use another wallet; the moment from which it is theirs."""
+    prove(user, Signer(), purpose="change", now=now)
+    later = now + timedelta(days=2)
+    assert apply_due(now=later) == 1
+    return later
+
+
+def without_proofs() -> None:
+    """As after the time for which proofs are kept, or an erasure."""
+    WalletProof.objects.all().delete()
+
+
+def test_an_address_is_lost_once_another_has_proved_it_after_its_owner_left(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    later = leave(claimer)
+    assert not is_lost(user_id=claimer.pk, address=key.address)
+
+    prove(prover, key, now=later)
+    assert is_lost(user_id=claimer.pk, address=key.address)
+    without_proofs()
+    assert is_lost(user_id=claimer.pk, address=key.address)
+
+
+def test_an_address_that_was_left_in_dispute_stays_lost(
+    key: Signer, claimer: User, prover: User
+) -> None:
+    buy(claimer)
+    with pytest.raises(WalletRefused, match="wallet_disputed"):
+        prove(prover, key)
+    leave(claimer)
+
+    without_proofs()
+    assert is_lost(user_id=claimer.pk, address=key.address)
+
+
+def test_who_had_the_address_before_takes_nothing_from_who_has_it_since(
+    key: Signer, prover: User
+) -> None:
+    prove(prover, key)
+    later = leave(prover)
+    owner = new_user()
+    prove(owner, key, now=later)
+    leave(owner, now=later)
+
+    assert not is_lost(user_id=owner.pk, address=key.address)
+    assert is_lost(user_id=prover.pk, address=key.address)

@@ -150,3 +150,20 @@ def test_who_proves_an_address_keeps_it_from_many_who_type_it() -> None:
     assert not Wallet.objects.filter(address=key.address).exists()
     assert apply_due(now=now + timedelta(days=2)) == 1
     assert Wallet.objects.get(address=key.address).user == prover
+
+
+def test_a_person_types_or_proves_a_first_wallet_at_the_same_moment() -> None:
+    user, typed, proved = new_user(), Signer(), Signer()
+    now = timezone.now()
+    proof = start_proof(user=user, purpose="verify", address=proved.address, now=now)
+
+    def act(number: int) -> object:
+        if number % 2:
+            return finish(proof, proved)
+        return set_wallet(user=user, address=typed.address, now=now)
+
+    answers = at_once(TRIES, act)
+
+    assert Wallet.objects.filter(user=user).count() == 1
+    refused = (WalletRefused, AddressTaken)
+    assert all(isinstance(a, (Wallet, WalletProof, *refused)) for a in answers), answers

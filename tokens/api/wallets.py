@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from accounts import wallet_proofs, wallets
 from accounts.addresses import InvalidAddress
 from accounts.authentication import BearerAuthentication, HasScope, need_scope, user_of
-from accounts.models import Method, User, WalletChange, WalletProof
+from accounts.models import Method, User, Wallet, WalletChange, WalletProof
 from accounts.selectors import pending_change, proof_for, wallet_of
 from accounts.siwe import LONGEST_SIGNATURE_BYTES, MalformedSignature
 from agora.lib import rest
@@ -23,7 +23,7 @@ from tokens import chain
 
 PURPOSES = [(value, value) for value in WalletProof.Purpose.values]
 METHODS = [(value, value) for value in (Method.KEY.value, Method.CONTRACT.value)]
-STATES = [(value, value) for value in ("unverified", "verified")]
+STATES = [(value, value) for value in Wallet.State.values]
 
 
 class ProofRequest(rest.StrictSerializer):
@@ -73,7 +73,11 @@ class WalletView(serializers.Serializer[Any]):
 
     user_id = serializers.UUIDField()
     address = serializers.CharField()
-    state = serializers.ChoiceField(choices=STATES)
+    state = serializers.ChoiceField(
+        choices=STATES,
+        help_text="`disputed`: somebody else has proved the address, and nothing can be bought to it "
+        "until its owner proves it too or uses another one.",
+    )
     verified_at = serializers.DateTimeField(allow_null=True)
     method = serializers.ChoiceField(choices=METHODS, allow_null=True)
     change = ChangeView(allow_null=True)
@@ -236,7 +240,7 @@ def _wallet_json(user: User) -> dict[str, object]:
     return {
         "user_id": str(user.pk),
         "address": wallet.address,
-        "state": "verified" if wallet.verified_at else "unverified",
+        "state": wallet.state,
         "verified_at": rest.moment(wallet.verified_at),
         "method": wallet.method or None,
         "change": change
