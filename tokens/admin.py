@@ -25,7 +25,10 @@ class MintAttemptInline(TabularInline):
     model = MintAttempt
     extra = 0
     can_delete = False
-    fields = ["number", "external_tx_id", "signing_tx_id", "tx_hash", "created_at", "broadcast_at"]
+    fields = [
+        "number", "external_tx_id", "signing_tx_id", "tx_hash", "created_at", "asked_at",
+        "broadcast_at",
+    ]  # fmt: skip
     readonly_fields = fields
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -72,10 +72,11 @@ class MintAttempt(models.Model):
     external_tx_id = models.CharField(_("external id"), max_length=40, unique=True)
     signing_tx_id = models.CharField(_("signing transaction"), max_length=64, blank=True)
     unsigned = models.JSONField(_("unsigned transaction"))
-    signing_sent_at = models.DateTimeField(_("signing asked"), null=True, blank=True)
     raw_transaction = models.TextField(_("signed transaction"), blank=True)
     tx_hash = models.CharField(_("hash"), max_length=66, unique=True, null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
+    # Set before it is handed to a node: from then on it may be mined, whatever became of the call.
+    asked_at = models.DateTimeField(_("handed in"), null=True, blank=True)
     broadcast_at = models.DateTimeField(_("broadcast"), null=True, blank=True)
 
     class Meta:

@@ -117,6 +117,18 @@ def store_signed(*, mint: MintTx, attempt: MintAttempt, signed: Signed, now: dat
     _record(mint, "mint.signed", now, attempt=attempt.number, tx_hash=signed.tx_hash)
 
 
+def note_asked(*, attempt: MintAttempt, at: datetime | None) -> None:
+    """Keep that an attempt is about to be handed to a node; None: the node has refused it."""
+    attempt.asked_at = at
+    attempt.save(update_fields=["asked_at"])
+
+
+def may_be_mined(mint: MintTx) -> bool:
+    """Whether an attempt with the mint's nonce was handed in, or may have been."""
+    handed_in = mint.attempts.filter(asked_at__isnull=False, unsigned__nonce=mint.nonce)
+    return mint.nonce is not None and handed_in.exists()
+
+
 def note_broadcast(*, mint: MintTx, attempt: MintAttempt, now: datetime) -> None:
     attempt.broadcast_at = now
     attempt.save(update_fields=["broadcast_at"])

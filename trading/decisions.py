@@ -23,7 +23,7 @@ from compliance.four_eyes import Kind, Refused
 from compliance.models import Proposal
 from kyc import limits
 from tokens import services as tokens
-from tokens.models import MintAttempt, MintTx
+from tokens.models import MintTx
 from trading.models import Order
 from trading.states import MOVES, State
 
@@ -79,11 +79,10 @@ def _check(proposal: Proposal) -> None:
         raise Refused(
             "bought", _("The broker has bought shares for this order: it cannot be cancelled.")
         )
-    asked = MintAttempt.objects.filter(mint=order.mint_id, signing_sent_at__isnull=False)
-    if order.mint_id and asked.exists():
+    if order.mint is not None and tokens.may_be_mined(order.mint):
         raise Refused(
             "may_be_minted",
-            _("A mint was signed for this order and may still be mined. Try it again instead."),
+            _("A mint of this order was sent and may still be mined. Try it again instead."),
         )
 
 

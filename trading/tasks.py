@@ -8,9 +8,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from agora.lib import work
-from trading import quotes, settlement
+from trading import quotes, services, settlement
 from trading.models import Order
 from trading.services import SETTLE_TASK
+from trading.settlement import mint_holds, moves
 
 log = structlog.get_logger(__name__)
 _SWEEP_LIMIT = 500
@@ -40,9 +41,13 @@ def settle_order(*, id: str, **_: object) -> None:  # noqa: A002  # the name eve
 
 @shared_task(name="trading.tasks.sweep_orders", expires=30)
 def sweep_orders() -> None:
-    """Nudge every order that is due: what a lost task, a dead worker or a flushed broker left."""
+    """Nudge every order that is due: what a lost task, a dead worker or a flushed broker left.
+
+    And have mints tried again that were kept back, once nothing keeps them back any more.
+    """
     for pk in work.due_ids(Order, limit=_SWEEP_LIMIT):
         work.nudge(SETTLE_TASK, pk=pk)
+    services.try_again(order_ids=list(mint_holds.ended()), actor=moves.ACTOR, now=timezone.now())
 
 
 @shared_task(name="trading.tasks.refresh_quote", expires=5)

@@ -12,7 +12,7 @@ from web3.exceptions import Web3RPCError
 
 from accounts.models import User
 from agora.lib.money import token_units
-from agora.lib.outcome import OutsideError, Rejected, Temporary
+from agora.lib.outcome import OutsideError, Rejected, Temporary, Unknown
 from agora.sandbox.client import SandboxControl
 from compliance.models import AuditRow
 from custody import vault
@@ -324,9 +324,7 @@ def test_a_mint_whose_nonce_went_elsewhere_takes_a_fresh_one(
 
 def held(buyer: User) -> ScreeningMatch:
     """The buyer's number turns out to be on a list of sanctions."""
-    match = casework.a_match(buyer.kyc_application)
-    ScreeningMatch.objects.update(by=ScreeningMatch.By.IDENTIFIER)
-    return match
+    return casework.a_match(buyer.kyc_application, by=ScreeningMatch.By.IDENTIFIER)
 
 
 @pytest.mark.parametrize("so_far", ["prepared", "asked", "signed"])
@@ -360,6 +358,39 @@ def test_what_was_sent_goes_on_although_the_buyer_is_held(
     held(buyer)
 
     assert_minted_once(settle(order, chain=chain))
+
+
+def test_what_may_have_been_sent_goes_on_although_its_answer_was_lost_and_the_buyer_is_held(
+    in_custody: Order, buyer: User, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_in = evm.broadcast
+
+    def answer_lost(raw: str) -> None:
+        hand_in(raw)
+        raise Unknown("The node's answer was lost.")
+
+    with monkeypatch.context() as node:
+        node.setattr(evm, "broadcast", answer_lost)
+        order = steps_until(in_custody, lambda o: "answer was lost" in o.last_error)
+    assert attempts(order)[0].broadcast_at is None
+    held(buyer)
+
+    assert_minted_once(settle(order, chain=chain))
+    assert not FreeNonce.objects.exists()
+
+
+def test_what_the_node_has_refused_is_not_sent_and_can_be_kept_back(
+    in_custody: Order, buyer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_raw: str) -> None:
+        raise Temporary("The node does not take it now.", code="rpc")
+
+    monkeypatch.setattr(evm, "broadcast", refuse)
+    order = steps_until(in_custody, lambda o: "does not take it" in o.last_error)
+    held(buyer)
+
+    order = step(order)
+    assert (order.attention, the_mint(order).nonce) == (True, None)
 
 
 def test_while_the_contract_is_paused_the_order_waits_and_then_goes_on(

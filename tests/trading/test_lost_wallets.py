@@ -14,9 +14,11 @@ from tests.conftest import Chain
 from tests.people import new_user
 from tests.settling import place, settle
 from tests.signing import Signer
+from tokens.models import MintAttempt
 from trading.models import Order
 from trading.services import try_again
 from trading.states import State
+from trading.tasks import sweep_orders
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("chain", "sandbox")]
 
@@ -118,5 +120,22 @@ def test_what_was_bought_is_minted_once_its_owner_has_proved_the_wallet(
     assert (order.state, order.attention, order.mint) == (State.CUSTODY_CONFIRMED, True, None)
 
     prove(buyer, key)
-    try_again(order_ids=[order.pk], actor="system:test", now=timezone.now())
+    sweep_orders()
+    assert settle(order, chain=chain).state == State.MINT_CONFIRMED
+
+
+def test_a_mint_that_was_not_sent_is_kept_back_and_goes_on_once_its_owner_has_proved_the_wallet(
+    buyer: User, key: Signer, chain: Chain
+) -> None:
+    order = settle(place(buyer), chain=chain, until={State.MINTING})
+    contest(key)
+
+    for _try in range(2):
+        order = settle(order, chain=chain)
+        assert (order.state, order.attention) == (State.MINTING, True)
+        assert "proved the wallet" in order.last_error
+        assert not MintAttempt.objects.filter(mint=order.mint, asked_at__isnull=False).exists()
+        try_again(order_ids=[order.pk], actor="system:test", now=timezone.now())
+
+    prove(buyer, key)
     assert settle(order, chain=chain).state == State.MINT_CONFIRMED

@@ -68,8 +68,8 @@ def a_mint(order: Order, *, asked: bool) -> MintTx:
         mint=mint,
         number=1,
         external_tx_id=str(uuid4()),
-        unsigned={},
-        signing_sent_at=timezone.now() if asked else None,
+        unsigned={"nonce": 7},
+        asked_at=timezone.now() if asked else None,
         created_at=timezone.now(),
     )
     return mint

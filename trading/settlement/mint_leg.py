@@ -39,8 +39,7 @@ _MAX_REPLACEMENTS = 10
 def prepare(lease: OrderLease, now: datetime) -> None:
     """CUSTODY_CONFIRMED → MINTING: fix receiver, units and nonce before anything is signed."""
     order = lease.row
-    mint_holds.check_hold(order)
-    mint_holds.check_wallet(order)
+    mint_holds.check(order)
     trade_id = _trade_id(order)
     units = token_units(order.filled_quantity)
     sender = _minter()
@@ -115,9 +114,10 @@ def mint(lease: OrderLease, now: datetime) -> None:
         order.mint.attempts.filter(unsigned__nonce=order.mint.nonce).order_by("-number")
     )
     newest = attempts[0]
-    # What was sent may be mined any moment: from then on nobody can keep it back.
-    if not any(attempt.broadcast_at for attempt in attempts) and mint_holds.is_held(order):
-        _wait_for_buyer(lease, order.mint, now)
+    # What was handed in may be mined any moment: from then on nobody can keep it back.
+    is_out = any(attempt.asked_at for attempt in attempts)
+    if not is_out and (reason := mint_holds.why_held(order)):
+        _keep_back(lease, order.mint, reason, now)
     elif not newest.raw_transaction and not _mined(attempts[1:]):
         _sign(lease, order.mint, newest, now)
     elif newest.raw_transaction and newest.broadcast_at is None:
@@ -126,11 +126,11 @@ def mint(lease: OrderLease, now: datetime) -> None:
         _watch(lease, order.mint, attempts, now)
 
 
-def _wait_for_buyer(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
+def _keep_back(lease: OrderLease, mint_tx: MintTx, reason: str, now: datetime) -> None:
     """Leave what was not sent to a person, without holding up later mints. What is signed stays here."""
     with transaction.atomic():
         tokens.give_back_nonce(mint=mint_tx, reusable=True, now=now)
-        park(lease, error=mint_holds.WAITS, now=now)
+        park(lease, error=reason, now=now)
 
 
 def _renew(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
@@ -142,7 +142,7 @@ def _renew(lease: OrderLease, mint_tx: MintTx, now: datetime) -> None:
     if receipt is not None:
         _follow(lease, mint_tx, receipt, now)
         return
-    mint_holds.check_hold(lease.row)
+    mint_holds.check(lease.row)
     unsigned = _build(lease.row, units=int(mint_tx.units), sender=mint_tx.sender)
     kept_back = mint_tx.attempts.filter(broadcast_at=None).exclude(raw_transaction="")
     before = kept_back.order_by("-number").first()
@@ -263,11 +263,17 @@ def _add_attempt(mint_tx: MintTx, unsigned: dict[str, object], now: datetime) ->
 
 
 def _broadcast(lease: OrderLease, mint_tx: MintTx, attempt: MintAttempt, now: datetime) -> None:
-    # The nonce makes a second broadcast harmless, so it needs neither intent nor look-up.
+    # The nonce makes a second broadcast harmless, so it needs no look-up; but the intent is kept, as
+    # an answer that is lost says nothing of what the node has.
+    is_first = attempt.asked_at is None
+    if is_first:
+        _note_asked(lease, attempt, at=now)
     failpoint("order.broadcast.before_call", key=lease.row.pk)
     try:
         chain.broadcast(attempt.raw_transaction)
-    except Temporary as error:
+    except (Rejected, Temporary) as error:
+        if is_first:
+            _note_asked(lease, attempt, at=None)
         if error.code != chain.FEE:
             raise
         _replace(lease, mint_tx, attempt, now)
@@ -283,6 +289,12 @@ def _broadcast(lease: OrderLease, mint_tx: MintTx, attempt: MintAttempt, now: da
         evidence={"tx_hash": attempt.tx_hash, "attempt": attempt.number},
         also=lambda: tokens.note_broadcast(mint=mint_tx, attempt=attempt, now=now),
     )
+
+
+def _note_asked(lease: OrderLease, attempt: MintAttempt, *, at: datetime | None) -> None:
+    with transaction.atomic():
+        lease.extend()  # raises if another worker has the order, which may have let the nonce go
+        tokens.note_asked(attempt=attempt, at=at)
 
 
 def _watch(lease: OrderLease, mint_tx: MintTx, attempts: list[MintAttempt], now: datetime) -> None:
