@@ -59,15 +59,10 @@ def submit(lease: OrderLease, now: datetime) -> None:
         application = application_of(order.user)
         if application is None:
             raise NeedsAttention("The buyer has no application.")
-        # Suspended since the order was placed, and no earlier sending got through.
-        if not application.is_approved and _sent_before(order) is None:
-            _close(lease, to=State.REJECTED, reason="buyer_suspended", now=now)
-            return
-        if holds.is_held(application.pk) and _sent_before(order) is None:
-            _close(lease, to=State.REJECTED, reason="buying_paused", now=now)
-            return
-        if _wallet_is_lost(order) and _sent_before(order) is None:
-            _close(lease, to=State.REJECTED, reason="wallet_disputed", now=now)
+        reason = _why_not(order, application)
+        # Unless an earlier sending got through.
+        if reason and _sent_before(order) is None:
+            _close(lease, to=State.REJECTED, reason=reason, now=now)
             return
         if not _counts_for_today(lease, application, now):
             return
@@ -101,8 +96,15 @@ def submit(lease: OrderLease, now: datetime) -> None:
     )
 
 
-def _wallet_is_lost(order: Order) -> bool:
-    return wallets.is_lost(user_id=order.user_id, address=order.wallet_address)
+def _why_not(order: Order, application: Application) -> str:
+    """What has come up against the order since it was placed, if anything."""
+    if not application.is_approved:
+        return "buyer_suspended"
+    if holds.is_held(application.pk):
+        return "buying_paused"
+    if wallets.is_lost(user_id=order.user_id, address=order.wallet_address):
+        return "wallet_disputed"
+    return ""
 
 
 def _send(order: Order, *, number: int, now: datetime) -> BrokerOrder:
