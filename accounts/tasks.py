@@ -1,11 +1,11 @@
-"""Celery's way in: e-mails of notices, and changes of wallets whose time has come."""
+"""Celery's way in: e-mails of notices, changes of wallets whose time has come, tokens that expire."""
 
 import uuid
 
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import notices, wallets
+from accounts import notices, token_expiry, wallets
 from accounts.models import Notice
 from agora.lib import work
 
@@ -29,3 +29,9 @@ def sweep_notices() -> None:
 def apply_wallet_changes() -> None:
     """Let changes of wallets whose cool-down is over take effect."""
     wallets.apply_due(now=timezone.now())
+
+
+@shared_task(name="accounts.tasks.remind_of_tokens", expires=600)
+def remind_of_tokens() -> None:
+    """Tell people of API tokens of theirs that are about to expire."""
+    token_expiry.remind(now=timezone.now())

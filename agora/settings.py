@@ -483,6 +483,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.tasks.apply_wallet_changes",
         "schedule": timedelta(seconds=60),
     },
+    "remind of tokens that expire": {
+        "task": "accounts.tasks.remind_of_tokens",
+        "schedule": timedelta(hours=1),
+    },
     "look everybody up on the lists": {
         "task": "kyc.tasks.begin_nightly_screening",
         "schedule": crontab(hour=4, minute=10),
