@@ -257,7 +257,7 @@ CATALOG: dict[str, Kind] = {
         409, _("Copying in a circle"), _("Choose a strategy whose master does not copy you.")
     ),
     "changed_meanwhile": Kind(
-        409, _("Changed meanwhile"), _("Read it again and repeat your change with its version.")
+        409, _("Changed meanwhile"), _("Read it again, look at what has changed, and repeat it.")
     ),
     "not_changeable": Kind(
         409, _("Subscription ending"), _("It cannot be changed. Subscribe again if you want to.")
