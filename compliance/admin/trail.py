@@ -1,6 +1,6 @@
 """The audit trail in the admin: rows, exports, anchors, retention, and the clauses they answer."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from django import forms
@@ -43,9 +43,13 @@ class _Moment(forms.DateTimeField):
 
     widget = UnfoldAdminTextInputWidget
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: Any) -> datetime | None:
         with timezone.override(UTC):
-            return super().to_python(value)
+            moment = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError as error:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from error
 
 
 class ExportForm(forms.Form):

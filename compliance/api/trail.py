@@ -88,12 +88,14 @@ def text_of(text: str) -> str:
 
 
 def moment_of(text: str | None) -> datetime | None:
-    """A time with its zone; raises ParseError."""
+    """A time with its zone, as UTC; raises ParseError, also for one that lies outside the calendar."""
     if not text:
         return None
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError as error:
+        if parsed.tzinfo:
+            return parsed.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ParseError(_("Write times as 2026-11-30T14:00:00Z.")) from error
     if parsed.tzinfo is None:
         raise ParseError(_("Write times with their zone, as 2026-11-30T14:00:00Z."))

@@ -106,7 +106,8 @@ def test_rows_of_an_object_are_found_by_an_index(auditor: Api) -> None:
 @pytest.mark.parametrize(
     "query",
     ["since=yesterday", "since=2031-01-05", "until=2031-01-05T12:00:00", "actor=%00", "colour=red",
-     "cursor=x", "since=9999999"],
+     "cursor=x", "since=9999999", "since=0001-01-01T00:00:00%2B14:00",
+     "until=9999-12-31T23:59:59-01:00"],
 )  # fmt: skip
 def test_a_query_that_makes_no_sense_is_refused(auditor: Api, query: str) -> None:
     assert_problem(auditor.get(f"{PATH}?{query}"), 400, "malformed")

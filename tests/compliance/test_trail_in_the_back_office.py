@@ -188,6 +188,8 @@ def test_an_auditor_exports_what_the_form_asks_for(auditor: User, rows: None) ->
     [
         {"form": "xlsx"},
         {"form": "csv", "since": "yesterday"},
+        {"form": "csv", "since": "0001-01-01T00:00:00+14:00"},
+        {"form": "csv", "until": "9999-12-31T23:59:59-01:00"},
         {"form": "csv", "since": "2026-11-21", "until": "2026-11-20"},
         {"since": "2026-11-20"},
     ],
@@ -325,6 +327,8 @@ def test_a_token_of_an_auditor_exports(auditor: User, rows: None) -> None:
         "?form=xlsx",
         "?since=yesterday",
         "?since=2026-11-20T10:00:00",
+        "?since=0001-01-01T00:00:00%2B14:00",
+        "?until=9999-12-31T23:59:59-01:00",
         "?since=2026-11-21T00:00:00Z&until=2026-11-20T00:00:00Z",
         "?actor=%00",
         "?what=1",

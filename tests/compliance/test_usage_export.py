@@ -383,6 +383,12 @@ def test_the_command_exports_uses(sealed: None, tmp_path: Path) -> None:
         call_command("audit", "export", str(path), "--kind", "token-uses", "--actor", "user:1")
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"])
+def test_a_time_outside_the_calendar_is_refused(moment: str, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is not a date such as"):
+        call_command("audit", "export", str(tmp_path / "trail.zip"), f"--since={moment}")
+
+
 @pytest.mark.parametrize("kind", ["trail", "token-uses"])
 def test_a_range_that_ends_before_it_begins_is_refused(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "range.zip"

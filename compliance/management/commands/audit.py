@@ -23,10 +23,11 @@ ACTOR = audit.system("command")
 
 
 def moment(text: str) -> datetime:
-    """A date or a time in ISO 8601; without a zone it is UTC."""
+    """A date or a time in ISO 8601, as UTC, which it is in without a zone."""
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError as error:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise ArgumentTypeError(f"{text!r} is not a date such as 2026-11-30") from error
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
