@@ -33,6 +33,7 @@ from compliance.models import (
 )
 from compliance.personal_data import obstacles
 from compliance.personal_data.obstacles import Obstacle
+from compliance.trail import usage
 from copytrade.models import ExchangeAccount, Strategy
 from kyc import erasure as kyc
 
@@ -210,7 +211,8 @@ def _close_account(lease: Lease[ErasureRequest], user: User, *, now: datetime) -
     )
     if not keeps:
         _destroy(user.pk, now=now)
-    accounts.close(user=user, now=now)
+    with usage.erasing(user_id=user.pk, now=now):
+        accounts.close(user=user, now=now)
     _record(lease.row, "closed" if keeps else "erased", actor=_ACTOR, now=now)
 
 

@@ -2,22 +2,29 @@
 
 Their rows are counted on within a minute, hold network addresses, and go when their time or their
 person is gone, so they cannot stand in the trail themselves. What stands there is a digest of every
-closed day. When retention or an erasure has removed rows of a day, the next run seals it anew, and
-both digests are kept: that a day has changed is seen, and nothing of what it held.
+closed day. An erasure tells in the trail how many rows of which days go with the person; such days
+are sealed anew, and both digests are kept: that a day has changed is seen, and nothing of what it
+held. A day whose rows are fewer or more than that accounts for is never sealed anew: it stays a fault
+in the log of every run, and in every export.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import Max
+from django.db.models.fields.json import KT
 
 from compliance import audit
 from compliance.models import AuditRow, RetentionRule
 from compliance.trail.archive import cell, moment
 
-SEALED = "usage.sealed"
+SEALED, ERASED = "usage.sealed", "usage.erased"
 OBJECT = "usage"
 # A process may write what it has counted a day later (accounts.token_uses).
 CLOSED_AFTER = timedelta(days=1)
@@ -30,10 +37,10 @@ class Kind:
     """Rows of one table as texts. `columns` are in the order of their names; `at` gives the day."""
 
     name: str
-    title: str
     retention: str
     source: str
     at: str
+    user: str
     columns: Mapping[str, str]
 
     @property
@@ -57,10 +64,10 @@ KINDS = {
     for kind in (
         Kind(
             name="token-uses",
-            title="uses of API tokens",
             retention="token_use",
             source="FROM accounts_tokenuse u JOIN accounts_apitoken t ON t.id = u.token_id",
             at="u.minute",
+            user="t.user_id",
             columns={
                 "address": "coalesce(host(u.address), '')",
                 "count": "u.count::text",
@@ -76,10 +83,10 @@ KINDS = {
         ),
         Kind(
             name="nonce-uses",
-            title="nonces of wallet proofs",
             retention="wallet_nonce",
             source="FROM accounts_walletproof p",
             at="p.created_at",
+            user="p.user_id",
             columns={
                 "address": "p.address",
                 "created_at": moment("p.created_at"),
@@ -99,11 +106,15 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Seal:
-    """What the trail says of a day: how many rows, and the SHA-256 of their lines."""
+    """What the trail says of a day: how many rows, and the SHA-256 of their lines.
+
+    `erased` is how many more there were before erasures: together with `rows` always the same.
+    """
 
     day: date
     rows: int
     sha256: str
+    erased: int
     row: AuditRow
 
 
@@ -112,10 +123,16 @@ def midnight(day: date) -> datetime:
 
 
 def kept_days(kind: Kind, *, now: datetime) -> tuple[date, date]:
-    """The first day that retention keeps whole, and the first that is not closed yet."""
+    """The first day that retention keeps and has kept whole, and the first that is not closed yet."""
     rule = RetentionRule.objects.filter(kind=kind.retention).first()
-    first = (now - timedelta(days=rule.days)).date() + timedelta(days=1) if rule else date.min
-    return first, (now - CLOSED_AFTER).date()
+    begun = (now - timedelta(days=rule.days)).date() if rule else date.min
+    # By a shorter rule, which was changed since.
+    removed = AuditRow.objects.filter(
+        object_type="retention", object_id=kind.retention, action="retention.removed"
+    )
+    if before := removed.aggregate(newest=Max(KT("evidence__before")))["newest"]:
+        begun = max(begun, datetime.fromisoformat(before).date())
+    return begun + timedelta(days=1), (now - CLOSED_AFTER).date()
 
 
 def seals(kind: Kind, *, first: date, until: date) -> dict[date, Seal]:
@@ -126,32 +143,79 @@ def seals(kind: Kind, *, first: date, until: date) -> dict[date, Seal]:
         told = row.evidence
         day = date.fromisoformat(told["day"])
         if first <= day < until:
-            found[day] = Seal(day=day, rows=told["rows"], sha256=told["sha256"], row=row)
+            found[day] = Seal(
+                day=day,
+                rows=told["rows"],
+                sha256=told["sha256"],
+                erased=told.get("erased", 0),  # which earlier releases did not tell
+                row=row,
+            )
     return found
 
 
-def seal_days(*, now: datetime) -> list[AuditRow]:
-    """Write the digest of every closed day that has none, or whose number of rows has changed.
+@contextmanager
+def erasing(*, user_id: UUID, now: datetime) -> Iterator[None]:
+    """Tell in the trail how many rows of which days the block removes of a person's.
 
-    Harmless when repeated, or when two run at once. Each day is a transaction of its own.
+    Whose they were is not told. Enter it in the transaction of the erasure.
     """
-    return [row for kind in KINDS.values() for row in _sealed(kind, now)]
+    before = [(kind, _of_person(kind, user_id)) for kind in KINDS.values()]
+    yield
+    for kind, counts in before:
+        left = _of_person(kind, user_id)
+        days = {day: rows - left[day] for day, rows in counts.items() if rows > left[day]}
+        if days:
+            audit.record(
+                actor=audit.system("personal_data"),
+                action=ERASED,
+                object_type=OBJECT,
+                object_id=kind.name,
+                evidence={"days": {day.isoformat(): rows for day, rows in days.items()}},
+                now=now,
+            )
 
 
-def _sealed(kind: Kind, now: datetime) -> Iterator[AuditRow]:
-    first, until = kept_days(kind, now=now)
-    known, counts = seals(kind, first=first, until=until), _counts(kind, first, until)
+def _of_person(kind: Kind, user_id: UUID) -> Counter[date]:
+    return _counts(kind, f"{kind.source} WHERE {kind.user} = %s", [user_id])
+
+
+def seal_days(
+    *,
+    now: datetime,
+    kinds: Iterable[Kind] = KINDS.values(),
+    since: date = date.min,
+    until: date = date.max,
+) -> list[AuditRow]:
+    """Write the digest of every closed day that has none, or of which an erasure has removed rows.
+
+    Of days from `since`, before `until`, UTC. What nothing accounts for is told in the log, as
+    `audit.usage_rows_removed` or `audit.usage_rows_added`. Harmless when repeated, or when two run at
+    once. Each day is a transaction of its own.
+    """
+    return [row for kind in kinds for row in _sealed(kind, since, until, now)]
+
+
+def _sealed(kind: Kind, since: date, until: date, now: datetime) -> Iterator[AuditRow]:
+    kept, closed = kept_days(kind, now=now)
+    first, until = max(kept, since, date(1970, 1, 1)), min(closed, until)
+    known = seals(kind, first=first, until=until)
+    counts = _counts(kind, kind.within, [midnight(first), midnight(until)])
     for day in sorted(known.keys() | counts.keys()):
         before = known.get(day)
-        if before is None or before.rows != counts.get(day, 0):
-            yield _seal(kind, day, before, now)
+        if before is None or before.rows != counts[day]:
+            row = _seal(kind, day, before, now)
+            if row:
+                yield row
 
 
-def _seal(kind: Kind, day: date, before: Seal | None, now: datetime) -> AuditRow:
+def _seal(kind: Kind, day: date, before: Seal | None, now: datetime) -> AuditRow | None:
     with transaction.atomic():
-        rows, digest = digest_of(kind, day)
-        if before and rows > before.rows:
-            log.error("audit.usage_rows_added", kind=kind.name, day=day.isoformat())
+        rows, digest, erased = digest_of(kind, day)
+        missing = before.rows + before.erased - rows - erased if before else 0
+        if missing:
+            what = "audit.usage_rows_removed" if missing > 0 else "audit.usage_rows_added"
+            log.error(what, kind=kind.name, day=day.isoformat(), rows=abs(missing))
+            return None
         return audit.record(
             actor=audit.system("sealer"),
             action=SEALED,
@@ -163,31 +227,41 @@ def _seal(kind: Kind, day: date, before: Seal | None, now: datetime) -> AuditRow
                 "rows": rows,
                 "sha256": digest,
                 "rows_before": before.rows if before else None,
+                "erased": erased,
             },
             now=now,
         )
 
 
-def digest_of(kind: Kind, day: date) -> tuple[int, str]:
-    """Number of a day's rows, and the SHA-256 of their lines, sorted by their bytes."""
+def digest_of(kind: Kind, day: date) -> tuple[int, str, int]:
+    """Number of a day's rows, the SHA-256 of their lines, sorted by their bytes, and rows erased.
+
+    Read by one statement: an erasure is seen with its row in the trail, or not at all.
+    """
     lines = (
         f"string_agg(convert_to({kind.line} || E'\\n', 'UTF8'), ''::bytea"
         f' ORDER BY ({kind.line}) COLLATE "C")'
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*), encode(sha256(coalesce({lines}, ''::bytea)), 'hex') {kind.within}",
-            [midnight(day), midnight(day + timedelta(days=1))],
-        )
-        count, digest = cursor.fetchone()
-    return count, digest
+            f"SELECT count(*), encode(sha256(coalesce({lines}, ''::bytea)), 'hex'), ({_ERASED})"
+            f" {kind.within}",
+            [day.isoformat(), OBJECT, kind.name, ERASED,
+             midnight(day), midnight(day + timedelta(days=1))],
+        )  # fmt: skip
+        count, digest, erased = cursor.fetchone()
+    return count, digest, erased
 
 
-def _counts(kind: Kind, first: date, until: date) -> dict[date, int]:
-    since = midnight(max(first, date(1970, 1, 1)))
+_ERASED = (
+    "SELECT coalesce(sum((evidence #>> ARRAY['days', %s::text])::int), 0) FROM compliance_auditrow"
+    " WHERE object_type = %s AND object_id = %s AND action = %s"
+)
+
+
+def _counts(kind: Kind, rows: str, values: Sequence[UUID | datetime]) -> Counter[date]:
+    """How many of these rows each day (UTC) has."""
+    day = f"({kind.at} AT TIME ZONE 'UTC')::date"
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT ({kind.at} AT TIME ZONE 'UTC')::date AS day, count(*) {kind.within} GROUP BY 1",
-            [since, midnight(until)],
-        )
-        return dict(cursor.fetchall())
+        cursor.execute(f"SELECT {day}, count(*) {rows} GROUP BY 1", values)
+        return Counter(dict(cursor.fetchall()))

@@ -41,16 +41,20 @@ def export_of(
         )
     if kind == TRAIL:
         return export(chosen=chosen, form=form, actor=actor, now=now)
-    days = _days(chosen, now)
+    since, until = _days(chosen, now)
+    uses = usage.KINDS[kind]
+    with archive.patient():
+        # What an erasure removed since the last run would look like tampering.
+        usage.seal_days(now=now, kinds=[uses], since=since, until=until)
     audit.record(
         actor=actor,
         action="audit.export_started",
         object_type=usage.OBJECT,
         object_id=kind,
-        evidence={"filter": chosen.told()},
+        evidence={"since": since.isoformat(), "until": until.isoformat(), "form": form},
         now=now,
     )
-    return _stream(usage.KINDS[kind], days, form, actor, now)
+    return _stream(uses, (since, until), form, actor, now)
 
 
 def _days(chosen: Filter, now: datetime) -> tuple[date, date]:

@@ -10,18 +10,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from accounts import token_store, token_uses
 from accounts.models import ApiToken, TokenUse, User, WalletProof
 from accounts.token_uses import Use
 from compliance import audit, retention
-from compliance.models import AuditRow
+from compliance.models import AuditRow, ErasureRequest, RetentionRule
+from compliance.personal_data import erasure
 from compliance.trail import usage
 from compliance.trail.export import Filter
 from compliance.trail.usage_export import FORMAT, export_of
@@ -261,12 +264,13 @@ def test_the_time_of_an_export_is_the_one_in_the_trail(sealed: None, tmp_path: P
 
 def test_a_day_that_was_sealed_after_the_export_agrees(uses: None, tmp_path: Path) -> None:
     path = exported(tmp_path / "uses.zip")
-    usage.seal_days(now=NOW + timedelta(minutes=1))
+    (later,) = usage.seal_days(now=NOW + timedelta(days=1))
+    assert later.evidence["day"] == "2026-11-20"
 
     code, said = verified(path, "--trail", trail_of(tmp_path / "trail.zip"))
 
     assert code == 0, said
-    assert "2026-11-18: 3 rows, not sealed yet" in said
+    assert "2026-11-20: 3 rows, not sealed yet" in said
 
 
 def test_a_filtered_trail_is_refused(sealed: None, tmp_path: Path) -> None:
@@ -292,18 +296,110 @@ def _packed(path: Path, rows: list[dict[str, str]], manifest: dict[str, Any]) ->
     return path
 
 
-def test_after_an_erasure_the_day_is_sealed_again_and_both_digests_stay(
-    sealed: None, tmp_path: Path
+def erase(user_id: UUID) -> None:
+    """What an erasure does to a person's uses."""
+    with usage.erasing(user_id=user_id, now=NOW):
+        TokenUse.objects.filter(token__user=user_id).delete()
+
+
+@pytest.fixture
+def another(token: ApiToken) -> ApiToken:
+    """The token of somebody else, used on the first day too."""
+    made, _secret = token_store.issue_token(
+        user=new_user(), name="test", scopes=["read"], expires_at=None, now=FIRST
+    )
+    use(made, FIRST + timedelta(hours=1))
+    return made
+
+
+def test_an_erasure_tells_how_many_uses_of_which_days_go(
+    another: ApiToken, token: ApiToken, uses: None
 ) -> None:
-    TokenUse.objects.filter(minute__lt=FIRST + timedelta(minutes=1)).delete()
+    erase(token.user_id)
+
+    row = AuditRow.objects.get(action="usage.erased")
+    assert (row.object_type, row.object_id) == ("usage", "token-uses")
+    assert row.evidence == {"days": {"2026-11-18": 3, "2026-11-19": 3, "2026-11-20": 3}}
+
+
+def test_after_an_erasure_the_day_is_sealed_again_and_both_digests_stay(
+    another: ApiToken, sealed: None, tmp_path: Path
+) -> None:
+    erase(another.user_id)
 
     (again,) = usage.seal_days(now=NOW)
 
-    assert (again.evidence["rows"], again.evidence["rows_before"]) == (2, 3)
+    told = again.evidence
+    assert (told["rows"], told["rows_before"], told["erased"]) == (3, 4, 1)
     path = exported(tmp_path / "uses.zip")
-    code, told = verified(path, "--trail", trail_of(tmp_path / "trail.zip"))
-    assert code == 0, told
-    assert "2026-11-18 was sealed again after rows went" in told
+    code, said = verified(path, "--trail", trail_of(tmp_path / "trail.zip"))
+    assert code == 0, said
+    assert "2026-11-18 was sealed again after rows went" in said
+
+
+def test_an_export_right_after_an_erasure_agrees(
+    another: ApiToken, sealed: None, tmp_path: Path
+) -> None:
+    erase(another.user_id)
+
+    path = exported(tmp_path / "uses.zip")
+
+    code, said = verified(path, "--trail", trail_of(tmp_path / "trail.zip"))
+    assert code == 0, said
+
+
+def test_what_an_erasure_removed_is_accounted_for(token: ApiToken, sealed: None) -> None:
+    request = erasure.request(user=token.user, actor="user:x", now=FIRST)
+    ErasureRequest.objects.filter(pk=request.pk).update(next_attempt_at=FIRST)
+    erasure.step(request_id=request.pk, now=request.execute_after)
+    assert not TokenUse.objects.exists()
+
+    with capture_logs() as logs:
+        rows = usage.seal_days(now=request.execute_after)
+
+    told = [(row.evidence["day"], row.evidence["rows"], row.evidence["erased"]) for row in rows]
+    assert told == [("2026-11-18", 0, 3), ("2026-11-19", 0, 3)]
+    assert logs == []
+
+
+@pytest.mark.parametrize(
+    ("tamper", "event"),
+    [(removed, "audit.usage_rows_removed"), (added, "audit.usage_rows_added")],
+)
+@pytest.mark.parametrize("erased", [False, True])
+def test_what_no_erasure_accounts_for_is_never_sealed_anew(
+    another: ApiToken,
+    sealed: None,
+    tmp_path: Path,
+    tamper: Callable[[TokenUse], None],
+    event: str,
+    erased: bool,
+) -> None:
+    for row in TokenUse.objects.exclude(token=another).order_by("minute")[: 1 + erased]:
+        tamper(row)
+    if erased:
+        erase(another.user_id)
+
+    with capture_logs() as logs:
+        assert usage.seal_days(now=NOW) == []
+
+    assert [(line["event"], line["log_level"], line["rows"]) for line in logs] == [
+        (event, "error", 1 + erased)
+    ]
+    code, said = verified(exported(tmp_path / "uses.zip"))
+    assert code == 1, said
+
+
+def test_days_that_a_shorter_retention_has_emptied_are_no_fault(sealed: None) -> None:
+    rule = RetentionRule.objects.filter(kind="token_use")
+    rule.update(days=1)
+    retention.run(now=NOW, kind="token_use")
+    rule.update(days=365)
+
+    with capture_logs() as logs:
+        assert usage.seal_days(now=NOW) == []
+
+    assert logs == []
 
 
 def test_a_day_that_retention_has_begun_to_remove_is_neither_sealed_anew_nor_exported(
@@ -371,6 +467,8 @@ def test_an_export_of_uses_stands_in_the_trail(sealed: None, tmp_path: Path) -> 
         ("audit.export_started", "usage", "token-uses"),
         ("audit.exported", "usage", "token-uses"),
     ]
+    days = {"since": "1970-01-01", "until": "2026-11-22", "form": "jsonl"}
+    assert rows[0].evidence == days
 
 
 def test_the_command_exports_uses(sealed: None, tmp_path: Path) -> None:
