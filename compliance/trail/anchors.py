@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -152,13 +152,7 @@ def verify() -> audit.Verdict:
         .values_list("place", "position")
         if (place, position) not in held
     ]
-    return audit.Verdict(
-        rows=verdict.rows,
-        sealed=verdict.sealed,
-        head=verdict.head,
-        faults=[*verdict.faults, *lost],
-        anchors=verdict.anchors,
-    )
+    return replace(verdict, faults=[*verdict.faults, *lost])
 
 
 class FilePlace:
@@ -175,20 +169,22 @@ class FilePlace:
             with self.path.open("ab+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 file.seek(0)
-                lines = file.read().splitlines()
+                lines, cut = _lines(file.read())
+                if cut:
+                    file.truncate(file.tell() - len(cut))
                 if not any(json.loads(line)["position"] == head.position for line in lines):
                     previous = hashlib.sha256(lines[-1]).hexdigest() if lines else ""
                     content = {**head.content(), "previous": previous}
                     file.write(json.dumps(content).encode() + b"\n")
                     file.flush()
                     os.fsync(file.fileno())
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise Failed(f"the file of anchors: {error}") from error
         return FILE_NAME
 
     def kept(self) -> Iterator[audit.Anchor]:
         try:
-            lines = self.path.read_bytes().splitlines()
+            lines, _cut = _lines(self.path.read_bytes())
         except FileNotFoundError:
             return
         except OSError as error:
@@ -250,6 +246,15 @@ class BucketPlace:
                     yield _anchor(content, f"{self.name} ({content['at']})")
         except (BotoCoreError, ClientError) as error:
             raise Failed(f"the bucket of anchors: {error}") from error
+
+
+def _lines(content: bytes) -> tuple[list[bytes], bytes]:
+    """The lines of a file of anchors, and what follows the last line break.
+
+    That is a line whose writing was cut off, as by a full disk: its anchor was never noted.
+    """
+    *lines, cut = content.split(b"\n")
+    return lines, cut
 
 
 def _parsed(raw: bytes, where: str) -> dict[str, Any]:

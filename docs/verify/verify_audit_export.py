@@ -202,14 +202,19 @@ class Chain:
 
 
 def read_anchors(path: str | None) -> Anchors:
-    """Position → hashes and where they come from; each line must follow the line before."""
+    """Position → hashes and where they come from; each line must follow the line before.
+
+    What follows the last line break is an anchor whose writing was cut off: it was never told.
+    """
     anchors: Anchors = {}
     previous = ""
     if path is None:
         return anchors
-    for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
+    content = Path(path).read_bytes()
+    lines = content[: content.rfind(b"\n") + 1].splitlines()
+    for number, line in enumerate(lines, start=1):
         anchor = json.loads(line)
-        if anchor.get("format") != ANCHOR_FORMAT:
+        if not isinstance(anchor, dict) or anchor.get("format") != ANCHOR_FORMAT:
             raise Unreadable(f"line {number} of the anchors is not an anchor")
         if anchor["previous"] != previous:
             raise Unreadable(f"line {number} of the anchors does not follow the line before")

@@ -217,6 +217,32 @@ def test_a_line_that_is_no_anchor_is_found(folder: Path) -> None:
         anchors.verify()
 
 
+def test_a_line_whose_writing_was_cut_off_keeps_nothing_from_going_on(folder: Path) -> None:
+    for _day in range(2):
+        write(1)
+        anchors.anchor(now=NOW)
+    path = folder / anchors.FILE_NAME
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole.splitlines()[-1][:40])
+
+    assert anchors.verify().faults == []
+    write(1)
+    anchors.anchor(now=NOW)
+
+    assert path.read_bytes().startswith(whole)
+    assert [line["position"] for line in lines(folder)] == [1, 3, 5]
+    assert anchors.verify().faults == []
+
+
+def test_a_noted_anchor_whose_line_was_cut_is_named(folder: Path) -> None:
+    write(1)
+    anchors.anchor(now=NOW)
+    path = folder / anchors.FILE_NAME
+    path.write_bytes(path.read_bytes()[:-1])
+
+    assert anchors.verify().faults == ["the anchor of position 1 is not in file any more"]
+
+
 def test_a_place_that_fails_is_told_in_the_log_and_tried_again(folder: Path) -> None:
     write(1)
     folder.write_text("a file where the folder should be")
