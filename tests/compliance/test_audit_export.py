@@ -437,6 +437,81 @@ def test_a_line_that_is_none_is_refused(
     assert verified(forged)[0] == 2
 
 
+def encrypted(path: Path) -> bytes:
+    """The archive with the flag of an encrypted file on each of its files (APPNOTE 4.4.4, bit 0)."""
+    content = bytearray(path.read_bytes())
+    for header, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        found = content.find(header)
+        while found >= 0:
+            content[found + at] |= 1
+            found = content.find(header, found + 1)
+    return bytes(content)
+
+
+def badly_packed(path: Path) -> bytes:
+    """The archive with files that call themselves deflated and are not."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files(path).items():
+            archive.writestr(name, content)
+    spoilt = bytearray(packed.getvalue())
+    start = spoilt.find(b"rows.jsonl") + len("rows.jsonl")
+    spoilt[start : start + 20] = b"\xff" * 20
+    return bytes(spoilt)
+
+
+@pytest.mark.parametrize("spoil", [encrypted, badly_packed])
+def test_an_archive_that_cannot_be_unpacked_is_refused(
+    rows: list[AuditRow], tmp_path: Path, spoil: Callable[[Path], bytes]
+) -> None:
+    path = exported(tmp_path)
+    path.write_bytes(spoil(path))
+
+    code, output = verified(path)
+
+    assert (code, "cannot be verified" in output) == (2, True), output
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [("csv", b'1,2,"x\ry"z\r\rq,'), ("jsonl", b'{"position":1,"evidence":' + b"[" * 100_000)],
+)
+def test_a_line_that_no_reader_takes_is_refused(
+    rows: list[AuditRow], tmp_path: Path, form: str, line: bytes
+) -> None:
+    path = exported(tmp_path, form)
+    name = f"rows.{form}"
+
+    changed = {name: files(path)[name] + line + b"\n"}
+    code, output = verified(repacked(path, changed, own_manifest=True))
+
+    assert (code, "cannot be verified" in output) == (2, True), output
+
+
+@pytest.mark.parametrize("line", [b"[1]", b"1", b"null", b"{}"])
+def test_anchors_that_are_none_are_refused(
+    rows: list[AuditRow], tmp_path: Path, line: bytes
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    kept.write_bytes(line + b"\n")
+
+    code, output = verified(exported(tmp_path), "--anchors", str(kept))
+
+    assert (code, "line 1 of the anchors is not an anchor" in output) == (2, True), output
+
+
+def test_an_anchor_whose_writing_was_cut_off_is_left_out(
+    rows: list[AuditRow], tmp_path: Path, anchor_folder: Path
+) -> None:
+    anchors.anchor(now=NOW)
+    kept = anchor_folder / anchors.FILE_NAME
+    kept.write_bytes(kept.read_bytes() + b'{"format": "agora-au')
+
+    code, output = verified(exported(tmp_path), "--anchors", str(kept))
+
+    assert (code, "agrees with what was anchored: position 12, line 1" in output) == (0, True)
+
+
 def test_an_unpacked_export_verifies_too(rows: list[AuditRow], tmp_path: Path) -> None:
     with zipfile.ZipFile(exported(tmp_path)) as archive:
         archive.extractall(tmp_path / "unpacked")
