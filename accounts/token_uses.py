@@ -8,6 +8,7 @@ request.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -125,7 +126,8 @@ def note_of_provider(shown: Shown, use: Use) -> None:
     """Note in the audit trail that a provider's token was shown: the first time within an hour.
 
     Such tokens are not kept, so they have no rows to be counted in; the access log has each request.
-    While Redis is away every use is a row. Never raises for a failure of the database.
+    While Redis is away every use is a row. Never raises for a failure of the database, after which
+    the next use is noted.
     """
     key = f"provider-token:{shown.digest}:{shown.outcome}"
     try:
@@ -150,6 +152,8 @@ def note_of_provider(shown: Shown, use: Use) -> None:
         )
     except DatabaseError as error:
         log.warning("Token Uses Not Written", error=type(error).__name__)
+        with suppress(redis.RedisError):
+            cache.delete(key)
 
 
 # A token's row that another process holds is left to it: it notes a time as late.

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -12,12 +13,16 @@ import pytest
 from allauth.socialaccount.models import SocialAccount
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.db import transaction
+from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import oidc_tokens
+from accounts import oidc_tokens, token_uses
 from accounts.models import User
+from accounts.oidc_tokens import Shown
 from accounts.providers import provider_id
 from accounts.second_factors import add_authenticator_app
+from accounts.token_uses import Use
 from compliance.models import AuditRow
 from tests import oidc
 from tests.api.conftest import Answer, Api, assert_problem
@@ -227,6 +232,18 @@ def test_the_use_of_a_token_is_in_the_trail_once(
     assert token not in str(row.evidence)
     orders(anybody, provider.token(jti="another"))
     assert AuditRow.objects.filter(action="provider_token.used").count() == 2
+
+
+def test_a_use_that_could_not_be_written_is_noted_with_the_next(user: User) -> None:
+    shown = Shown(user=user, digest="0" * 64, outcome="used")
+    use = Use("used", "GET", "\0", 200, None, timezone.now())  # what no row can hold
+    with transaction.atomic():
+        token_uses.note_of_provider(shown, use)
+        transaction.set_rollback(True)
+
+    token_uses.note_of_provider(shown, replace(use, route="api:orders"))
+
+    assert AuditRow.objects.get(action="provider_token.used").evidence["route"] == "api:orders"
 
 
 @pytest.mark.parametrize("outcome", ["unconfirmed", "inactive", "second_factor"])
