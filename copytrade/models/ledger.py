@@ -77,7 +77,9 @@ class Fill(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_side_display()} {plain(self.quantity)} {self.symbol}, {plain(self.price)}"
+        return (
+            f"{self.get_side_display()} {plain(self.quantity)} {self.symbol}, {plain(self.price)}"
+        )
 
 
 class LedgerEntry(models.Model):
