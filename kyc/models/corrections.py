@@ -58,7 +58,7 @@ class Correction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_state_display()}, {self.asked_at:%Y-%m-%d %H:%M}"
+        return f"{self.asked_at:%Y-%m-%d %H:%M}"
 
     def seal(self, *, column: str, text: str) -> None:
         """Set a column to the text, sealed under the person's key; an empty text stays empty."""
