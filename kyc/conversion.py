@@ -19,9 +19,10 @@ MOST_PIXELS = 64_000_000
 LEAST_SIDE = 200
 MOST_SECONDS = 30.0
 MOST_OUTPUT_BYTES = 48_000_000
-# Two at once in a web process, as each may take a gigabyte; who waits longer is asked to come back.
+# Two at once in a web process, as each may take a gigabyte. Who waits holds a thread that pages need:
+# they are soon asked to come back.
 _AT_ONCE = threading.BoundedSemaphore(2)
-_LONGEST_WAIT = 20.0
+_LONGEST_WAIT = 1.0
 _PROGRAM = Path(__file__).with_name("converter.py")
 _JPEG = b"\xff\xd8\xff"
 
@@ -36,6 +37,10 @@ class Unconvertible(Exception):
         self.code = code
 
 
+class Died(Unconvertible):
+    """The process that drew it has died of the file, or took too long and was killed."""
+
+
 @dataclass(frozen=True)
 class PageImage:
     """A page as a JPEG picture without metadata; sides in pixels."""
@@ -48,11 +53,11 @@ class PageImage:
 def convert(*, data: bytes, media_type: str) -> list[PageImage]:
     """The pages of a file of a known type, drawn anew.
 
-    Raises Unconvertible, also when drawing takes too long or the process dies of the file, and
+    Raises Unconvertible, of which Died when drawing takes too long or the process dies of the file, and
     Temporary when too many files are being drawn already.
     """
     if not _AT_ONCE.acquire(timeout=_LONGEST_WAIT):
-        raise Temporary("too many documents at once", code="busy", retry_after=30)
+        raise Temporary("too many documents at once", code="busy")
     try:
         output = _run(data, media_type)
     finally:
@@ -129,7 +134,7 @@ def _pages(output: bytes) -> list[PageImage]:
             at += size
     except (ValueError, KeyError, TypeError) as error:
         log.warning("document.converter_died", output=len(output))
-        raise Unconvertible("unreadable") from error
+        raise Died("unreadable") from error
     if not pages or at != len(rest) or not all(page.jpeg.startswith(_JPEG) for page in pages):
         raise Unconvertible("unreadable")
     return pages

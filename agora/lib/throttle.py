@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Concatenate, ParamSpec
 
 import redis
@@ -19,6 +20,7 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 WINDOW_SECONDS = 60
+DAY_SECONDS = 24 * 60 * 60
 # Guessing a password must not become free because Redis is away; reading an order may go on.
 FAIL_CLOSED = frozenset({"token"})
 
@@ -30,17 +32,36 @@ def _client(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_timeout=0.25, socket_connect_timeout=0.25)
 
 
-def count(*, rate: str, who: str, now: float) -> int:
+def count(*, rate: str, who: str, now: float, window: int = WINDOW_SECONDS) -> int:
     """Requests of `who` in this window including this one; one round trip to Redis but for the first.
 
     Raises redis.RedisError when Redis does not answer.
     """
-    key = f"agora:rate:{rate}:{who}:{int(now // WINDOW_SECONDS)}"
+    key = _key(rate, who, now, window)
     client = _client(settings.REDIS_URL)
     used = int(client.incr(key))
     if used == 1:
-        client.expire(key, WINDOW_SECONDS * 2)
+        client.expire(key, window * 2)
     return used
+
+
+def _key(rate: str, who: str, now: float, window: int) -> str:
+    return f"agora:rate:{rate}:{who}:{int(now // window)}"
+
+
+def note_today(*, what: str, who: str) -> None:
+    """Count what `who` did today (UTC); forgotten while Redis is away."""
+    with suppress(redis.RedisError):
+        count(rate=what, who=who, now=time.time(), window=DAY_SECONDS)
+
+
+def noted_today(*, what: str, who: str) -> int:
+    """How often `note_today` counted it today (UTC); 0 while Redis is away."""
+    try:
+        found: Any = _client(settings.REDIS_URL).get(_key(what, who, time.time(), DAY_SECONDS))
+    except redis.RedisError:
+        return 0
+    return int(found or 0)
 
 
 def allowed(*, rate: str, who: str) -> bool:

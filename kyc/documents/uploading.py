@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from accounts.keys import key_for
 from accounts.models import User
-from agora.lib import crypto
+from agora.lib import crypto, throttle
 from agora.lib.failpoints import failpoint
 from agora.lib.outcome import Temporary
 from compliance import audit
@@ -32,6 +32,7 @@ from kyc.documents.refusals import (
 )
 from kyc.models import Application, Document, DocumentPage
 
+_DIED = "document_died"
 log = structlog.get_logger(__name__)
 
 
@@ -68,13 +69,13 @@ def _store(user: User, kind: str, file: Upload, now: datetime) -> Document:
         raise DocumentRefused("not_onboarded")
     if not has_agreed(user=user, terms=VERIFICATION):
         raise DocumentRefused("consent")
-    _check_counts(application, now)
+    _check_counts(application, now, died=throttle.noted_today(what=_DIED, who=str(user.pk)))
     data = _bytes_of(file)
     digest = hashlib.sha256(data).hexdigest()
     same = _waiting(application, kind).filter(sha256=digest).first()
     if same is not None:
         return same
-    media_type, pages = _examined(data)
+    media_type, pages = _examined(user, data)
     document = Document(
         id=uuid.uuid4(),
         application=application,
@@ -101,10 +102,13 @@ def _store(user: User, kind: str, file: Upload, now: datetime) -> Document:
     return kept
 
 
-def _check_counts(application: Application, now: datetime) -> None:
-    """Raise DocumentRefused when the person has, or has sent, as many as they may."""
+def _check_counts(application: Application, now: datetime, *, died: int = 0) -> None:
+    """Raise DocumentRefused when the person has, or has sent, as many as they may.
+
+    `died` are files that were refused, but only after they had cost up to half a minute each.
+    """
     own = Document.objects.filter(application=application)
-    if own.filter(uploaded_at__gt=now - timedelta(days=1)).count() >= MOST_A_DAY:
+    if own.filter(uploaded_at__gt=now - timedelta(days=1)).count() + died >= MOST_A_DAY:
         raise DocumentRefused("too_many_today")
     if own.exclude(state=Document.State.WITHDRAWN).count() >= MOST_KEPT:
         raise DocumentRefused("too_many_documents")
@@ -119,13 +123,15 @@ def _bytes_of(file: Upload) -> bytes:
     return data
 
 
-def _examined(data: bytes) -> tuple[str, Sequence[PageImage]]:
+def _examined(user: User, data: bytes) -> tuple[str, Sequence[PageImage]]:
     """Type and pages of a file that may be taken; the scanner sees it before any decoder does."""
     try:
         media_type = filetypes.recognise(data)
         scanning.scan(data)
         return media_type, conversion.convert(data=data, media_type=media_type)
     except (filetypes.WrongFile, conversion.Unconvertible) as error:
+        if isinstance(error, conversion.Died):
+            throttle.note_today(what=_DIED, who=str(user.pk))
         raise DocumentRefused(error.code if error.code in REFUSALS else "unreadable") from error
     except scanning.Infected as error:
         raise DocumentRefused("infected") from error

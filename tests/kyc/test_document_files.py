@@ -7,6 +7,8 @@ import errno
 import random
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +140,41 @@ def test_a_file_that_takes_too_long_is_given_up_and_its_process_is_gone(
 
     assert answer.body["errors"][0]["code"] == "unreadable"
     assert [process.returncode for process in started] == [-9]
+    assert_nothing_stored(folder)
+
+
+def test_what_had_to_be_given_up_counts_among_the_files_of_the_day(
+    api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kyc.documents.uploading.MOST_A_DAY", 2)
+    assert upload(api, b"no picture").status == 422  # costs nothing, counts for nothing
+    with monkeypatch.context() as slow:
+        slow.setattr(conversion, "MOST_SECONDS", 0.02)
+        heavy = picture(size=(4000, 3000))
+        assert [upload(api, heavy).status for _ in range(2)] == [422, 422]
+
+    answer = upload(api, picture())
+
+    problem = assert_problem(answer, 409, "too_many_documents")
+    assert "in 24 hours" in problem["detail"]
+    assert_nothing_stored(folder)
+
+
+def test_while_others_are_drawn_nobody_waits_long(
+    api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = threading.BoundedSemaphore(2)
+    monkeypatch.setattr(conversion, "_AT_ONCE", busy)
+    busy.acquire()
+    busy.acquire()
+    began = time.monotonic()
+
+    answer = upload(api, picture())
+
+    assert time.monotonic() - began < 10
+    problem = assert_problem(answer, 503, "unavailable")
+    assert "Try again in a minute" in problem["detail"]
+    assert int(answer.headers["Retry-After"]) > 0
     assert_nothing_stored(folder)
 
 
