@@ -68,16 +68,16 @@ def requirements(case: Case) -> list[Requirement]:
 
 def about_lists(application: Application) -> list[Requirement]:
     """What the lists ask before anything is approved."""
-    return [one for one in (_look_up(application), _matches(application)) if one]
+    last = Screening.objects.filter(application=application).first()
+    return [one for one in (_look_up(last), _matches(application, last)) if one]
 
 
-def _look_up(application: Application) -> Requirement | None:
+def _look_up(last: Screening | None) -> Requirement | None:
     """Nobody is approved who was not looked up in the lists of today; None where none is needed."""
     loads = source().loads()
     if not loads and not settings.SCREENING_REQUIRED:
         return None
-    last = Screening.objects.filter(application=application).values_list("loads", flat=True).first()
-    done = bool(loads) and set(loads) <= set(last or ())
+    done = bool(loads) and set(loads) <= set(last.loads if last else ())
     to_come = _("soon, by itself") if loads else _("no list is loaded")
     return Requirement(
         code="LOOK_UP",
@@ -89,8 +89,9 @@ def _look_up(application: Application) -> Requirement | None:
     )
 
 
-def _matches(application: Application) -> Requirement | None:
+def _matches(application: Application, last: Screening | None) -> Requirement | None:
     """Whoever may be on a list is not approved before that is settled; None without any match."""
+    more = last.more if last else 0
     states = list(
         ScreeningMatch.objects.filter(application=application).values_list("state", "is_sanctioned")
     )
@@ -99,10 +100,12 @@ def _matches(application: Application) -> Requirement | None:
     undecided = sum(1 for state, _sanctioned in states if state == ScreeningMatch.State.OPEN)
     forbidden = any(state == ScreeningMatch.State.CONFIRMED and under for state, under in states)
     detail: Text = _("%(n)d to look at") % {"n": undecided} if undecided else ""
+    if more:
+        detail = _("%(n)d to look at, then %(more)d more") % {"n": undecided, "more": more}
     return Requirement(
         code="MATCHES",
         label=_("Matches on lists settled"),
-        done=not undecided and not forbidden,
+        done=not undecided and not more and not forbidden,
         possible=True,
         detail=_("the person is under sanctions") if forbidden else detail,
         by_hand=False,

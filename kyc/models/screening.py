@@ -91,13 +91,17 @@ class ScreeningEntry(models.Model):
 
 
 class Screening(models.Model):
-    """When a person was looked up last, and in which loads."""
+    """When a person was looked up last, and in which loads.
+
+    `more` is how many matches by name there was no room for beside those that wait for officers.
+    """
 
     application = models.OneToOneField(
         Application, on_delete=models.PROTECT, primary_key=True, related_name="screening"
     )
     at = models.DateTimeField(_("looked up"), db_index=True)
     loads = ArrayField(models.UUIDField(), verbose_name=_("in which loads"))
+    more = models.PositiveIntegerField(_("matches not kept"), db_default=0)
 
     class Meta:
         verbose_name = _("screening")

@@ -9,7 +9,7 @@ import structlog
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from agora.lib import crypto, work
+from agora.lib import work
 from agora.lib.failpoints import failpoint
 from kyc import screening
 from kyc.cases.opening import hold_application
@@ -112,8 +112,11 @@ def _begin(lease: work.Lease[ScreeningRun]) -> _Stint:
 
 
 def _after(cursor: uuid.UUID | None) -> list[uuid.UUID]:
-    """The next people of a run. Who is rejected or erased is not looked up."""
-    found = Application.objects.filter(status__in=_WANTED).exclude(full_name_encrypted=b"")
+    """The next people of a run. Who is rejected, or has closed their account, is not looked up.
+
+    A closed account has nothing under way and can buy nothing more; who it was is kept for the law alone.
+    """
+    found = Application.objects.filter(status__in=_WANTED, user__is_active=True)
     if cursor is not None:
         found = found.filter(pk__gt=cursor)
     return list(found.order_by("pk").values_list("pk", flat=True)[:BATCH])
@@ -130,11 +133,9 @@ def _look_up(application_id: uuid.UUID, now: datetime) -> int | None:
         except OperationalError:
             # A deadlock, a statement that took too long, a lost connection: gone at once as a rule.
             return _new_matches(application_id, now)
-    except crypto.Undecryptable:
-        # Erased a moment ago, or a key is missing, which `rotate_keys` and the doctor tell of.
-        log.warning("screening.unreadable", application=str(application_id))
-        return 0
-    except Exception as error:  # a bug, or a database in trouble: what it says may name the person
+    except (
+        Exception
+    ) as error:  # a bug, a missing key, the database: what it says may name the person
         log.error("screening.failed", application=str(application_id), error=type(error).__name__)
         return None
 

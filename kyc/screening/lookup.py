@@ -51,7 +51,10 @@ class Source(Protocol):
         """What is looked up in just now, by its version; empty: nothing is loaded."""
 
     def find(self, *, name: str, number: str, threshold: float) -> list[Hit]:
-        """Everybody on the lists whose likeness reaches the threshold, or who has the number."""
+        """Everybody on the lists whose likeness reaches the threshold, or who has the number.
+
+        Those with the number first, then the most alike.
+        """
 
 
 class LocalLists:
@@ -115,7 +118,10 @@ def _hits(found: dict[int, float], numbered: frozenset[int]) -> list[Hit]:
             by_number=pk in numbered,
             score=min(found[pk], 100.0),
         )
-        for pk, entry in sorted(entries.items(), key=lambda item: (-found[item[0]], item[0]))
+        for pk, entry in sorted(
+            entries.items(),
+            key=lambda item: (item[0] not in numbered, -found[item[0]], item[0]),
+        )
     ]
 
 

@@ -25,6 +25,8 @@ REVIEW = "kyc.review_match"
 REOPEN = "kyc.reopen_match"
 MATCH = "screening_match"
 LONGEST_REASON = 1000
+DECIDED: Text = _("This match is decided already: nothing was changed.")
+MOST_WAITING = 50  # matches of one person; names made of common parts fit thousands
 _DECISION = ("state", "reason", "decided_by", "decided_at")
 
 
@@ -45,7 +47,8 @@ def screen(
     Call it inside a transaction that holds the application's row: match, case and audit row are
     written with what it decides on. An entry that officers have dismissed is new again once its content
     has changed, once the person's number is found on it, or when what they dismissed it by was
-    `corrected`.
+    `corrected`. Beside MOST_WAITING that wait for officers, matches by name are only counted: that too
+    stands against an approval.
     """
     loads = source().loads()
     if not loads:
@@ -55,10 +58,9 @@ def screen(
         number=application.tax_id,
         threshold=float(settings.SCREENING_THRESHOLD),
     )
-    stored = (_store(application, hit, corrected, now) for hit in hits)
-    fresh = [match for match in stored if match]
+    fresh, more = _store(application, hits, corrected, now)
     Screening.objects.update_or_create(
-        application=application, defaults={"at": now, "loads": loads}
+        application=application, defaults={"at": now, "loads": loads, "more": more}
     )
     if fresh:
         open_for_match(application=application, now=now)
@@ -66,27 +68,48 @@ def screen(
 
 
 def _store(
-    application: Application, hit: Hit, corrected: bool, now: datetime
-) -> ScreeningMatch | None:
-    """What is found, if it is new."""
-    by = ScreeningMatch.By.IDENTIFIER if hit.by_number else ScreeningMatch.By.NAME
-    match, made = ScreeningMatch.objects.get_or_create(
+    application: Application, hits: list[Hit], corrected: bool, now: datetime
+) -> tuple[list[ScreeningMatch], int]:
+    """What is new, the best first; and how many there was no room for. A number always has room."""
+    known = {
+        (match.list_name, match.source_id, match.digest): match
+        for match in ScreeningMatch.objects.filter(application=application)
+    }
+    room = MOST_WAITING - sum(one.state == ScreeningMatch.State.OPEN for one in known.values())
+    fresh, more = [], 0
+    for hit in hits:
+        match = known.get((hit.list_name, hit.source_id, hit.digest))
+        if match is not None:
+            if _is_new_again(match, hit, corrected, now):
+                fresh.append(match)
+        elif room > 0 or hit.by_number:
+            fresh.append(_stored(application, hit, now))
+            room -= 1
+        else:
+            more += 1
+    return fresh, more
+
+
+def _stored(application: Application, hit: Hit, now: datetime) -> ScreeningMatch:
+    match = ScreeningMatch(
         application=application,
         list_name=hit.list_name,
         source_id=hit.source_id,
         digest=hit.digest,
-        defaults={
-            "entry": hit.entry,
-            "is_sanctioned": hit.is_sanctioned,
-            "by": by,
-            "score": Decimal(str(round(hit.score, 2))),
-            "found_at": now,
-        },
+        entry=hit.entry,
+        is_sanctioned=hit.is_sanctioned,
+        found_at=now,
     )
-    if made:
-        _record(match, "screening.matched", audit.system("screening"), now)
-        return match
-    return match if _is_new_again(match, hit, corrected, now) else None
+    match.by, match.score = _likeness(hit)
+    match.save(force_insert=True)
+    _record(match, "screening.matched", audit.system("screening"), now)
+    return match
+
+
+def _likeness(hit: Hit) -> tuple[ScreeningMatch.By, Decimal]:
+    """By what the person was found, and how alike they are."""
+    by = ScreeningMatch.By.IDENTIFIER if hit.by_number else ScreeningMatch.By.NAME
+    return by, Decimal(str(round(hit.score, 2)))
 
 
 def _is_new_again(match: ScreeningMatch, hit: Hit, corrected: bool, now: datetime) -> bool:
@@ -95,8 +118,7 @@ def _is_new_again(match: ScreeningMatch, hit: Hit, corrected: bool, now: datetim
     dismissed = match.state == ScreeningMatch.State.DISMISSED
     if not by_number and not (dismissed and corrected):
         return False
-    if by_number:
-        match.by, match.score = ScreeningMatch.By.IDENTIFIER, Decimal(100)
+    match.by, match.score = _likeness(hit)
     if dismissed:
         _undecide(match)
     match.save(update_fields=["by", "score", *_DECISION])
@@ -187,7 +209,30 @@ def _decide(
     return match
 
 
-def _check(match: ScreeningMatch, officer: User) -> None:
+def settle(
+    *,
+    match: ScreeningMatch,
+    state: ScreeningMatch.State,
+    reason: str,
+    decider: uuid.UUID,
+    now: datetime,
+) -> None:
+    """Store what was decided of an open match, and find what there was no room for beside it.
+
+    Call it inside a transaction that holds the rows of application and match.
+    """
+    match.state, match.reason = state, reason
+    match.decided_by_id, match.decided_at = decider, now
+    match.save(update_fields=_DECISION)
+    _record(match, f"screening.{state.lower()}", f"user:{decider}", now)
+    person = match.application
+    waiting = ScreeningMatch.objects.filter(application=person, state=ScreeningMatch.State.OPEN)
+    more = Screening.objects.filter(application=person, more__gt=0)
+    if more.exists() and person.user.is_active and not waiting.exists():
+        screen(application=person, now=now)
+
+
+def _check(match: ScreeningMatch, state: ScreeningMatch.State, officer: User) -> None:
     if match.application.user_id == officer.pk:
         raise ScreeningError("own_case", _("This is about you: a colleague has to decide."))
     if match.state != ScreeningMatch.State.OPEN:

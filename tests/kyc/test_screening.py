@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import User
+from accounts.models import PersonKey, User
 from agora.lib import work
 from compliance.four_eyes import Refused
 from compliance.models import AuditRow
@@ -539,15 +539,109 @@ def test_what_lists_say_of_somebody_is_erased_with_them(load: Any) -> None:
         assert telling not in str(list(kept)).lower()
 
 
-def test_an_erased_person_is_passed_over(load: Any) -> None:
-    erased = apply("Ana Pereira")
-    Application.objects.filter(pk=erased.pk).update(full_name_encrypted=b"")
+def test_who_has_closed_the_account_is_not_looked_up_and_never_approved(
+    load: Any, settings: Settings
+) -> None:
+    settings.SCREENING_REQUIRED = True
+    closed = apply("Ana Pereira")
+    User.objects.filter(pk=closed.user_id).update(is_active=False)
+    load(row("x-1", "Ana Pereira Souza"), row("x-2", "Zoltan Invented"))
+
+    run = everybody.work_on(run_id=ScreeningRun.objects.get().pk)
+    everybody._look_up(closed.pk, timezone.now())  # a worker that read the list before
+
+    assert run is not None
+    assert (run.persons, run.failed) == (0, 0)
+    closed.refresh_from_db()
+    assert closed.status == Status.PENDING
+    assert not hasattr(closed, "daily_limit")
+    assert not Screening.objects.exists()
+    assert not ScreeningMatch.objects.exists()
+
+
+def test_who_cannot_be_read_for_want_of_a_key_counts_as_not_looked_up(load: Any) -> None:
+    unreadable, other = apply("Ana Pereira"), apply("Ana Pereira")
+    theirs = PersonKey.objects.get(pk=other.user_id).sealed
+    PersonKey.objects.filter(pk=unreadable.user_id).update(sealed=theirs)
     load(row("x-1", "Zoltan Invented"))
 
     run = everybody.work_on(run_id=ScreeningRun.objects.get().pk)
 
     assert run is not None
-    assert run.persons == 0
+    assert (run.persons, run.failed, run.attention) == (1, 1, True)
+    assert [one.application_id for one in Screening.objects.all()] == [other.pk]
+
+
+# More than officers can look at at once
+
+
+MANY = [row(f"x-{n}", "Maria Silva") for n in range(7)]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many matches of one person may wait in these tests."""
+    monkeypatch.setattr("kyc.screening.matching.MOST_WAITING", 3)
+    return 3
+
+
+def settle_all(application: Application) -> int:
+    """Dismiss whatever is open just now: how many."""
+    found = list(ScreeningMatch.objects.filter(application=application, state=State.OPEN))
+    for match in found:
+        screening.dismiss(match_id=match.pk, officer=reviewer(), reason="x", now=timezone.now())
+    return len(found)
+
+
+def test_of_many_matches_some_wait_and_the_others_follow_once_these_are_decided(
+    load: Any, few: int
+) -> None:
+    load(*MANY)
+    application = apply("Maria Silva")
+    case = Case.objects.get(application=application)
+
+    (action,) = (one for one in requirements(case) if one.code == "MATCHES")
+    assert (action.done, str(action.detail)) == (False, "3 to look at, then 4 more")
+    assert AuditRow.objects.filter(action="screening.matched").count() == few
+
+    decided = [settle_all(application) for _ in range(3)]
+
+    assert decided == [3, 3, 1]
+    assert Screening.objects.get(application=application).more == 0
+    assert is_met("MATCHES", case)
+
+
+def test_matches_that_there_was_no_room_for_stand_against_an_approval(load: Any, few: int) -> None:
+    load(*MANY)
+    application = apply("Maria Silva")
+    ScreeningMatch.objects.update(
+        state=State.DISMISSED, reason="x", decided_by=reviewer(), decided_at=timezone.now()
+    )
+
+    assert not is_met("MATCHES", Case.objects.get(application=application))
+
+
+def test_the_number_and_the_most_alike_come_first(load: Any, few: int) -> None:
+    cpf = new_cpf()
+    alike = [row(f"y-{n}", f"Maria Silva {more}") for n, more in enumerate(["Souza", "Rocha"])]
+    load(*alike, *MANY[:2], row("z-1", "Somebody Else", identifiers=cpf))
+
+    apply("Maria Silva", cpf=cpf)
+
+    assert set(ScreeningMatch.objects.values_list("source_id", flat=True)) == {
+        "z-1", "x-0", "x-1",
+    }  # fmt: skip
+
+
+def test_a_number_always_has_room(load: Any, few: int) -> None:
+    application = apply("Maria Silva")
+    load(*MANY)
+    screening.screen(application=application, now=timezone.now())
+
+    load(*MANY, row("z-1", "Somebody Else", identifiers=application.tax_id))
+    (match,) = screening.screen(application=application, now=timezone.now())
+
+    assert (match.source_id, match.by) == ("z-1", ScreeningMatch.By.IDENTIFIER)
 
 
 # Loading a list

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kyc.fullname import InvalidName, clean_full_name
 from kyc.screening import names
 
 # What looks like what; the one on the left is Cyrillic, Greek or a digit.
@@ -101,3 +102,29 @@ def test_parts_of_one_letter_count_where_there_is_little_else(
     forms: list[str], keys: list[str]
 ) -> None:
     assert names.sounds(forms) == keys
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Pedro de Alcântara João Carlos Leopoldo Salvador Bibiano Francisco Xavier Miguel Rafael Gonzaga",
+        "Isabel Cristina Leopoldina Augusta Micaela Gabriela Rafaela Gonzaga de Bragança e Bourbon",
+        "María de los Ángeles del Carmen de la Cruz y de la Torre Fernández",
+    ],
+)
+def test_the_longest_names_that_people_have_are_taken(name: str) -> None:
+    assert clean_full_name(name) == name
+
+
+@pytest.mark.parametrize("separator", [" ", "-", ".", " / ", "\u3000"])
+def test_a_name_of_too_many_parts_is_refused(separator: str) -> None:
+    parts = ["Ana", "Jose", "Joao", "Luiz", "Rosa", "Lima", "Cruz"] * 3
+
+    assert clean_full_name(separator.join(parts[:20]))
+    with pytest.raises(InvalidName, match="more than 20 parts"):
+        clean_full_name(separator.join(parts))
+
+
+def test_syllables_of_other_writings_are_parts() -> None:
+    with pytest.raises(InvalidName, match="more than 20 parts"):
+        clean_full_name("王伟李娜张敏刘洋陈静杨勇赵磊黄艳周杰吴霞徐")
