@@ -132,6 +132,8 @@ def _own_trail(user_id: UUID) -> Q:
     found = AuditRow.objects.order_by().values("pk")
     own = found.filter(actor=f"user:{user_id}")
     about = found.filter(object_type="user", object_id=str(user_id))
+    # What is merely proposed about an officer is no news for them (four_eyes.readable_by).
+    about = about.exclude(~Q(action="proposal.approved"), action__startswith="proposal.")
     named = found.filter(evidence__has_key="user", evidence__user=str(user_id))
     return Q(pk__in=own.union(about, named))
 

@@ -14,19 +14,20 @@ from django.db import IntegrityError, connection
 from django.test import Client
 from pytest_django import Settings
 
+from accounts.decisions import propose_role
 from accounts.keys import key_for
 from accounts.models import AddressEntry, Notice, User
 from accounts.token_store import issue_token
 from agora.lib.crypto import Undecryptable
-from compliance import audit
-from compliance.models import AuditRow, DataExport, DataExportPart
+from compliance import audit, four_eyes
+from compliance.models import AuditRow, DataExport, DataExportPart, Proposal
 from compliance.personal_data import exports
 from compliance.personal_data.topics import LEFT_OUT, TOPICS
 from kyc import cases
 from kyc.models import Document, DocumentView
 from tests.copying import new_account
 from tests.kyc import casework
-from tests.people import new_user, onboarded
+from tests.people import new_officer, new_user, onboarded
 from tests.settling import place
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -107,6 +108,7 @@ def test_it_says_what_it_holds_and_what_is_left_out(person: User) -> None:
     readme = archive.read("README.txt").decode()
     assert "data/application.json" in readme
     assert "Alpaca, the broker: Share, quantity, price" in readme
+    assert "nothing that says whose it is. To buy the share." in readme
 
 
 def test_consents_come_with_their_text(person: User) -> None:
@@ -130,6 +132,44 @@ def test_nothing_of_another_person_is_in_it(person: User) -> None:
     assert str(person.pk) in whole
     for foreign in (str(other.pk), other.email, str(other.kyc_application.pk)):
         assert foreign not in whole
+
+
+def decided(person: User) -> tuple[User, User, Proposal]:
+    maker, checker = new_officer("assign_role"), new_officer("decide_proposal")
+    proposal = propose_role(
+        person=person, role="Auditor", give=True, reason="Joins.", maker=maker, now=NOW
+    )
+    four_eyes.approve(proposal_id=proposal.pk, checker=checker, now=NOW)
+    return maker, checker, proposal
+
+
+def test_an_officer_s_copy_names_neither_colleagues_nor_whom_they_decided_about(
+    person: User,
+) -> None:
+    maker, checker, proposal = decided(person)
+
+    for officer, others in ((maker, (checker, person)), (checker, (maker, person))):
+        archive = opened(built(officer))
+
+        (decision,) = rows(archive, "decisions")
+        assert (decision["id"], decision["subject_id"]) == (str(proposal.pk), "another person")
+        whole = "".join(archive.read(name).decode() for name in archive.namelist())
+        assert str(officer.pk) in whole
+        for other in others:
+            assert str(other.pk) not in whole
+
+
+def test_what_is_merely_proposed_about_an_officer_is_not_in_their_copy(person: User) -> None:
+    decided(person)
+    propose_role(
+        person=person, role="Operator", give=True, reason="Needed.",
+        maker=new_officer("assign_role"), now=NOW,
+    )  # fmt: skip
+
+    trail = rows(opened(built(person)), "audit_trail")
+
+    told = [row["action"] for row in trail if row["action"].startswith("proposal.")]
+    assert told == ["proposal.approved"]
 
 
 def test_how_a_review_of_a_match_ended_is_not_in_it(person: User) -> None:

@@ -168,8 +168,9 @@ def test_a_copy_may_take_longer_than_other_tasks() -> None:
 def test_a_large_table_does_not_outlast_the_lease(
     person: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "_ROWS_A_SIGN", 1)
+    monkeypatch.setattr(archive, "_ROWS_AT_ONCE", 1)
     export = exports.request(user=person, actor="system:test", now=timezone.now())
+    rows = sum(topic.model._base_manager.filter(topic.rows(person.pk)).count() for topic in TOPICS)
     ends: list[datetime | None] = []
     extend = Lease.extend
 
@@ -180,5 +181,5 @@ def test_a_large_table_does_not_outlast_the_lease(
     monkeypatch.setattr(Lease, "extend", noted)
 
     assert finished(export).state == DataExport.State.READY
-    assert len(ends) > len(TOPICS)
+    assert len(ends) >= rows
     assert ends == sorted(filter(None, ends))
