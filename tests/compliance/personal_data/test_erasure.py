@@ -294,6 +294,17 @@ def test_copies_of_the_data_are_removed(person: User) -> None:
     assert DataExport.objects.get(pk=export.pk).state == DataExport.State.EXPIRED
 
 
+def test_a_copy_that_waited_for_a_person_needs_nobody_any_more(person: User) -> None:
+    export = exports.request(user=person, actor="system:test", now=NOW)
+    DataExport.objects.filter(pk=export.pk).update(attention=True, next_attempt_at=None)
+
+    carried_out(person)
+
+    export.refresh_from_db()
+    assert (export.state, export.attention) == (DataExport.State.EXPIRED, False)
+    assert not exports.try_again(waiting=export, actor="system:test", now=NOW)
+
+
 @pytest.mark.usefixtures("sandbox")
 def test_a_closed_account_orders_nothing_though_its_request_was_let_in_before() -> None:
     person = onboarded()
