@@ -9,7 +9,8 @@ class KycConfig(AppConfig):
 
     def ready(self) -> None:
         from compliance import four_eyes
-        from kyc import correction_decision, decisions, limit_decisions
+        from kyc import correction_decision, decisions, limit_decisions, match_decisions
 
-        for kind in (*decisions.KINDS, *correction_decision.KINDS, *limit_decisions.KINDS):
-            four_eyes.register(kind)
+        for module in (decisions, correction_decision, limit_decisions, match_decisions):
+            for kind in module.KINDS:
+                four_eyes.register(kind)

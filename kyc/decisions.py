@@ -25,8 +25,7 @@ from kyc.cases.opening import ensure_open, hold_application
 from kyc.cases.record import WORK, check_group, hold, move, store, text_of, unlock, write
 from kyc.cases.requirements import Requirement, about_lists, requirements
 from kyc.limits import limit_of_tier, local_day
-from kyc.models import UNASKED, Application, Case, CaseEvent, DailyLimit, ScreeningMatch
-from kyc.screening import matching
+from kyc.models import UNASKED, Application, Case, CaseEvent, DailyLimit
 from kyc.selectors import open_matches, subject_of
 from kyc.states import Outcome, State
 
@@ -266,40 +265,6 @@ def _person_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     ]
 
 
-def _match(proposal: Proposal) -> ScreeningMatch:
-    try:
-        return matching.held(UUID(proposal.object_id))
-    except ScreeningMatch.DoesNotExist as error:
-        raise Refused("gone", _("This match is not there any more.")) from error
-
-
-def _check_reopening(proposal: Proposal) -> None:
-    match = _match(proposal)
-    if match.state == ScreeningMatch.State.OPEN:
-        raise Refused("not_now", _("This match waits for a decision already."))
-    decided = {"state": match.state, "decided_at": str(match.decided_at)}
-    if decided != proposal.payload:
-        raise Refused("changed", _("The match was decided anew meanwhile. Look at it again."))
-
-
-def _reopen(proposal: Proposal, now: datetime) -> None:
-    matching.reopen(match=_match(proposal), actor=f"user:{proposal.checker_id}", now=now)
-
-
-def _match_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
-    match = ScreeningMatch.objects.select_related("application__user", "decided_by").get(
-        pk=proposal.object_id
-    )
-    state = ScreeningMatch.State(str(proposal.payload["state"]))
-    return [
-        (_("Person"), _name_of(match.application)),
-        (_("List"), match.list_name),
-        (_("Under sanctions"), _("yes") if match.is_sanctioned else _("no")),
-        (_("Decided until now"), state.label),
-        (_("State of the person"), match.application.get_status_display()),
-    ]
-
-
 KINDS = [
     Kind(
         name=APPROVE,
@@ -341,16 +306,6 @@ KINDS = [
         check=_check_reinstatement,
         effect=_reinstate,
         lines=_person_lines,
-        subject=subject_of,
-        reader_permission=_READER,
-    ),
-    Kind(
-        name=matching.REOPEN,
-        title=_("Decide a match on a list anew"),
-        maker_permission=matching.REVIEW,
-        check=_check_reopening,
-        effect=_reopen,
-        lines=_match_lines,
         subject=subject_of,
         reader_permission=_READER,
     ),

@@ -1,7 +1,7 @@
 """Who may not buy until officers have settled a match with somebody under sanctions (ID-2).
 
 A number that is on a list is no likeness of names: what could still be made available to the person
-waits. One officer, who gives a reason, ends that by dismissing the match; confirmed it waits on, and two
+waits. Two people end that by dismissing the match (`kyc.dismiss_match`); confirmed it waits on, and two
 people decide what follows. What they have stays theirs. Nobody but officers learns of the reason.
 """
 

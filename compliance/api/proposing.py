@@ -32,7 +32,7 @@ from copytrade.decisions import RELEASE_SWITCH, propose_release
 from kyc import cases, corrections, limit_decisions, screening
 from kyc.cases.deciding import REINSTATE, SUSPEND
 from kyc.models import Application, ScreeningMatch
-from kyc.screening.matching import REOPEN
+from kyc.screening.matching import DISMISS, REOPEN
 from tokens.decisions import ATTESTATION, WITHDRAWAL, propose_attestation, propose_withdrawal
 from tokens.models import Attestation
 from trading.decisions import RESOLVE, propose_resolution
@@ -125,10 +125,20 @@ def _correction(correction_id: UUID, *, maker: Any, **given: Any) -> Proposal:
     return corrections.propose(correction_id=correction_id, officer=maker, **given)
 
 
+def _dismissal(match_id: UUID, *, maker: Any, **given: Any) -> Proposal:
+    _check_others(match_id, maker)
+    return screening.propose_dismissal(match_id=match_id, officer=maker, **given)
+
+
 def _reopening(match_id: UUID, *, maker: Any, **given: Any) -> Proposal:
-    if ScreeningMatch.objects.filter(pk=match_id, application__user=maker).exists():
-        raise Problem("not_found")  # nobody learns that a list may mean them
+    _check_others(match_id, maker)
     return screening.propose_reopening(match_id=match_id, officer=maker, **given)
+
+
+def _check_others(match_id: UUID, maker: Any) -> None:
+    """Nobody learns that a list may mean them."""
+    if ScreeningMatch.objects.filter(pk=match_id, application__user=maker).exists():
+        raise Problem("not_found")
 
 
 def _retention(kind: str, **given: Any) -> Proposal:
@@ -166,6 +176,7 @@ FORMS: dict[str, Form] = {
     SUSPEND: Form(rest.NoBody, UUID, _suspension),
     REINSTATE: Form(rest.NoBody, UUID, _reinstatement),
     corrections.CORRECT: Form(rest.NoBody, UUID, _correction),
+    DISMISS: Form(rest.NoBody, UUID, _dismissal),
     REOPEN: Form(rest.NoBody, UUID, _reopening),
     RETENTION: Form(
         RetentionPayload,

@@ -20,7 +20,8 @@ from compliance import audit
 from compliance.four_eyes import Refused
 from kyc import screening
 from kyc.models import Case, ScreeningList, ScreeningMatch, ScreeningRun
-from kyc.screening import ScreeningError, runs
+from kyc.screening import runs
+from kyc.screening.matching import open_proposal
 
 _LIST = "admin:kyc_screeningmatch_changelist"
 _LABELS = {
@@ -63,11 +64,11 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     search_fields = ["=id", "=application__id", "=source_id", "application__user__email"]
     search_help_text = _("Match or application id, id on the list, e-mail address")
     fields = [
-        "state", "person_name", "person", "case", "score", "by", "is_sanctioned", "list_name",
+        "state", "pause", "person_name", "person", "case", "score", "by", "is_sanctioned", "list_name",
         "source_id", "listed", "found_at", "decided_by", "decided_at", "reason", "trail",
     ]  # fmt: skip
     readonly_fields = fields
-    actions_detail = ["dismiss", "confirm", "reopen"]
+    actions_detail = ["dismiss", "propose_dismissal", "confirm", "reopen"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ScreeningMatch]:
         """Nobody reads what a list may say of themselves."""
@@ -79,9 +80,25 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
 
     def has_decide_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Only an open match can be decided; the service asks again."""
+        return self._open(request, object_id) is not None
+
+    def has_dismiss_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        found = self._open(request, object_id)
+        return found is not None and not found.holds
+
+    def has_propose_dismissal_permission(
+        self, request: HttpRequest, object_id: object = None
+    ) -> bool:
+        """Two people dismiss what pauses buying, and not what waits for the second one already."""
+        found = self._open(request, object_id)
+        return found is not None and found.holds and open_proposal(found.pk) is None
+
+    def _open(self, request: HttpRequest, object_id: object) -> ScreeningMatch | None:
+        """The match, if it is open and the reader may decide it."""
+        if not self.has_review_permission(request):
+            return None
         waiting = ScreeningMatch.objects.filter(state=ScreeningMatch.State.OPEN)
-        allowed = self.has_review_permission(request)
-        return allowed and waiting.filter(pk=str(object_id)).exists()
+        return waiting.filter(pk=str(object_id)).first()
 
     def has_reopen_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Only what was decided can be decided anew; the service asks again."""
@@ -100,6 +117,22 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     )
     def status(self, match: ScreeningMatch) -> tuple[str, str]:
         return match.state, match.get_state_display()
+
+    @admin.display(description=_("buying"))
+    def pause(self, match: ScreeningMatch) -> str:
+        """Who reads this may be the second person: one click away from the proposal."""
+        if not match.holds:
+            return "–"
+        if match.state == ScreeningMatch.State.CONFIRMED:
+            return str(_("This match pauses buying: two people decide in the case."))
+        proposal = open_proposal(match.pk)
+        if proposal is None:
+            return str(_("This match pauses buying: two people end it."))
+        return format_html(
+            '<a class="underline" href="{}">{}</a>',
+            reverse("admin:compliance_proposal_change", args=[proposal.pk]),
+            _("This match pauses buying: its end waits for a second person."),
+        )
 
     @admin.display(description=_("name on the list"))
     def listed_name(self, match: ScreeningMatch) -> str:
@@ -161,7 +194,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     @action(
         description=_("It is somebody else"),
         url_path="dismiss",
-        permissions=["decide"],
+        permissions=["dismiss"],
         dialog=_dialog(
             _("It is somebody else"),
             _(
@@ -173,6 +206,22 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     )
     def dismiss(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._decide(request, form, object_id, screening.dismiss)
+
+    @action(
+        description=_("Propose: it is somebody else"),
+        url_path="propose-dismissal",
+        permissions=["propose_dismissal"],
+        dialog=_dialog(
+            _("Propose: it is somebody else"),
+            _(
+                "This match pauses buying: two people end it. Say what tells them apart; buying goes on "
+                "once a second person approves it."
+            ),
+            _("Propose"),
+        ),
+    )
+    def propose_dismissal(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._propose(request, form, object_id, screening.propose_dismissal)
 
     @action(
         description=_("It is the same person"),
@@ -201,30 +250,29 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
         ),
     )
     def reopen(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return self._propose(request, form, object_id, screening.propose_reopening)
+
+    def _propose(self, request: HttpRequest, form: Any, object_id: str, act: Any) -> HttpResponse:
+        done = _("Proposed. It takes effect once a second person approves it.")
+        return self._act(request, form, object_id, act, done)
+
+    def _decide(self, request: HttpRequest, form: Any, object_id: str, act: Any) -> HttpResponse:
+        done = _("Decided. It is noted in the audit trail.")
+        return self._act(request, form, object_id, act, done)
+
+    def _act(
+        self, request: HttpRequest, form: Any, object_id: str, act: Any, done: Any
+    ) -> HttpResponse:
         return answer_dialog(
             request,
-            lambda: screening.propose_reopening(
+            lambda: act(
                 match_id=UUID(object_id),
                 officer=signed_in(request),
                 reason=form.cleaned_data["reason"],
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_("Proposed. It takes effect once a second person approves it.")),
-            back=reverse("admin:kyc_screeningmatch_change", args=[object_id]),
-        )
-
-    def _decide(self, request: HttpRequest, form: Any, object_id: str, act: Any) -> HttpResponse:
-        return answer_dialog(
-            request,
-            lambda: act(
-                match_id=UUID(object_id),
-                officer=request.user,
-                reason=form.cleaned_data["reason"],
-                now=timezone.now(),
-            ),
-            refusal=ScreeningError,
-            done=str(_("Decided. It is noted in the audit trail.")),
+            done=str(done),
             back=reverse("admin:kyc_screeningmatch_change", args=[object_id]),
         )
 

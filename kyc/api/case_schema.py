@@ -142,6 +142,7 @@ class MatchView(serializers.Serializer[Any]):
     is_sanctioned = serializers.BooleanField()
     by = serializers.ChoiceField(choices=MATCH_BY)
     score = serializers.CharField(help_text="Likeness in per cent.")
+    holds = serializers.BooleanField(help_text="It pauses buying: two people dismiss it.")
     found_at = serializers.DateTimeField()
     decided_by = OfficerView(allow_null=True)
     decided_at = serializers.DateTimeField(allow_null=True)
@@ -318,6 +319,7 @@ def match_json(match: ScreeningMatch) -> dict[str, object]:
         "is_sanctioned": match.is_sanctioned,
         "by": match.by,
         "score": f"{match.score:.2f}",
+        "holds": match.holds,
         "found_at": rest.moment(match.found_at),
         "decided_by": officer_json(match.decided_by),
         "decided_at": rest.moment(match.decided_at),

@@ -1,10 +1,12 @@
 """API of matches on sanctions and PEP lists: read, dismissed or confirmed by officers."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
@@ -21,12 +23,13 @@ from agora.lib import rest
 from agora.lib.openapi import PAGES
 from agora.lib.problems import Problem, wrong
 from compliance import audit
+from compliance.four_eyes import Refused
+from compliance.models import Proposal
 from kyc import screening
 from kyc.api.case_schema import MatchView, match_json, or_erased
 from kyc.api.cases import READ_PERSON, application_id
 from kyc.models import Case, ScreeningMatch
-from kyc.screening import ScreeningError
-from kyc.screening.matching import LONGEST_REASON, REVIEW
+from kyc.screening.matching import LONGEST_REASON, REVIEW, open_proposal
 
 
 class MatchPage(serializers.Serializer[Any]):
@@ -46,6 +49,9 @@ class MatchDetail(MatchView):
     entry = serializers.DictField(help_text="The list's entry as it was when it was found.")
     reason = serializers.CharField(allow_null=True, help_text="Why it was decided so.")
     case_id = serializers.UUIDField(allow_null=True, help_text="The person's newest case.")
+    proposal_id = serializers.UUIDField(
+        allow_null=True, help_text="What waits for a second person."
+    )
 
 
 class MatchDecisionRequest(rest.StrictSerializer):
@@ -129,21 +135,24 @@ class MatchDecision(OfficerEndpoint):
     permissions: ClassVar = {"POST": REVIEW}
 
     def decide(
-        self, request: Request, match_id: UUID, service: Callable[..., ScreeningMatch]
+        self, request: Request, match_id: UUID, service: Callable[..., ScreeningMatch | Proposal]
     ) -> Response:
-        """Decide with a reason, and answer the match."""
+        """Decide with a reason, or propose to, and answer the match."""
         officer = user_of(request)
         reason = rest.validated(MatchDecisionRequest, request)["reason"]
-        _seen(officer, match_id)
         try:
-            service(match_id=match_id, officer=officer, reason=reason, now=timezone.now())
-        except ScreeningError as refusal:
+            made = service(match_id=match_id, officer=officer, reason=reason, now=timezone.now())
+        except Refused as refusal:
             if refusal.code == "reason_missing":
                 raise wrong("reason", refusal.message, code=refusal.code) from refusal
             raise Problem(
                 "decision_refused", detail=refusal.message, extra={"reason": refusal.code}
             ) from refusal
-        return Response(match_json(_seen(officer, match_id)))
+        answer = match_json(_seen(officer, match_id))
+        if isinstance(made, ScreeningMatch):
+            return Response(answer)
+        location = reverse("api:proposal", args=[made.pk])
+        return Response(answer, status=HTTPStatus.ACCEPTED, headers={"Location": location})
 
 
 class DismissMatch(MatchDecision):
@@ -153,11 +162,17 @@ class DismissMatch(MatchDecision):
         operation_id="dismiss_match",
         tags=["screening"],
         request=MatchDecisionRequest,
-        responses={200: MatchView},
+        responses={200: MatchView, 202: MatchView},
         summary="Say that it is somebody else, and what tells them apart",
+        description=(
+            "A match that pauses buying (`holds`) two people dismiss: for it this only proposes (202), "
+            "and `Location` is the proposal that a second person approves or refuses."
+        ),
     )
     def post(self, request: Request, match_id: UUID) -> Response:
-        return self.decide(request, match_id, screening.dismiss)
+        match = _seen(user_of(request), match_id)
+        service = screening.propose_dismissal if match.holds else screening.dismiss
+        return self.decide(request, match_id, service)
 
 
 class ConfirmMatch(MatchDecision):
@@ -172,6 +187,7 @@ class ConfirmMatch(MatchDecision):
         description="What follows from it two people decide in the person's case.",
     )
     def post(self, request: Request, match_id: UUID) -> Response:
+        _seen(user_of(request), match_id)
         return self.decide(request, match_id, screening.confirm)
 
 
@@ -186,6 +202,7 @@ def _detail(match: ScreeningMatch, officer: User) -> dict[str, object]:
             fields=["full_name"],
             now=timezone.now(),
         )
+    proposal = open_proposal(match.pk)
     newest = Case.objects.filter(application=match.application_id).order_by("-opened_at").first()
     return {
         **match_json(match),
@@ -193,4 +210,5 @@ def _detail(match: ScreeningMatch, officer: User) -> dict[str, object]:
         "entry": match.entry,
         "reason": match.reason or None,
         "case_id": str(newest.pk) if newest else None,
+        "proposal_id": str(proposal.pk) if proposal else None,
     }

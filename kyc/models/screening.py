@@ -181,6 +181,12 @@ class ScreeningMatch(models.Model):
     def __str__(self) -> str:
         return f"{self.list_name} {self.source_id}"
 
+    @property
+    def holds(self) -> bool:
+        """Whether it pauses buying, as `kyc.holds.HOLDING` says in SQL; two people dismiss it then."""
+        by_number = self.by == self.By.IDENTIFIER
+        return self.is_sanctioned and by_number and self.state != self.State.DISMISSED
+
 
 class ScreeningRun(Job):
     """Everybody is looked up again, some at a time; `cursor` is the last application that was."""

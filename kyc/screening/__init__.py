@@ -9,6 +9,7 @@ from kyc.screening.matching import (
     confirm,
     dismiss,
     is_ready,
+    propose_dismissal,
     propose_reopening,
     screen,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "dismiss",
     "is_ready",
     "open_matches",
+    "propose_dismissal",
     "propose_reopening",
     "screen",
 ]

@@ -14,14 +14,17 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from agora.lib.catalog import Text
 from compliance import audit, four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
 from kyc.cases.opening import ensure_open, hold_application, open_for_match
-from kyc.models import Application, Screening, ScreeningMatch
+from kyc.models import Application, Screening, ScreeningEntry, ScreeningMatch
+from kyc.screening.lists import active
 from kyc.screening.lookup import Hit, source
 
 REVIEW = "kyc.review_match"
+DISMISS = "kyc.dismiss_match"
 REOPEN = "kyc.reopen_match"
 MATCH = "screening_match"
 LONGEST_REASON = 1000
@@ -141,8 +144,19 @@ def confirm(*, match_id: uuid.UUID, officer: User, reason: str, now: datetime) -
 
 
 def dismiss(*, match_id: uuid.UUID, officer: User, reason: str, now: datetime) -> ScreeningMatch:
-    """Say that it is somebody else. Raises as `confirm` does."""
+    """Say that it is somebody else. Raises as `confirm` does, and ScreeningError where it takes two."""
     return _decide(match_id, ScreeningMatch.State.DISMISSED, officer, reason, now)
+
+
+def propose_dismissal(
+    *, match_id: uuid.UUID, officer: User, reason: str, now: datetime
+) -> Proposal:
+    """Propose to dismiss a match that pauses buying: it goes on once a second person approves.
+
+    Raises ScreeningMatch.DoesNotExist, PermissionDenied or four_eyes.Refused.
+    """
+    match = ScreeningMatch.objects.get(pk=match_id)
+    return _propose(DISMISS, match, {"load": str(load_of(match))}, officer, reason, now)
 
 
 def propose_reopening(
@@ -153,15 +167,47 @@ def propose_reopening(
     Raises ScreeningMatch.DoesNotExist, PermissionDenied or four_eyes.Refused.
     """
     match = ScreeningMatch.objects.get(pk=match_id)
+    decided = {"state": match.state, "decided_at": str(match.decided_at)}
+    return _propose(REOPEN, match, decided, officer, reason, now)
+
+
+def _propose(
+    kind: str,
+    match: ScreeningMatch,
+    payload: dict[str, object],
+    officer: User,
+    reason: str,
+    now: datetime,
+) -> Proposal:
     return four_eyes.propose(
-        kind=REOPEN,
+        kind=kind,
         object_type=MATCH,
         object_id=match.pk,
-        payload={"state": match.state, "decided_at": str(match.decided_at)},
+        payload=payload,
         reason=reason,
         maker=officer,
         now=now,
     )
+
+
+def open_proposal(match_id: uuid.UUID) -> Proposal | None:
+    """What waits for a second person about the match."""
+    proposals = four_eyes.proposals_of(object_type=MATCH, object_id=match_id)
+    return proposals.filter(state=Proposal.State.OPEN).first()
+
+
+def load_of(match: ScreeningMatch) -> uuid.UUID | None:
+    """The load that the match's list has now; None when it is not loaded here."""
+    return active().filter(name=match.list_name).values_list("pk", flat=True).first()
+
+
+def has_changed(match: ScreeningMatch, *, since: str) -> bool:
+    """Whether the list, loaded again after the load `since`, says something else of the entry."""
+    now = load_of(match)
+    if str(now) == since:
+        return False
+    entries = ScreeningEntry.objects.filter(load=now, source_id=match.source_id)
+    return entries.exclude(digest=match.digest).exists()
 
 
 def reopen(*, match: ScreeningMatch, actor: str, now: datetime) -> None:
@@ -199,12 +245,10 @@ def _decide(
         raise ScreeningError("reason_missing", _("Say why, in at most 1,000 characters."))
     with transaction.atomic():
         match = held(match_id)
-        _check(match, officer)
-        match.state, match.reason = state, text
-        match.decided_by, match.decided_at = officer, now
-        match.save(update_fields=_DECISION)
-        _record(match, f"screening.{state.lower()}", audit.actor_of(officer), now)
+        _check(match, state, officer)
+        settle(match=match, state=state, reason=text, decider=officer.pk, now=now)
         if state == ScreeningMatch.State.CONFIRMED:
+            four_eyes.lapse(object_type=MATCH, object_id=match.pk, now=now)
             ensure_open(application=match.application, now=now)
     return match
 
@@ -236,7 +280,11 @@ def _check(match: ScreeningMatch, state: ScreeningMatch.State, officer: User) ->
     if match.application.user_id == officer.pk:
         raise ScreeningError("own_case", _("This is about you: a colleague has to decide."))
     if match.state != ScreeningMatch.State.OPEN:
-        raise ScreeningError("decided", _("This match is decided already: nothing was changed."))
+        raise ScreeningError("decided", DECIDED)
+    if state == ScreeningMatch.State.DISMISSED and match.holds:
+        raise ScreeningError(
+            "takes_two", _("This match pauses buying: two people end it. Propose to dismiss it.")
+        )
 
 
 def _record(match: ScreeningMatch, action: str, actor: str, now: datetime) -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.second_factors import add_authenticator_app
-from compliance.models import AuditRow
+from compliance.models import AuditRow, Proposal
 from kyc import cases, erasure
 from kyc.models import ScreeningMatch
 from tests.api.conftest import Api, assert_problem, pointers
@@ -26,7 +26,9 @@ def api_of(*names: str) -> Api:
     return Api(casework.officer(*names), scopes=("admin",))
 
 
-def a_match(person: User | None = None) -> ScreeningMatch:
+def a_match(
+    person: User | None = None, by: ScreeningMatch.By = ScreeningMatch.By.NAME
+) -> ScreeningMatch:
     return ScreeningMatch.objects.create(
         application=(person or onboarded()).kyc_application,
         list_name="default",
@@ -34,7 +36,7 @@ def a_match(person: User | None = None) -> ScreeningMatch:
         digest="0" * 64,
         entry={"name": "Invented Name", "countries": ["hu"]},
         is_sanctioned=True,
-        by=ScreeningMatch.By.NAME,
+        by=by,
         score=Decimal("91.5"),
         found_at=timezone.now(),
     )
@@ -110,6 +112,28 @@ def test_an_officer_decides_with_a_reason(
     assert reviewer.user is not None
     assert answer.body["decided_by"]["email"] == reviewer.user.email
     assert reviewer.get(f"{PATH}/{match.pk}").body["reason"] == "Compared births."
+
+
+def test_what_pauses_buying_is_only_proposed_to_be_dismissed(reviewer: Api) -> None:
+    match = a_match(by=ScreeningMatch.By.IDENTIFIER)
+    body = {"reason": "Compared births."}
+
+    answer = reviewer.post(f"{PATH}/{match.pk}/dismiss", body, key=None)
+
+    assert (answer.status, answer.body["state"], answer.body["holds"]) == (202, "OPEN", True)
+    proposal = Proposal.objects.get()
+    assert (proposal.kind, proposal.object_id) == ("kyc.dismiss_match", str(match.pk))
+    assert answer.headers["Location"] == f"/api/v1/admin/proposals/{proposal.pk}"
+    assert reviewer.get(f"{PATH}/{match.pk}").body["proposal_id"] == str(proposal.pk)
+    again = reviewer.post(f"{PATH}/{match.pk}/dismiss", body, key=None)
+    assert assert_problem(again, 409, "decision_refused")["reason"] == "already_proposed"
+
+    second = api_of(*LOOKS, "kyc.view_case", "compliance.decide_proposal")
+    approved = second.post(f"{answer.headers['Location']}/approve", {}, key=None)
+
+    assert approved.status == 200
+    found = reviewer.get(f"{PATH}/{match.pk}").body
+    assert (found["state"], found["holds"], found["proposal_id"]) == ("DISMISSED", False, None)
 
 
 def test_a_decided_match_is_not_decided_again(reviewer: Api, match: ScreeningMatch) -> None:

@@ -119,6 +119,7 @@ def request_of(kind: str) -> tuple[object, dict[str, Any]]:
         "kyc.suspend": lambda: (onboarded().kyc_application.pk, {}),
         "kyc.reinstate": lambda: (suspended().pk, {}),
         "kyc.correct": lambda: (a_correction().pk, {}),
+        "kyc.dismiss_match": lambda: (a_match(by=ScreeningMatch.By.IDENTIFIER).pk, {}),
         "kyc.reopen_match": lambda: (a_dismissed_match().pk, {}),
         "compliance.retention": lambda: (
             "api_token",

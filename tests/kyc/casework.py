@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from compliance import four_eyes
 from compliance.models import Proposal
-from kyc import cases
+from kyc import cases, screening
 from kyc.cases.requirements import Check
 from kyc.models import Application, Case, Document, ScreeningMatch, Tier
 from tests import people
@@ -134,7 +134,11 @@ def approve(proposal: Proposal, by: User, *, now: datetime | None = None) -> Non
 
 
 def a_match(
-    person: Application, *, is_sanctioned: bool = True, source_id: str = "Q1"
+    person: Application,
+    *,
+    is_sanctioned: bool = True,
+    source_id: str = "Q1",
+    by: ScreeningMatch.By = ScreeningMatch.By.NAME,
 ) -> ScreeningMatch:
     """Somebody on a list who may be the person, without the case that screening opens for it."""
     return ScreeningMatch.objects.create(
@@ -144,9 +148,19 @@ def a_match(
         digest="0" * 64,
         entry={},
         is_sanctioned=is_sanctioned,
-        by=ScreeningMatch.By.NAME,
+        by=by,
         score=Decimal(90),
         found_at=timezone.now(),
+    )
+
+
+def dismissal_proposed(match: ScreeningMatch, by: User | None = None) -> Proposal:
+    """The dismissal of a match that pauses buying, proposed."""
+    return screening.propose_dismissal(
+        match_id=match.pk,
+        officer=by or officer("kyc.review_match"),
+        reason="Born in another year.",
+        now=timezone.now(),
     )
 
 

@@ -11,13 +11,14 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.second_factors import add_authenticator_app
-from compliance.models import AuditRow
+from compliance.models import AuditRow, Proposal
 from kyc import erasure, screening
 from kyc.cases.requirements import requirements
 from kyc.models import Case, ScreeningMatch, ScreeningRun
 from kyc.screening import lists
+from tests.kyc import casework
 from tests.kyc.test_screening import apply, row, written
-from tests.people import TOTP_SECRET, new_officer, signed_in_recently
+from tests.people import TOTP_SECRET, new_officer, onboarded, signed_in_recently
 
 pytestmark = pytest.mark.django_db
 OFFICER = ("view_screeningmatch", "view_screeninglist", "view_screeningrun")
@@ -130,21 +131,54 @@ def test_nobody_reads_what_is_suspected_of_themselves(
         assert browser.get(reverse(f"admin:kyc_{name}_change", args=[pk])).status_code == 302
 
 
-def test_only_an_open_match_offers_its_decisions(client: Client, match: ScreeningMatch) -> None:
-    browser = officer(client, "review_match")
-    page = reverse("admin:kyc_screeningmatch_change", args=[match.pk])
+def shown(browser: Client, match: ScreeningMatch) -> str:
+    return browser.get(reverse("admin:kyc_screeningmatch_change", args=[match.pk])).content.decode()
+
+
+def offered(browser: Client, match: ScreeningMatch) -> set[str]:
+    """What the page of the match lets the officer do."""
     addresses = {
         name: reverse(f"admin:kyc_screeningmatch_{name}", args=[match.pk])
-        for name in ("dismiss", "confirm", "reopen")
+        for name in ("dismiss", "propose_dismissal", "confirm", "reopen")
     }
+    page = shown(browser, match)
+    return {name for name, address in addresses.items() if address in page}
 
-    def offered() -> set[str]:
-        shown = browser.get(page).content.decode()
-        return {name for name, address in addresses.items() if address in shown}
 
-    assert offered() == {"dismiss", "confirm"}
+def test_only_an_open_match_offers_its_decisions(client: Client, match: ScreeningMatch) -> None:
+    browser = officer(client, "review_match")
+
+    assert offered(browser, match) == {"dismiss", "confirm"}
     press(browser, match, "dismiss", "Born elsewhere.")
-    assert offered() == {"reopen"}
+    assert offered(browser, match) == {"reopen"}
+
+
+def test_what_pauses_buying_two_people_dismiss(client: Client) -> None:
+    match = casework.a_match(onboarded().kyc_application, by=ScreeningMatch.By.IDENTIFIER)
+    browser = officer(client, "review_match", "view_case", "view_proposal")
+    assert offered(browser, match) == {"propose_dismissal", "confirm"}
+    assert "This match pauses buying: two people end it." in shown(browser, match)
+    assert press(browser, match, "dismiss", "Born elsewhere.").status_code == 403
+
+    press(browser, match, "propose_dismissal", "Born elsewhere.")
+
+    proposal = Proposal.objects.get()
+    assert (proposal.kind, proposal.object_id) == ("kyc.dismiss_match", str(match.pk))
+    assert offered(browser, match) == {"confirm"}
+    assert reverse("admin:compliance_proposal_change", args=[proposal.pk]) in shown(browser, match)
+
+    casework.approve(proposal, casework.officer())
+    assert offered(browser, match) == {"reopen"}
+    assert "pauses buying" not in shown(browser, match)
+
+
+def test_a_confirmed_match_says_that_its_pause_goes_on(client: Client) -> None:
+    match = casework.a_match(onboarded().kyc_application, by=ScreeningMatch.By.IDENTIFIER)
+    browser = officer(client, "review_match")
+
+    press(browser, match, "confirm", "Same passport.")
+
+    assert "two people decide in the case" in shown(browser, match)
 
 
 def test_who_was_looked_up_is_not_looked_up_soon(match: ScreeningMatch) -> None:

@@ -11,6 +11,7 @@ from compliance.models import AuditRow
 from kyc import screening
 from kyc.models import DailyLimit, ScreeningMatch
 from tests.conftest import Chain
+from tests.kyc import casework
 from tests.people import new_officer
 from tests.settling import place, settle
 from trading.models import Order
@@ -35,8 +36,9 @@ def matched(user: User, **what: Any) -> ScreeningMatch:
     )
 
 
-def decide(match: ScreeningMatch, act: Any) -> None:
-    act(match_id=match.pk, officer=new_officer("review_match"), reason="Seen.", now=timezone.now())
+def dismiss(match: ScreeningMatch) -> None:
+    """Two people say that it is somebody else."""
+    casework.approve(casework.dismissal_proposed(match), casework.officer())
 
 
 def test_nothing_is_bought_and_the_reason_is_not_told(buyer: User) -> None:
@@ -64,13 +66,15 @@ def test_a_likeness_of_names_and_an_office_pause_nothing(buyer: User, what: Any)
 
 def test_dismissed_it_pauses_nothing_and_confirmed_it_still_does(buyer: User) -> None:
     match = matched(buyer)
-    decide(match, screening.dismiss)
+    dismiss(match)
     assert place(buyer).state == State.PENDING
 
     ScreeningMatch.objects.filter(pk=match.pk).update(
         state=ScreeningMatch.State.OPEN, decided_by=None, decided_at=None, reason=""
     )
-    decide(match, screening.confirm)
+    screening.confirm(
+        match_id=match.pk, officer=new_officer("review_match"), reason="x", now=timezone.now()
+    )
     with pytest.raises(OrderRefused, match="buying_paused"):
         place(buyer)
 
@@ -98,6 +102,9 @@ def test_what_was_bought_is_minted_once_it_is_settled(buyer: User, chain: Chain)
     told = AuditRow.objects.get(action="order.needs_attention").evidence["error"]
     assert order.last_error == told == "Minting waits: see the buyer's account."
 
-    decide(match, screening.dismiss)
-    try_again(order_ids=[order.pk], actor="system:test", now=timezone.now())
+    sweep_orders()
+    order.refresh_from_db()
+    assert order.attention
+    dismiss(match)
+    sweep_orders()
     assert settle(order, chain=chain).state == State.MINT_CONFIRMED
