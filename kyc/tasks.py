@@ -1,4 +1,4 @@
-"""What is done regularly about documents, and screenings of everybody."""
+"""What is done regularly about documents, cases and screenings of everybody."""
 
 import uuid
 

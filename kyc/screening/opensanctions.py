@@ -52,14 +52,9 @@ class Entry:
     identifiers: list[str]
     digest: str
 
-    @property
-    def is_sanctioned(self) -> bool:
-        """Under sanctions, and not on the list for an office alone."""
-        return sanctioned(self.content)
-
 
 def sanctioned(content: dict[str, object]) -> bool:
-    """Whether a stored entry names any sanction."""
+    """Whether an entry is under sanctions, and not on the list for an office alone."""
     return bool(content.get("sanctions") or content.get("program_ids"))
 
 
