@@ -234,7 +234,11 @@ def _forget_copies(user_id: uuid.UUID) -> None:
     copies = DataExport.objects.filter(user_id=user_id)
     DataExportPart.objects.filter(export__in=copies).delete()
     copies.update(
-        state=DataExport.State.EXPIRED, next_attempt_at=None, lease_token=None, lease_until=None
+        state=DataExport.State.EXPIRED,
+        next_attempt_at=None,
+        lease_token=None,
+        lease_until=None,
+        attention=False,
     )
 
 
