@@ -28,13 +28,13 @@ class Balance:
         return shares_of(self.units)
 
 
-def balance_of(address: str) -> Balance:
-    """Read a balance from the chain, at most two seconds old (RAT-015).
+def balance_of(address: str, *, cached: bool = True) -> Balance:
+    """Read a balance from the chain, at most two seconds old (RAT-015); unless `cached` as it is now.
 
     Raises Temporary or Rejected (agora.lib.outcome) when the chain cannot be read.
     """
     key = f"balance:{address}"
-    found = _cached(key)
+    found = _cached(key) if cached else None
     if found is not None:
         return found
     block = chain.block_number()

@@ -36,6 +36,7 @@ from compliance.personal_data.obstacles import Obstacle
 from compliance.trail import usage
 from copytrade.models import ExchangeAccount, Strategy
 from kyc import erasure as kyc
+from trading.models import Order
 
 CARRY_OUT_TASK = "compliance.tasks.carry_out_erasure"
 RETENTION = "identity"
@@ -174,6 +175,8 @@ def _do_what_is_due(lease: Lease[ErasureRequest], *, now: datetime) -> None:
 
 def _close(lease: Lease[ErasureRequest], *, now: datetime) -> None:
     user = User.objects.get(pk=lease.row.user_id)
+    # An order that ends after the chain was asked would be in neither look: so there is one before.
+    before, orders = obstacles.in_database(user), Order.objects.filter(user=user).count()
     try:
         held = obstacles.on_chain(user)
     except OutsideError as error:
@@ -184,9 +187,12 @@ def _close(lease: Lease[ErasureRequest], *, now: datetime) -> None:
         # First the locks, then the look: what was under way is there by now, nothing new comes.
         kyc.hold(user=user)
         accounts.hold(user=user)
-        found = held + obstacles.in_database(user)
+        found = list(dict.fromkeys([*before, *held, *obstacles.in_database(user)]))
         if found:
             _wait(lease, user, found, now=now)
+        elif Order.objects.filter(user=user).count() != orders:
+            # One came and ended since: ask the chain again.
+            lease.release(again_at=now)
         else:
             _close_account(lease, user, now=now)
             failpoint("erasure.before_commit", key=lease.row.pk)

@@ -4,7 +4,6 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 
 from accounts.models import User, Wallet, WalletChange
@@ -82,7 +81,6 @@ def send_all_away(chain: Chain, address: str) -> None:
     chain.rpc("eth_sendTransaction", {"from": address, "to": chain.contract, "data": data})
     chain.rpc("anvil_stopImpersonatingAccount", address)
     chain.mine(3)
-    cache.delete(f"balance:{address}")
 
 
 def test_after_a_change_of_wallet_proofs_stay_and_erasure_finds_them(
@@ -169,6 +167,18 @@ def test_a_mint_to_the_former_address_of_another_does_not_take_it(
     settle(place(with_wallet(address)), chain=chain)
 
     assert owner_of(address) == person.pk
+
+
+def test_tokens_at_an_address_that_another_has_proved_keep_nobody_from_being_erased(
+    sandbox: SandboxControl, chain: Chain
+) -> None:
+    key = Signer()
+    person = with_wallet(key.address)
+    settle(place(person), chain=chain)
+    change_wallet(person)
+    prove(with_wallet(key.address), key, purpose="verify")
+
+    assert obstacles.on_chain(person) == []
 
 
 def test_whom_a_tree_named_as_owner_stays_it_when_the_proof_is_gone() -> None:

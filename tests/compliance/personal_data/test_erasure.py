@@ -32,13 +32,14 @@ from compliance.models import (
 )
 from compliance.personal_data import erasure, exports, obstacles
 from compliance.personal_data.erasure import ErasureRefused
+from compliance.personal_data.obstacles import Obstacle
 from copytrade.services.accounts import remove_account
 from kyc.models import Consent
 from kyc.services import onboard
 from tests.copying import new_account
 from tests.people import new_address, new_user, onboarded
 from tests.settling import place
-from trading.services import OrderRefused
+from trading.services import OrderRefused, cancel_order
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 State = ErasureRequest.State
@@ -138,11 +139,11 @@ def test_a_worker_that_is_overtaken_by_an_undo_erases_nothing(
     _due(request)
     found = obstacles.in_database
 
-    def undone_meanwhile(user: User) -> Any:
-        erasure.withdraw(user_id=person.pk, actor="user:x", now=NOW)
-        return found(user)
+    def undone_meanwhile(user: User) -> list[Obstacle]:
+        undone(user)
+        return []
 
-    monkeypatch.setattr(obstacles, "in_database", undone_meanwhile)
+    monkeypatch.setattr(obstacles, "on_chain", undone_meanwhile)
     erasure.step(request_id=request.pk, now=NOW + timedelta(days=15))
 
     person.refresh_from_db()
@@ -185,6 +186,47 @@ def test_an_open_order_stands_against_it(person: User) -> None:
     with pytest.raises(ErasureRefused) as refused:
         asked(person)
     assert [each.code for each in refused.value.obstacles] == ["orders_open"]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_order_that_ends_while_the_chain_is_asked_makes_it_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its tokens may have come after the balance was read, and it is not open any more."""
+    person = onboarded()
+    request = asked(person)
+    order = place(person, quantity="0.05", nudged=False)
+
+    def ended_meanwhile(user: User) -> list[Obstacle]:
+        cancel_order(user=user, order_id=order.pk, now=datetime.now(UTC))
+        return []
+
+    monkeypatch.setattr(obstacles, "on_chain", ended_meanwhile)
+    carried_out(person)
+
+    request.refresh_from_db()
+    assert (request.state, request.obstacles) == (State.REQUESTED, ["orders_open"])
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_after_an_order_that_came_and_ended_while_the_chain_is_asked_it_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    person, now = onboarded(), datetime.now(UTC)
+    request = asked(person, now=now)
+
+    def ordered_meanwhile(user: User) -> list[Obstacle]:
+        order = place(user, quantity="0.05", nudged=False)
+        cancel_order(user=user, order_id=order.pk, now=datetime.now(UTC))
+        return []
+
+    with monkeypatch.context() as patched:
+        patched.setattr(obstacles, "on_chain", ordered_meanwhile)
+        assert carried_out(person, now=now).state == State.REQUESTED
+
+    request.refresh_from_db()
+    assert request.next_attempt_at == now + timedelta(days=current.ERASURE_UNDO_DAYS)
+    assert carried_out(person, now=now).state == State.CLOSED
 
 
 def test_an_unreadable_chain_refuses_rather_than_guesses(
