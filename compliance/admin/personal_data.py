@@ -17,7 +17,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import User
-from agora.lib.admin import ReadOnlyAdmin, answer_dialog, trail_to
+from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_to
 from compliance import audit
 from compliance.models import DataExport, ErasureRequest
 from compliance.personal_data import erasure, exports, obstacles
@@ -201,8 +201,11 @@ class ErasureRequestAdmin(_OfPeople):
         permissions=["undo"],
         dialog={
             "title": _("Keep the account"),
-            "description": _("Nothing has been erased yet. The account stays as it is."),
-            "form_class": None,
+            "description": _(
+                "Nothing has been erased yet. The account stays as it is. The person is told, with "
+                "your reason."
+            ),
+            "form_class": ReasonForm,
             "form_submit_text": _("Keep it"),
         },
     )
@@ -211,7 +214,10 @@ class ErasureRequestAdmin(_OfPeople):
         return self._answer(
             request,
             lambda: erasure.withdraw(
-                user_id=asked.user_id, actor=audit.actor_of(request.user), now=timezone.now()
+                user_id=asked.user_id,
+                actor=audit.actor_of(request.user),
+                reason=form.cleaned_data["reason"],
+                now=timezone.now(),
             ),
             ErasureRefused,
             str(_("The account stays. Nothing was erased.")),

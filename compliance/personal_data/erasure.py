@@ -5,6 +5,7 @@ over, by destroying the person's key. Orders, ledger and audit trail stay under 
 """
 
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_noop
 from accounts import erasure as accounts
 from accounts import notices
 from accounts.models import Notice, User
-from agora.lib import work
+from agora.lib import crypto, work
 from agora.lib.catalog import Text
 from agora.lib.failpoints import failpoint
 from agora.lib.outcome import OutsideError
@@ -43,26 +44,27 @@ RETENTION = "identity"
 # Without a rule of its own nothing is forgotten earlier than this.
 DEFAULT_DAYS = 3653
 LOOK_AGAIN = timedelta(days=1)
+LONGEST_REASON = 1000
 _ACTOR = audit.system("personal_data")
 
 MESSAGES: dict[str, Text] = {
     "asked_before": _("The erasure of this account has been asked for already."),
-    "obstacles": _("Something has to be wound up first."),
     "unknown": _("Agora cannot read your wallet's balance just now. Try again in a few minutes."),
     "too_late": _("There is nothing to undo: the account has been closed, or you undid it before."),
+    "reason_missing": _("Say why: the person reads it."),
 }
 
 log = structlog.get_logger(__name__)
 
 
 class ErasureRefused(Exception):
-    """Nothing was changed; `message` says why. Codes: the keys of MESSAGES."""
+    """Nothing was changed; `message` says why. Codes: `obstacles` (the first one's), keys of MESSAGES."""
 
-    def __init__(self, code: str, found: list[Obstacle] | None = None) -> None:
+    def __init__(self, code: str, found: Sequence[Obstacle] = ()) -> None:
         super().__init__(code)
         self.code = code
-        self.message = MESSAGES[code]
-        self.obstacles = found or []
+        self.message = found[0].message if found else MESSAGES[code]
+        self.obstacles = found
 
 
 def standing(user: User) -> list[Obstacle]:
@@ -99,8 +101,15 @@ def request(*, user: User, actor: str, now: datetime) -> ErasureRequest:
     return asked
 
 
-def withdraw(*, user_id: uuid.UUID, actor: str, now: datetime) -> ErasureRequest:
-    """Undo a request that has not been carried out. Locks it. Raises ErasureRefused (too_late)."""
+def withdraw(*, user_id: uuid.UUID, actor: str, reason: str = "", now: datetime) -> ErasureRequest:
+    """Undo a request that has not been carried out. Locks it.
+
+    By anybody but the person it takes a reason, at most LONGEST_REASON characters, which they are told;
+    the trail holds a keyed digest of it. Raises ErasureRefused: too_late, reason_missing.
+    """
+    by_person, reason = actor == f"user:{user_id}", reason.strip()[:LONGEST_REASON]
+    if not by_person and not reason:
+        raise ErasureRefused("reason_missing")
     with transaction.atomic():
         asked = (
             ErasureRequest.objects.select_for_update()
@@ -114,7 +123,10 @@ def withdraw(*, user_id: uuid.UUID, actor: str, now: datetime) -> ErasureRequest
         asked.next_attempt_at = asked.lease_token = asked.lease_until = None
         asked.attention = False
         asked.save()
-        _record(asked, "withdrawn", actor=actor, now=now)
+        digest = crypto.blind_index(f"{asked.pk}\0{reason}", purpose="erasure").hex()
+        _record(asked, "withdrawn", actor=actor, now=now, reason_digest="" if by_person else digest)
+        if not by_person:
+            _tell_withdrawn(asked, reason, now=now)
     return asked
 
 
@@ -287,7 +299,23 @@ def _tell_requested(user: User, asked: ErasureRequest, *, now: datetime) -> None
     )
 
 
-def _record(asked: ErasureRequest, what: str, *, actor: str, now: datetime) -> None:
+def _tell_withdrawn(asked: ErasureRequest, reason: str, *, now: datetime) -> None:
+    notices.notify(
+        user=User.objects.get(pk=asked.user_id),
+        kind="erasure_withdrawn",
+        subject=gettext_noop("Your account stays, and nothing is erased"),
+        body=gettext_noop(
+            "Agora undid the request to erase your data: %(reason)s If you want it erased, ask for it "
+            "again."
+        ),
+        params={"reason": reason if reason[-1] in ".!?" else f"{reason}."},
+        url=reverse("erasure"),
+        level=Notice.Level.WARNING,
+        now=now,
+    )
+
+
+def _record(asked: ErasureRequest, what: str, *, actor: str, now: datetime, **more: object) -> None:
     audit.record(
         actor=actor,
         action=f"erasure.{what}",
@@ -297,6 +325,7 @@ def _record(asked: ErasureRequest, what: str, *, actor: str, now: datetime) -> N
             "request": str(asked.pk),
             "execute_after": asked.execute_after.isoformat(),
             "keep_until": asked.keep_until.isoformat() if asked.keep_until else None,
+            **more,
         },
         now=now,
     )

@@ -25,7 +25,7 @@ _EPILOG = """exit codes:
 examples:
   manage.py personal_data export 5f0c3a52-… --to copy.zip   everything held about somebody, as a file
   manage.py personal_data erase 5f0c3a52-…                  ask for an erasure on somebody's behalf
-  manage.py personal_data keep 5f0c3a52-…                   undo that
+  manage.py personal_data keep 5f0c3a52-… --reason "…"      undo that; the person reads why
   manage.py personal_data retry 5f0c3a52-…                  go on with what needs attention
   manage.py personal_data status                            what is under way
 """
@@ -51,10 +51,12 @@ class Command(BaseCommand):
         copy.add_argument("--to", type=Path, required=True, help="new file; never overwritten")
         for name, told in (
             ("erase", "ask for an erasure"),
-            ("keep", "undo it"),
             ("retry", "go on with a copy or an erasure that needs attention"),
         ):
             actions.add_parser(name, help=told).add_argument("user_id", type=uuid.UUID)
+        keep = actions.add_parser("keep", help="undo an erasure")
+        keep.add_argument("user_id", type=uuid.UUID)
+        keep.add_argument("--reason", required=True, help="why; the person reads it")
         status = actions.add_parser("status", help="copies and erasures that are under way")
         status.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
@@ -91,9 +93,9 @@ class Command(BaseCommand):
             raise CommandError("\n".join(lines), returncode=1) from refused
         self.stdout.write(f"Carried out after {asked.execute_after:%Y-%m-%d %H:%M} UTC.")
 
-    def _keep(self, *, user_id: uuid.UUID, **_options: Any) -> None:
+    def _keep(self, *, user_id: uuid.UUID, reason: str, **_options: Any) -> None:
         try:
-            erasure.withdraw(user_id=user_id, actor=_ACTOR, now=timezone.now())
+            erasure.withdraw(user_id=user_id, actor=_ACTOR, reason=reason, now=timezone.now())
         except ErasureRefused as refused:
             raise CommandError(str(refused.message), returncode=1) from refused
         self.stdout.write("The account stays. Nothing was erased.")

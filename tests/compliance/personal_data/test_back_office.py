@@ -63,7 +63,9 @@ def test_an_erasure_is_asked_for_and_undone_on_somebodys_behalf(
     assert "Asked for." in act(officer, "erasurerequest_request_for", user_id=str(person.pk))
     request = ErasureRequest.objects.get()
 
-    assert "The account stays." in act(officer, "erasurerequest_undo", request.pk)
+    assert act(officer, "erasurerequest_undo", request.pk, reason="") == "200"  # it asks again
+    told = act(officer, "erasurerequest_undo", request.pk, reason="They wrote to us.")
+    assert "The account stays." in told
     request.refresh_from_db()
     assert request.state == ErasureRequest.State.WITHDRAWN
 

@@ -57,6 +57,10 @@ def asked(user: User, *, now: datetime = NOW) -> ErasureRequest:
     return erasure.request(user=user, actor=audit.actor_of(user), now=now)
 
 
+def undone(user: User) -> ErasureRequest:
+    return erasure.withdraw(user_id=user.pk, actor=audit.actor_of(user), now=NOW)
+
+
 def carried_out(user: User, *, now: datetime = NOW) -> ErasureRequest:
     """The request after the worker has done what is due."""
     request = erasure.of_user(user.pk) or asked(user, now=now)
@@ -104,7 +108,7 @@ def test_the_person_is_told_with_the_day_and_how_to_undo_it(person: User) -> Non
 
 def test_an_undone_request_is_never_carried_out(person: User) -> None:
     request = asked(person)
-    erasure.withdraw(user_id=person.pk, actor="user:x", now=NOW)
+    undone(person)
     _due(request)
 
     erasure.step(request_id=request.pk, now=NOW + timedelta(days=20))
@@ -120,15 +124,39 @@ def test_it_can_be_asked_for_once_and_again_after_undoing(person: User) -> None:
         asked(person)
     assert refused.value.code == "asked_before"
 
-    erasure.withdraw(user_id=person.pk, actor="user:x", now=NOW)
+    undone(person)
     assert asked(person).state == State.REQUESTED
+
+
+def test_who_undoes_it_for_somebody_says_why_and_the_person_reads_it(person: User) -> None:
+    asked(person)
+    officer = "user:officer"
+    with pytest.raises(ErasureRefused) as refused:
+        erasure.withdraw(user_id=person.pk, actor=officer, reason=" ", now=NOW)
+    assert refused.value.code == "reason_missing"
+
+    erasure.withdraw(user_id=person.pk, actor=officer, reason="You wrote to us", now=NOW)
+
+    notice = Notice.objects.get(user=person, kind="erasure_withdrawn")
+    assert "You wrote to us. If you want" in notice.text
+    evidence = AuditRow.objects.get(action="erasure.withdrawn").evidence
+    assert len(evidence["reason_digest"]) == 64
+    assert "You wrote" not in str(evidence)
+
+
+def test_one_s_own_undoing_is_no_news(person: User) -> None:
+    asked(person)
+
+    undone(person)
+
+    assert not Notice.objects.filter(user=person, kind="erasure_withdrawn").exists()
 
 
 def test_there_is_nothing_to_undo_once_the_account_is_closed(person: User) -> None:
     carried_out(person)
 
     with pytest.raises(ErasureRefused) as refused:
-        erasure.withdraw(user_id=person.pk, actor="user:x", now=NOW)
+        undone(person)
     assert refused.value.code == "too_late"
 
 
@@ -137,7 +165,6 @@ def test_a_worker_that_is_overtaken_by_an_undo_erases_nothing(
 ) -> None:
     request = asked(person)
     _due(request)
-    found = obstacles.in_database
 
     def undone_meanwhile(user: User) -> list[Obstacle]:
         undone(user)
