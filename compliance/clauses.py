@@ -5,6 +5,7 @@ article and confirmed it; nobody else changes its status.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +30,18 @@ class Evidence:
 
     @property
     def path(self) -> str:
-        return self.where.split("#")[0].split("::")[0]
+        return re.split("#|::", self.where)[0]
+
+    def begins(self, line: str) -> bool:
+        """Whether the part that is meant begins with this line of its file."""
+        _path, _mark, heading = self.where.partition("#")
+        if heading:
+            told = line.lstrip("#").strip().lower()
+            return line.startswith("#") and heading == re.sub(r"[^\w\- ]", "", told).replace(
+                " ", "-"
+            )
+        _path, _mark, name = self.where.partition("::")
+        return bool(name and re.match(rf" *(async )?(def|class) {name}\b", line))
 
 
 @dataclass(frozen=True)
@@ -56,8 +68,15 @@ def clauses() -> list[Clause]:
     ]
 
 
-def files() -> dict[str, Path]:
-    """The files that are evidence, by their paths from the repository's root."""
-    root = _FILE.parents[1]
-    pieces = [piece for clause in clauses() for piece in clause.evidence]
-    return {piece.path: root / piece.path for piece in pieces if piece.kind != "admin"}
+def text_of(where: str) -> tuple[str, str, str] | None:
+    """Of evidence in a file: its text before the line with which the part begins, that line, the rest.
+
+    None for what no clause names, and for a file that is not there.
+    """
+    pieces = [piece for clause in clauses() for piece in clause.evidence if piece.where == where]
+    path = _FILE.parents[1] / pieces[0].path if pieces else None
+    if path is None or pieces[0].kind == "admin" or not path.is_file():
+        return None
+    lines = path.read_text().splitlines(keepends=True)
+    at = next((number for number, line in enumerate(lines) if pieces[0].begins(line)), 0)
+    return "".join(lines[:at]), lines[at], "".join(lines[at + 1 :])

@@ -24,7 +24,7 @@ from unfold.widgets import (
 from accounts.access import signed_in
 from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
 from compliance import audit
-from compliance.clauses import clauses, files
+from compliance.clauses import clauses, text_of
 from compliance.four_eyes import Refused
 from compliance.models import AuditAnchor, AuditRow, RetentionRule
 from compliance.retention import KINDS
@@ -32,7 +32,7 @@ from compliance.retention_decisions import propose_retention
 from compliance.trail import search
 from compliance.trail.archive import FORMS
 from compliance.trail.export import Filter
-from compliance.trail.own import readable_by, rows_about
+from compliance.trail.own import readable_by, unread_by
 from compliance.trail.usage_export import TRAIL
 from compliance.trail.usage_export import Refused as ExportRefused
 from compliance.views.trail import archive_response
@@ -194,12 +194,12 @@ class AuditRowAdmin(ReadOnlyAdmin):
 
     @action(description=_("Regulatory clauses"), url_path="clauses")
     def show_clauses(self, request: HttpRequest) -> HttpResponse:
-        """Which rule asks for what, and where it is answered; with `file`, that file as text."""
-        if asked := request.GET.get("file"):
-            path = files().get(asked)
-            if path is None or not path.is_file():
+        """Which rule asks for what, and where it is answered; with `evidence`, that part of a file."""
+        if asked := request.GET.get("evidence"):
+            text = text_of(asked)
+            if text is None:
                 raise Http404
-            return HttpResponse(path.read_bytes(), content_type="text/plain; charset=utf-8")
+            return self._page(request, "clause_evidence", asked, text=text)
         return self._page(request, "clauses", _("Regulatory clauses"), clauses=clauses())
 
     def _page(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -273,13 +274,22 @@ def test_the_clauses_are_read_with_their_evidence(auditor: User) -> None:
 def test_the_evidence_of_a_clause_is_read_and_no_other_file(auditor: User) -> None:
     browser, page = browser_of(auditor), reverse("admin:compliance_auditrow_show_clauses")
 
-    assert "?file=docs/runbooks/data-breach.md" in browser.get(page).content.decode()
-    answer = browser.get(page, {"file": "docs/runbooks/data-breach.md"})
+    where = "docs/runbooks/data-breach.md#brazil"
+    assert f"?evidence={quote(where, safe='/')}#part" in browser.get(page).text
+    answer = browser.get(page, {"evidence": where})
 
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     assert "ANPD Resolution 15/2024" in answer.content.decode()
     for other in ("agora/settings.py", "../etc/passwd", "docs", "/etc/passwd"):
-        assert browser.get(page, {"file": other}).status_code == 404
+        assert browser.get(page, {"evidence": other}).status_code == 404
+
+
+def test_the_part_of_the_code_that_is_evidence_is_marked(auditor: User) -> None:
+    page = reverse("admin:compliance_auditrow_show_clauses")
+
+    answer = browser_of(auditor).get(page, {"evidence": "accounts/keys.py::key_for"})
+
+    assert re.search(r'<mark id="part">def key_for\(.*\s*</mark>', answer.text)
 
 
 def test_an_anchor_and_a_rule_are_shown(auditor: User) -> None:
