@@ -34,7 +34,7 @@ def is_erased(user: User) -> bool:
 
 
 def hold(*, user: User) -> None:
-    """Wait for whatever is just being given to the user, and let nothing more be, until the end.
+    """Wait for whatever is just being given to the user, and let nothing more be given.
 
     Until the end of the transaction. Call it before looking at what the user has. Rows that refer to
     the user can still be added, such as notices: who adds one may hold what an erasure waits for next.

@@ -181,19 +181,16 @@ class ErasureRequestAdmin(_OfPeople):
         },
     )
     def request_for(self, request: HttpRequest, form: Any) -> HttpResponse:
-        def ask() -> None:
-            user, actor = form.cleaned_data["user_id"], audit.actor_of(request.user)
-            try:
-                erasure.request(user=user, actor=actor, now=timezone.now())
-            except ErasureRefused as refused:
-                # The dialog shows one sentence, so the first thing to be wound up is named.
-                refused.message = (
-                    refused.obstacles[0].message if refused.obstacles else refused.message
-                )
-                raise
-
-        done = str(_("Asked for. The person is told, and can undo it for some days."))
-        return self._answer(request, ask, ErasureRefused, done)
+        return self._answer(
+            request,
+            lambda: erasure.request(
+                user=form.cleaned_data["user_id"],
+                actor=audit.actor_of(request.user),
+                now=timezone.now(),
+            ),
+            ErasureRefused,
+            str(_("Asked for. The person is told, and can undo it for some days.")),
+        )
 
     @action(
         description=_("Undo"),

@@ -109,7 +109,8 @@ def step(*, export_id: uuid.UUID, now: datetime) -> DataExport | None:
         return None
     with structlog.contextvars.bound_contextvars(export_id=str(export_id)), suppress(LeaseLost):
         if work.worn_out(lease.row):
-            _park(lease, error=work.WORKER_DIED)
+            work.park(lease, error=work.WORKER_DIED)
+            log.error("export.needs_attention", error=work.WORKER_DIED)
         elif lease.row.state == DataExport.State.REQUESTED:
             _build(lease, now=now)
         else:
@@ -136,11 +137,6 @@ def _build(lease: Lease[DataExport], *, now: datetime) -> None:
     except Temporary as error:
         if not work.retry_later(lease, error=error.message, wait=None, now=now):
             log.error("export.needs_attention", error=error.message)
-
-
-def _park(lease: Lease[DataExport], *, error: str) -> None:
-    work.park(lease, error=error)
-    log.error("export.needs_attention", error=error)
 
 
 def _finish(lease: Lease[DataExport], parts: "_Parts", *, user: User, now: datetime) -> None:

@@ -89,8 +89,8 @@ class Command(BaseCommand):
         try:
             asked = erasure.request(user=_person(user_id), actor=_ACTOR, now=timezone.now())
         except ErasureRefused as refused:
-            lines = [str(refused.message), *(str(each.message) for each in refused.obstacles)]
-            raise CommandError("\n".join(lines), returncode=1) from refused
+            lines = [each.message for each in refused.obstacles] or [refused.message]
+            raise CommandError("\n".join(map(str, lines)), returncode=1) from refused
         self.stdout.write(f"Carried out after {asked.execute_after:%Y-%m-%d %H:%M} UTC.")
 
     def _keep(self, *, user_id: uuid.UUID, reason: str, **_options: Any) -> None:
