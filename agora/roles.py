@@ -16,7 +16,8 @@ AUDITOR = "Auditor"
 OPERATOR = "Operator"
 
 _OURS = ("accounts", "kyc", "custody", "tokens", "trading", "copytrade", "compliance")
-# Operators keep the machines running: what people have shown of themselves is none of it.
+# Operators keep the machines running: what people have shown of themselves is none of it, nor are the
+# rows of the trail about that (compliance.trail.own).
 _OPERATED = tuple(label for label in _OURS if label != "kyc")
 _WORKS = [
     "accounts.cancel_walletchange",

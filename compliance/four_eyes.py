@@ -196,6 +196,11 @@ def readable_by(person: Person) -> QuerySet[Proposal]:
     What others think of somebody, such as that a list means them, is no news for that person.
     """
     others = Proposal.objects.exclude(subject_id=person.pk).exclude(pk__in=_unmarked_about(person))
+    return others.exclude(kind__in=unread_kinds(person))
+
+
+def unread_kinds(person: Person) -> list[str]:
+    """The kinds of decision that the person may not read, by name."""
     needs = {kind.name: kind.reader_permission for kind in kinds() if kind.reader_permission}
     return others.exclude(
         kind__in=[name for name, need in needs.items() if not person.has_perm(need)]

@@ -151,9 +151,9 @@ class AuditRowAdmin(ReadOnlyAdmin):
     actions_list = ["export_trail", "show_clauses"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditRow]:
-        """Nobody reads what the trail says of themselves."""
+        """Nobody reads what the trail says of themselves, and few what people have shown."""
         rows: QuerySet[AuditRow] = super().get_queryset(request)
-        return rows & readable_by(signed_in(request).pk)
+        return rows & readable_by(signed_in(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditRow], search_term: str
@@ -184,7 +184,7 @@ class AuditRowAdmin(ReadOnlyAdmin):
         if form.is_valid():
             chosen = {name: value for name, value in form.cleaned_data.items() if value}
             kind, name = chosen.pop("kind", TRAIL), chosen.pop("form")
-            wanted = Filter(**chosen, without=rows_about(signed_in(request).pk))
+            wanted = Filter(**chosen, without=unread_by(signed_in(request)))
             actor = audit.actor_of(request.user)
             try:
                 return archive_response(kind=kind, chosen=wanted, form=name, actor=actor)

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,12 +13,11 @@ from accounts.authentication import user_of
 from accounts.officers import OfficerEndpoint
 from agora.lib import rest
 from agora.lib.openapi import PAGES
-from compliance.api.trail import moment_of, text_of
+from compliance.api.trail import CHOICES, FILTER, moment_of, text_of
 from compliance.models import AuditRow
 from compliance.trail import search
+from compliance.trail.export import TEXTS
 from compliance.trail.own import readable_by
-
-_TEXTS = ("actor", "action", "object_type", "object_id")
 
 
 class AuditRowView(serializers.Serializer[Any]):
@@ -52,27 +50,18 @@ class AuditRows(OfficerEndpoint):
     """The trail, to be read; a copy that proves itself is an export."""
 
     permissions: ClassVar = {"GET": "compliance.view_auditrow"}
-    query_parameters = frozenset({"since", "until", *_TEXTS, "cursor", "page_size"})
+    query_parameters = frozenset({*CHOICES, "cursor", "page_size"})
 
     @extend_schema(
         operation_id="list_audit_rows",
         tags=["audit"],
-        parameters=[
-            OpenApiParameter(
-                "since", type=OpenApiTypes.DATETIME, description="Rows of this time or later."
-            ),
-            OpenApiParameter(
-                "until", type=OpenApiTypes.DATETIME, description="Rows from before this time."
-            ),
-            *(
-                OpenApiParameter(name, description="Rows with exactly this value.")
-                for name in _TEXTS
-            ),
-            *PAGES,
-        ],
+        parameters=[*FILTER, *PAGES],
         responses={200: AuditRowPage},
         summary="List rows of the audit trail, newest first",
-        description="Without those about oneself.",
+        description=(
+            "Without those about oneself, and without those about what people have shown of "
+            "themselves for who may not read cases."
+        ),
     )
     def get(self, request: Request) -> Response:
         pages = NewestHappened()
@@ -81,18 +70,17 @@ class AuditRows(OfficerEndpoint):
 
 
 def _chosen(request: Request) -> QuerySet[AuditRow]:
-    """What the query asks for, but nothing about the reader; raises ParseError."""
+    """What the query asks for, of what its owner reads; raises ParseError."""
     asked: Mapping[str, str] = request.query_params
-    rows = readable_by(user_of(request).pk).select_related("seal")
+    rows = readable_by(user_of(request)).select_related("seal")
     since, until = moment_of(asked.get("since")), moment_of(asked.get("until"))
     if since:
         rows = rows.filter(at__gte=since)
     if until:
         rows = rows.filter(at__lt=until)
-    texts = {name: text_of(asked[name]) for name in _TEXTS if asked.get(name)}
+    texts = {name: text_of(asked[name]) for name in TEXTS if asked.get(name)}
     if "object_id" in texts and "object_type" not in texts:
-        # The index of objects begins with their type.
-        rows = rows.filter(object_type__in=search.values_of("object_type"))
+        rows = rows.filter(search.of_object(texts.pop("object_id")))
     return rows.filter(**texts)
 
 

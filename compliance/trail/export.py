@@ -17,9 +17,10 @@ from compliance import audit
 from compliance.models import AuditAnchor, AuditSeal
 from compliance.trail import archive
 from compliance.trail.archive import Archive
-from compliance.trail.own import Own
+from compliance.trail.own import Unread
 
 FORMAT = "agora-audit-export-1"
+TEXTS = ("actor", "action", "object_type", "object_id")  # what a filter takes by exact value
 _FROM = "FROM compliance_auditseal s JOIN compliance_auditrow r ON r.id = s.row_id"
 _COUNT = f"SELECT count(*), min(s.position), max(s.position) {_FROM}"
 _AT = archive.moment("r.at")
@@ -29,7 +30,7 @@ _AT = archive.moment("r.at")
 class Filter:
     """Which rows: written at or after `since`, before `until`, and with exactly these values.
 
-    `without` leaves out what is about the reader.
+    `without` leaves out what the reader does not read.
     """
 
     since: datetime | None = None
@@ -38,14 +39,16 @@ class Filter:
     action: str = ""
     object_type: str = ""
     object_id: str = ""
-    without: tuple[Own, ...] = ()
+    without: tuple[Unread, ...] = ()
 
     def told(self) -> dict[str, str]:
         """What is set, as text."""
-        return {
+        told = {
             name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
             for name, value in self._set()
-        } | ({"without": "what is about the reader"} if self.without else {})
+        }
+        without = "; ".join(dict.fromkeys(unread.why for unread in self.without))
+        return told | ({"without": without} if without else {})
 
     def condition(self) -> tuple[str, list[Any]]:
         """The condition on `r`, and its parameters."""
@@ -53,8 +56,8 @@ class Filter:
         for name, value in self._set():
             parts.append(_CONDITIONS.get(name, f"r.{name} = %s"))
             values.append(value)
-        for own in self.without:
-            condition, theirs = own.condition()
+        for unread in self.without:
+            condition, theirs = unread.condition()
             parts.append(f"NOT ({condition})")
             values += theirs
         return " AND ".join(parts), values
@@ -214,13 +217,12 @@ def _member(column: str) -> str:
     return f"""',"{column}":' || to_json(r.{column})::text"""
 
 
-_TEXTS = ("actor", "action", "object_type", "object_id")
 _LINK = "SELECT s.position || ' ' || encode(r.row_hash, 'hex')"
 _LINE = " || ".join(
     [
         """SELECT '{"position":' || s.position""",
         f"""',"uid":"' || r.uid || '","at":"' || {_AT} || '"'""",
-        *map(_member, _TEXTS),
+        *map(_member, TEXTS),
         """',"evidence":' || r.evidence::text""",
         """',"row_hash":"' || encode(r.row_hash, 'hex')""",
         """'","hash":"' || encode(s.hash, 'hex') || '"}'""",
@@ -229,7 +231,7 @@ _LINE = " || ".join(
 _CELLS = ", ".join(
     [
         f"SELECT s.position, r.uid, {_AT} AS at",
-        *(f"{archive.cell(f'r.{name}')} AS {name}" for name in _TEXTS),
+        *(f"{archive.cell(f'r.{name}')} AS {name}" for name in TEXTS),
         "r.evidence",
         "encode(r.row_hash, 'hex') AS row_hash",
         "encode(s.hash, 'hex') AS hash",

@@ -1,56 +1,93 @@
-"""Rows of the trail that an officer does not read: what is about themselves.
+"""Rows of the trail that somebody who may read it does not read.
 
-A person's application, their cases and what two people decide on them may say that a list is thought
-to mean them. Who works in the back office learns that no earlier than anybody else. All rows of these
-objects are left out, so that their number says nothing either.
+- What is about themselves. A person's application, their cases and what two people decide on them may
+  say that a list is thought to mean them. Who works in the back office learns that no earlier than
+  anybody else. All rows of these objects are left out, so that their number says nothing either.
+- What people have shown of themselves and what was found out about them, for who may not read cases
+  (agora.roles).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
+from compliance import four_eyes
+from compliance.four_eyes import Person
 from compliance.models import AuditRow, Proposal
 from kyc.models import Application, Case
 
+READS_CASES = "kyc.view_case"
+ABOUT_ONESELF = "what is about the reader"
+SHOWN = "what people have shown of themselves"
+
 
 @dataclass(frozen=True)
-class Own:
-    """Rows of one object whose action begins like this."""
+class Unread:
+    """Rows whose type and action begin with these texts; of one object, or of these kinds of decision.
 
-    object_type: str
-    object_id: str
+    `why` stands in the manifest of an export that leaves them out.
+    """
+
+    why: str
+    object_type: str = ""
+    object_id: str = ""
     action: str = ""
+    kinds: tuple[str, ...] = ()
 
     def condition(self) -> tuple[str, list[Any]]:
-        """What such rows `r` fulfil, and its parameters."""
-        values = [self.object_type, self.object_id, self.action]
-        return "r.object_type = %s AND r.object_id = %s AND starts_with(r.action, %s)", values
+        """What such rows `r` fulfil, never NULL, and its parameters."""
+        parts = ["starts_with(r.object_type, %s)", "starts_with(r.action, %s)"]
+        values: list[Any] = [self.object_type, self.action]
+        if self.object_id:
+            parts.append("r.object_id = %s")
+            values.append(self.object_id)
+        if self.kinds:
+            parts.append("coalesce(r.evidence->>'kind', '') = ANY(%s)")
+            values.append(list(self.kinds))
+        return " AND ".join(parts), values
+
+    def rows(self) -> Q:
+        """The same for the ORM."""
+        found = Q(object_type__startswith=self.object_type, action__startswith=self.action)
+        if self.object_id:
+            found &= Q(object_id=self.object_id)
+        if self.kinds:
+            found &= Q(evidence__kind__in=self.kinds)
+        return found
 
 
-def rows_about(user_id: UUID) -> tuple[Own, ...]:
-    """What is about the person; nothing for who has neither applied nor been decided on."""
-    applications = Application.objects.filter(user=user_id).values_list("pk", flat=True)
-    cases = Case.objects.filter(application__user=user_id).values_list("pk", flat=True)
-    decided = Proposal.objects.filter(subject_id=user_id).order_by("object_type", "object_id")
-    return (
-        *(Own("kyc_application", str(pk)) for pk in applications),
-        *(Own("kyc_case", str(pk)) for pk in cases),
-        *(
-            Own(*of, "proposal.")
-            for of in decided.values_list("object_type", "object_id").distinct()
-        ),
-    )
+def unread_by(person: Person) -> tuple[Unread, ...]:
+    """What the person does not read."""
+    return (*_about(person), *_shown(person))
 
 
-def readable_by(user_id: UUID) -> QuerySet[AuditRow]:
-    """The trail without what is about the person."""
+def readable_by(person: Person) -> QuerySet[AuditRow]:
+    """The trail without what the person does not read."""
     rows = AuditRow.objects.all()
-    for own in rows_about(user_id):
-        rows = rows.exclude(
-            object_type=own.object_type,
-            object_id=own.object_id,
-            action__startswith=own.action,
-        )
+    for unread in unread_by(person):
+        rows = rows.exclude(unread.rows())
     return rows
+
+
+def _about(person: Person) -> Iterator[Unread]:
+    """Nothing for who has neither applied nor been decided on."""
+    applications = Application.objects.filter(user=person.pk).values_list("pk", flat=True)
+    cases = Case.objects.filter(application__user=person.pk).values_list("pk", flat=True)
+    decided = Proposal.objects.filter(subject_id=person.pk).order_by("object_type", "object_id")
+    for pk in applications:
+        yield Unread(ABOUT_ONESELF, "kyc_application", str(pk))
+    for pk in cases:
+        yield Unread(ABOUT_ONESELF, "kyc_case", str(pk))
+    for object_type, object_id in decided.values_list("object_type", "object_id").distinct():
+        yield Unread(ABOUT_ONESELF, object_type, object_id, "proposal.")
+
+
+def _shown(person: Person) -> Iterator[Unread]:
+    """Applications, cases, documents and corrections, and decisions whose kind asks for more."""
+    if not person.has_perm(READS_CASES):
+        yield Unread(SHOWN, "kyc_")
+        yield Unread(SHOWN, "screening_match")
+    if kinds := four_eyes.unread_kinds(person):
+        yield Unread(SHOWN, action="proposal.", kinds=tuple(kinds))

@@ -25,6 +25,11 @@ def values_of(column: str) -> list[str]:
 _MORE = "FROM found WHERE value IS NOT NULL) SELECT value FROM found WHERE value IS NOT NULL"
 
 
+def of_object(object_id: str) -> Q:
+    """Rows of an object whose type is not known: the index of objects begins with their type."""
+    return Q(object_type__in=values_of("object_type"), object_id=object_id)
+
+
 def matching(rows: QuerySet[AuditRow], text: str) -> QuerySet[AuditRow]:
     """The rows with exactly this actor, action or object id, or the row with this id of its own."""
     text = text.strip()
@@ -34,8 +39,7 @@ def matching(rows: QuerySet[AuditRow], text: str) -> QuerySet[AuditRow]:
         return rows.filter(actor=text)
     if _ACTION.fullmatch(text):
         return rows.filter(action=text)
-    # The index of objects begins with their type.
-    found = Q(object_type__in=values_of("object_type"), object_id=text)
+    found = of_object(text)
     try:
         return rows.filter(found | Q(uid=uuid.UUID(text)))
     except ValueError:

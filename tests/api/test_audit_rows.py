@@ -124,13 +124,22 @@ def test_what_is_about_the_reader_is_not_there() -> None:
     person.is_staff = True
     person.save(update_fields=["is_staff"])
     add_authenticator_app(user=person, secret=TOTP_SECRET)
-    casework.allow(person, "compliance.view_auditrow")
+    casework.allow(person, "compliance.view_auditrow", "kyc.view_case")
     own = Api(User.objects.get(pk=person.pk), scopes=("admin",))
     about = f"object_type=kyc_application&object_id={person.kyc_application.pk}"
 
     assert own.get(f"{PATH}?{about}").body["results"] == []
-    auditor = Api(new_officer("view_auditrow"), scopes=("admin",))
+    auditor = Api(new_officer("view_auditrow", "view_case"), scopes=("admin",))
     assert auditor.get(f"{PATH}?{about}").body["results"] != []
+
+
+def test_what_people_have_shown_is_there_for_who_may_read_cases(auditor: Api) -> None:
+    application = onboarded().kyc_application
+
+    about = f"{PATH}?object_id={application.pk}"
+    assert auditor.get(about).body["results"] == []
+    others = Api(new_officer("view_auditrow", "view_case"), scopes=("admin",))
+    assert others.get(about).body["results"] != []
 
 
 def test_nothing_can_be_written(auditor: Api) -> None:

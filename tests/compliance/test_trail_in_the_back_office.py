@@ -14,7 +14,9 @@ from urllib.parse import quote
 import pytest
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db import connection
+from django.db.models import Q
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -23,6 +25,7 @@ from django.utils import timezone
 from accounts import token_store
 from accounts.models import User
 from accounts.second_factors import add_authenticator_app
+from agora import roles
 from compliance import audit
 from compliance.models import AuditRow, Proposal, RetentionRule
 from compliance.trail import search
@@ -44,7 +47,9 @@ def browser_of(user: User) -> Client:
 
 @pytest.fixture
 def auditor() -> User:
-    return new_officer("view_auditrow", "export_auditrow", "view_retentionrule", "view_auditanchor")
+    return new_officer(
+        "view_auditrow", "export_auditrow", "view_retentionrule", "view_auditanchor", "view_case"
+    )
 
 
 @pytest.fixture
@@ -233,11 +238,22 @@ def test_nobody_reads_in_the_trail_what_is_found_out_about_them(own_officer: Use
     lists = reverse("admin:compliance_auditrow_changelist")
     row = reverse("admin:compliance_auditrow_change", args=[theirs.latest("id").pk])
 
-    others = browser_of(new_officer("view_auditrow")).get(lists, page).context["cl"].result_list
+    reader = browser_of(new_officer("view_auditrow", "view_case"))
+    others = reader.get(lists, page).context["cl"].result_list
     assert "proposal.made" in {told.action for told in others}
     mine = browser_of(own_officer)
     assert list(mine.get(lists, page).context["cl"].result_list) == []
     assert mine.get(row).status_code == 302  # leads away from what is not there
+
+
+def exported_by(user: User, path: Path, *, by_api: bool) -> tuple[dict[str, Any], bytes]:
+    """The manifest and the rows of an export of everything, kept at the path."""
+    answer: Any = (
+        asked(user) if by_api else browser_of(user).get(reverse(EXPORT), {"form": "jsonl"})
+    )
+    path.write_bytes(b"".join(answer.streaming_content))
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("manifest.json")), archive.read("rows.jsonl")
 
 
 @pytest.mark.parametrize("by_api", [False, True])
@@ -245,19 +261,72 @@ def test_an_export_leaves_out_what_is_about_its_reader(
     own_officer: User, tmp_path: Path, by_api: bool
 ) -> None:
     case = Case.objects.get(application__user=own_officer)
-    answer: Any = (
-        asked(own_officer)
-        if by_api
-        else browser_of(own_officer).get(reverse(EXPORT), {"form": "jsonl"})
-    )
     path = tmp_path / "trail.zip"
-    path.write_bytes(b"".join(answer.streaming_content))
-    with zipfile.ZipFile(path) as archive:
-        rows, manifest = archive.read("rows.jsonl"), json.loads(archive.read("manifest.json"))
+
+    manifest, rows = exported_by(own_officer, path, by_api=by_api)
 
     assert str(case.pk).encode() not in rows
     assert str(case.application_id).encode() not in rows
     assert manifest["filter"] == {"without": "what is about the reader"}
+    verifier = Path(settings.BASE_DIR) / "docs/verify/verify_audit_export.py"
+    subprocess.run([sys.executable, str(verifier), str(path)], check=True)
+
+
+@pytest.fixture
+def operator() -> User:
+    """Who keeps the machines running, and may export the trail besides."""
+    roles.sync()
+    user = new_officer("export_auditrow")
+    user.groups.set(Group.objects.filter(name=roles.OPERATOR))
+    return User.objects.get(pk=user.pk)
+
+
+def test_an_operator_does_not_read_in_the_trail_what_people_have_shown(operator: User) -> None:
+    proposal = casework.rejection_proposed(casework.officer())
+    audit.record(
+        actor="system:test",
+        action="proposal.made",
+        object_type="thing",
+        object_id=str(proposal.pk),
+        evidence={"kind": proposal.kind},
+        now=NOW,
+    )
+    audit.record(
+        actor="system:test",
+        action="proposal.made",
+        object_type="order",
+        object_id=str(proposal.pk),
+        evidence={"kind": "trading.resolve_order"},
+        now=NOW,
+    )
+    hidden = AuditRow.objects.filter(
+        Q(object_type__startswith="kyc_") | Q(object_type="thing")
+    ).values_list("pk", flat=True)
+    assert len(hidden) > 3
+    browser, lists = browser_of(operator), reverse(LIST)
+
+    shown = browser.get(lists).context["cl"].result_list
+    assert not {row.pk for row in shown} & set(hidden)
+    assert {row.action for row in shown} >= {"proposal.made"}
+    found = browser.get(lists, {"e": "1", "q": str(proposal.object_id)})
+    assert list(found.context["cl"].result_list) == []
+    row = reverse("admin:compliance_auditrow_change", args=[hidden[0]])
+    assert browser.get(row).status_code == 302
+
+
+@pytest.mark.parametrize("by_api", [False, True])
+def test_an_export_says_that_it_leaves_out_what_people_have_shown(
+    operator: User, tmp_path: Path, by_api: bool
+) -> None:
+    casework.rejection_proposed(casework.officer())
+    audit.seal_all(now=timezone.now())
+    path = tmp_path / "trail.zip"
+
+    manifest, rows = exported_by(operator, path, by_api=by_api)
+
+    assert b'"object_type":"kyc_' not in rows
+    assert manifest["rows"] > 0
+    assert manifest["filter"] == {"without": "what people have shown of themselves"}
     verifier = Path(settings.BASE_DIR) / "docs/verify/verify_audit_export.py"
     subprocess.run([sys.executable, str(verifier), str(path)], check=True)
 
@@ -278,8 +347,10 @@ def test_the_evidence_of_a_clause_is_read_and_no_other_file(auditor: User) -> No
     assert f"?evidence={quote(where, safe='/')}#part" in browser.get(page).text
     answer = browser.get(page, {"evidence": where})
 
-    assert answer["Content-Type"] == "text/plain; charset=utf-8"
-    assert "ANPD Resolution 15/2024" in answer.content.decode()
+    assert f"<title> {where} |" in " ".join(answer.text.split())
+    assert re.search(r'<mark id="part">## Brazil\s*</mark>', answer.text)
+    assert "ANPD Resolution 15/2024" in answer.text
+    assert f'href="{page}"' in answer.text
     for other in ("agora/settings.py", "../etc/passwd", "docs", "/etc/passwd"):
         assert browser.get(page, {"evidence": other}).status_code == 404
 
