@@ -202,9 +202,7 @@ def readable_by(person: Person) -> QuerySet[Proposal]:
 def unread_kinds(person: Person) -> list[str]:
     """The kinds of decision that the person may not read, by name."""
     needs = {kind.name: kind.reader_permission for kind in kinds() if kind.reader_permission}
-    return others.exclude(
-        kind__in=[name for name, need in needs.items() if not person.has_perm(need)]
-    )
+    return [name for name, need in needs.items() if not person.has_perm(need)]
 
 
 def _unmarked_about(person: Person) -> list[uuid.UUID]:
