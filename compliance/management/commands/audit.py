@@ -13,6 +13,7 @@ from typing import IO, Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from agora.lib.commands import actions_of
 from compliance import audit, retention
 from compliance.trail import anchors
 from compliance.trail.archive import FORMS
@@ -40,7 +41,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = actions_of(parser)
         self._add_verify(actions)
         self._add_export(actions)
         told = actions.add_parser("anchor", help="tell the newest head to the places outside")

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from accounts.models import User
+from agora.lib.commands import actions_of
 from compliance import audit
 from compliance.models import DataExport, ErasureRequest
 from compliance.personal_data import erasure, exports
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = actions_of(parser)
         copy = actions.add_parser("export", help="write everything held about a person to a file")
         copy.add_argument("user_id", type=uuid.UUID)
         copy.add_argument("--to", type=Path, required=True, help="new file; never overwritten")

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from agora.lib.commands import actions_of
 from agora.lib.money import plain
 from agora.lib.outcome import OutsideError
 from compliance import audit
@@ -28,7 +29,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = actions_of(parser)
         build = actions.add_parser("build", help="take a snapshot now and show it")
         show = actions.add_parser("show", help="show a snapshot; without an id the newest")
         verify = actions.add_parser(

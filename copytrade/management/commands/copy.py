@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from agora.lib.commands import actions_of
 from agora.lib.formats import quantity, rounded
 from agora.lib.money import plain
 from copytrade.api.signals import copies_json, leg_json, signal_json
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = actions_of(parser)
         explain = actions.add_parser(
             "explain", help="what became of a signal, or of one copy, and why"
         )

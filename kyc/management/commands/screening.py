@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from agora.lib.commands import actions_of
 from compliance import audit
 from kyc.models import Screening, ScreeningMatch, ScreeningRun
 from kyc.screening import everybody, lists, runs
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = actions_of(parser)
         load = actions.add_parser("import", help="put a file in the place of the active list")
         load.add_argument("file", type=Path)
         load.add_argument("--name", default="default", help="of the list (default: default)")
