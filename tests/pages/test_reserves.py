@@ -65,6 +65,13 @@ def test_an_older_snapshot_that_is_signed_late_takes_its_place_in_the_past(clien
     assert [each["id"] for each in told] == [str(newer.pk), str(older.pk)]
 
 
+@pytest.mark.parametrize(
+    "number", ["0", "01x", "10001", "000001", "0000019999999999999999999999", "1" * 5000, "٣"]
+)
+def test_a_page_that_cannot_be_is_not_found(client: Client, number: str) -> None:
+    assert client.get(reverse("reserves"), {"page": number}).status_code == 404
+
+
 def test_no_page_takes_more_than_two_queries(client: Client) -> None:
     for block in range(25):
         with_signature(a_stored_snapshot(block_number=block))
