@@ -21,6 +21,9 @@ _BATCH = 512
 _PIPE_BYTES = 1 << 20
 _PART = 8192  # messages handed over at once: fewer bytes than a pipe holds, up to 128 each
 _ENDED = "A helper that hashes ended early; the tree was not built. Build it again."
+# Linux gives a user's pipes 64 MiB together before it refuses to widen one, and each helper has two;
+# long before so many, laying out is what takes the time.
+_MOST_HELPERS = 16
 _FEW = 20_000  # below this, handing messages over takes longer than hashing them
 
 
@@ -28,7 +31,7 @@ class Hasher:
     """Hashes in helper processes, or here where there are none; a context manager that ends them."""
 
     def __init__(self, *, helpers: int | None = None) -> None:
-        cores = len(os.sched_getaffinity(0))
+        cores = min(len(os.sched_getaffinity(0)), _MOST_HELPERS)
         self._wanted = (cores if cores > 1 else 0) if helpers is None else helpers
         self._helpers: list[subprocess.Popen[bytes]] = []
 

@@ -174,6 +174,17 @@ def test_a_helper_that_dies_is_told_and_leaves_no_process(parts_handed_over: int
     assert children() == before
 
 
+def test_a_machine_of_many_cores_gets_a_few_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, message = children(), bytes(77)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(64)))
+
+    with Hasher() as hasher:
+        hasher.digests(
+            lambda start, stop: memoryview(message * (stop - start)), count=20_000, width=77
+        )
+        assert len(children() - before) == 16
+
+
 def test_equal_balances_do_not_look_equal() -> None:
     tree = grown([5] * 8)
 
