@@ -243,9 +243,13 @@ class KillSwitchAdmin(ReadOnlyAdmin):
         },
     )
     def release(self, request: HttpRequest, form: Any, object_id: int) -> HttpResponse:
-        kill.release(switch_id=object_id, by=request.user, now=timezone.now())  # type: ignore[arg-type]
-        messages.success(request, _("The switch is released."))
-        return leave_dialog(reverse("admin:copytrade_killswitch_changelist"))
+        return answer_dialog(
+            request,
+            lambda: kill.release(switch_id=object_id, by=signed_in(request), now=timezone.now()),
+            refusal=kill.KillRefused,
+            done=str(_("The switch is released.")),
+            back=reverse("admin:copytrade_killswitch_changelist"),
+        )
 
     @action(
         description=_("Propose to release"),

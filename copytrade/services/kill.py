@@ -108,21 +108,27 @@ def _store(wanted: KillSwitch, *, by: User | None, now: datetime) -> tuple[KillS
 def release(*, switch_id: int, by: User | None, emergency: str = "", now: datetime) -> KillSwitch:
     """Let orders go out again: closes that waited are sent, opens come with the next signal.
 
-    A repeat changes nothing. An owner releases what they engaged, officers any of one strategy or
-    subscription. Wider ones are released by two people (copytrade.decisions); the operator at the
-    server (`by` None) may do so alone with a reason, `emergency`, which is told in log and trail.
+    A repeat changes nothing. An owner, officer or not, releases what they engaged themself, officers
+    any of others' strategies or subscriptions. Wider ones are released by two people
+    (copytrade.decisions); the operator at the server (`by` None) may do so alone with a reason,
+    `emergency`, which is told in log and trail.
     Raises KillSwitch.DoesNotExist also for strangers, and KillRefused (not_allowed, two_people).
     """
     with transaction.atomic():
         switch = KillSwitch.objects.select_for_update(of=("self",)).get(pk=switch_id)
-        if not _is_officer(by) and not _owns(by, switch):
+        owned = _owns(by, switch)
+        if not owned and not _is_officer(by):
             raise KillSwitch.DoesNotExist
-        if not _is_officer(by) and switch.engaged_by != _actor(by):
+        if owned and switch.engaged_by != _actor(by):
             raise KillRefused(
-                "not_allowed", _("Agora engaged this switch; only Agora can release it.")
+                "not_allowed",
+                _(
+                    "Agora engaged this switch: somebody of Agora whom it does not stop releases it."
+                ),
             )
-        alone = " ".join(emergency.split())[:200] if by is None else ""
-        if switch.level in WIDE and not alone:
+        is_wide = switch.level in WIDE
+        alone = " ".join(emergency.split())[:200] if is_wide and by is None else ""
+        if is_wide and not alone:
             raise KillRefused(
                 "two_people", _("Two people release this switch: propose it on its page.")
             )
@@ -182,7 +188,7 @@ def _is_officer(by: User | None) -> bool:
 
 def _owns(by: User | None, switch: KillSwitch) -> bool:
     if by is None:
-        return True
+        return False
     if switch.strategy is not None:
         return switch.strategy.master_id == by.pk
     return switch.subscription is not None and switch.subscription.follower_id == by.pk

@@ -140,6 +140,22 @@ def test_an_owner_does_not_release_what_an_officer_engaged(subscription: Subscri
     assert engaged_for(subscription=subscription) == []
 
 
+def test_nor_does_an_officer_who_owns_it(subscription: Subscription) -> None:
+    """By the pages for customers, at that: without a second factor, from anywhere."""
+    strategy = subscription.strategy
+    for owner, target in (
+        (subscription.follower, {"subscription": subscription}),
+        (strategy.master, {"strategy": strategy}),
+    ):
+        owner.user_permissions.add(Permission.objects.get(codename="change_killswitch"))
+        switch = stop(officer(), **target).switch
+
+        with pytest.raises(KillRefused) as refused:
+            release(switch_id=switch.pk, by=User.objects.get(pk=owner.pk), now=timezone.now())
+        assert refused.value.code == "not_allowed"
+        release(switch_id=switch.pk, by=officer(), now=timezone.now())
+
+
 @pytest.mark.parametrize(
     "target", [{"level": "platform"}, {"level": "exchange", "exchange": "binance"}]
 )
@@ -175,6 +191,15 @@ def test_the_operator_alone_releases_it_in_an_emergency_and_that_is_told() -> No
 
     row = AuditRow.objects.get(action="kill.released_in_emergency")
     assert row.evidence["emergency"] == "nobody else is awake"
+
+
+def test_what_one_person_releases_anyway_is_no_emergency(subscription: Subscription) -> None:
+    switch = stop(None, subscription=subscription).switch
+
+    release(switch_id=switch.pk, by=None, emergency="nobody is awake", now=timezone.now())
+
+    assert AuditRow.objects.filter(action="kill.released").count() == 1
+    assert not AuditRow.objects.filter(action="kill.released_in_emergency").exists()
 
 
 def test_one_subscription_s_switch_needs_no_second_person(subscription: Subscription) -> None:
