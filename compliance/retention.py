@@ -16,12 +16,14 @@ from django.db import models, transaction
 from django.db.models.functions import Least, TruncMonth
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import WalletChange
 from agora.lib.catalog import Text
 from compliance import audit
 from compliance.models import ReserveSignature, RetentionRule
 
 BATCH = 1000
 _MOST_BATCHES = 100  # a run ends well within a task's time limit; the next one goes on
+_MOST_TREES = 5  # in a run, for the same reason: each may have a million leaves
 SHORTEST, LONGEST = 1, 36_500
 FIVE_YEARS = 1826  # FATF recommendation 11: identity is kept for at least as long after the end
 
@@ -33,8 +35,7 @@ class Kind:
     Without a model, another part of Agora reads the rule and removes by it. `least_days` is what
     other parts rely on; a rule cannot go below. Rows that the worker may remove and not change
     (agora.database_roles) are removed without being held first: `holds` is False. `parts` are models
-    whose rows go first, by `snapshot_id`; then the trail names what went. `batch` rows
-    go at a time, else BATCH.
+    whose rows go first, by `snapshot_id`; then a portion is one row, and the trail names it.
     """
 
     name: str
@@ -45,7 +46,11 @@ class Kind:
     least_days: int = SHORTEST
     holds: bool = True
     parts: tuple[str, ...] = ()
-    batch: int | None = None
+
+    @property
+    def portions(self) -> tuple[int, int]:
+        """How many portions go in a run at most, and of how many rows each."""
+        return (_MOST_TREES, 1) if self.parts else (_MOST_BATCHES, BATCH)
 
     def expired(self, *, days: int, now: datetime) -> models.QuerySet[Any]:
         """Rows whose days are over: the moment lies more than `days` times 24 hours back."""
@@ -63,6 +68,19 @@ def _not_last_of_month() -> models.Q:
         month=TruncMonth(built, tzinfo=UTC), snapshot__built_at__gt=models.OuterRef("built_at")
     )
     return ~models.Q(models.Exists(own)) | models.Q(models.Exists(later))
+
+
+def _took_over() -> models.Q:
+    """Proofs of an address that somebody else had by a change of wallet, which is kept for good.
+
+    Without them the address would go back to who had it before (compliance.ownership).
+    """
+    others = WalletChange.objects.filter(
+        address=models.OuterRef("address"),
+        state=WalletChange.State.APPLIED,
+        created_at__lt=models.OuterRef("used_at"),
+    ).exclude(user=models.OuterRef("user"))
+    return models.Q(purpose="verify", outcome="proved") & models.Q(models.Exists(others))
 
 
 KINDS: dict[str, Kind] = {
@@ -99,7 +117,6 @@ KINDS: dict[str, Kind] = {
             least_days=30,  # the database refuses earlier ones
             holds=False,
             parts=("compliance.LiabilityChunk", "compliance.LiabilityLeaf"),
-            batch=1,
         ),
         Kind(
             name="notice",
@@ -129,12 +146,15 @@ KINDS: dict[str, Kind] = {
             title=_("Uses of API tokens, from each use"),
             model="accounts.TokenUse",
             since=models.F("minute"),
+            least_days=30,  # compliance.trail.usage seals whole days that are kept and closed
         ),
         Kind(
             name="wallet_nonce",
             title=_("Nonces and messages of wallet proofs, from their expiry"),
             model="accounts.WalletProof",
             since=models.F("expires_at"),
+            which=~_took_over(),
+            least_days=30,  # as for token_use
         ),
     )
 }
@@ -173,34 +193,38 @@ def _of_rule(rule: RetentionRule, *, now: datetime, dry_run: bool) -> Outcome:
 
 
 def _portions(kind: Kind, days: int, now: datetime) -> Iterator[int]:
-    for _number in range(_MOST_BATCHES):
+    most, size = kind.portions
+    for _number in range(most):
         removed = _remove_portion(kind, days, now)
         yield removed
-        if removed < (kind.batch or BATCH):
+        if removed < size:
             return
 
 
 def _remove_portion(kind: Kind, days: int, now: datetime) -> int:
+    model, (_most, size) = apps.get_model(kind.model), kind.portions
     with transaction.atomic():
         rows = kind.expired(days=days, now=now).order_by("_since")
         if kind.holds:
             rows = rows.select_for_update(skip_locked=True, of=("self",))
-        keys = [row.pk for row in rows[: kind.batch or BATCH]]
-        if keys:
-            for part in kind.parts:
-                apps.get_model(part)._base_manager.filter(snapshot_id__in=keys).delete()
-            apps.get_model(kind.model)._base_manager.filter(pk__in=keys).delete()
+        keys = [row.pk for row in rows[:size]]
+        for part in kind.parts:
+            apps.get_model(part)._base_manager.filter(snapshot_id__in=keys).delete()
+        # What is not held may be gone by now: another run counts it.
+        _all, gone = model._base_manager.filter(pk__in=keys).delete()
+        removed: int = gone.get(model._meta.label, 0)
+        if removed:
             audit.record(
                 actor=audit.system("retention"),
                 action="retention.removed",
                 object_type="retention",
                 object_id=kind.name,
                 evidence={
-                    "rows": len(keys),
+                    "rows": removed,
                     "days": days,
                     "before": (now - timedelta(days=days)).isoformat(),
                     **({"ids": [str(key) for key in keys]} if kind.parts else {}),
                 },
                 now=now,
             )
-        return len(keys)
+        return removed

@@ -62,6 +62,7 @@ def until_somebody_waits() -> None:
              WHERE datname = current_database() AND wait_event_type = 'Lock'"""
     for _ in range(2000):
         with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # kept to the end of a transaction
             cursor.execute(sql)
             if cursor.fetchone()[0]:
                 return

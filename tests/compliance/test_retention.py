@@ -12,7 +12,7 @@ from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 
-from accounts.models import ApiToken, Notice, TokenUse, User, WalletProof
+from accounts.models import ApiToken, Notice, TokenUse, User, WalletChange, WalletProof
 from agora.lib.models import IdempotencyKey
 from compliance import audit, four_eyes, retention
 from compliance.models import AuditRow, LiabilityTree, Proposal, RetentionRule
@@ -234,6 +234,43 @@ def test_a_run_that_failed_half_way_has_removed_what_it_says(
     assert [retention.run(now=NOW, kind="session")[0].rows for _run in range(4)] == [2, 2, 1, 0]
 
 
+def test_a_run_removes_a_few_trees_and_the_next_one_goes_on() -> None:
+    for _number in range(7):
+        make_tree(NOW - timedelta(days=DAYS + 1))
+
+    assert [retention.run(now=NOW, kind="liability_tree")[0].rows for _run in range(3)] == [5, 2, 0]
+
+
+def make_proved(user: User, *, used_at: datetime) -> Any:
+    return WalletProof.objects.create(
+        user=user, purpose="verify", address=f"0x{'a' * 40}", nonce=user.email[:20], message="m",
+        created_at=used_at, expires_at=used_at + timedelta(minutes=5), used_at=used_at,
+        outcome="proved",
+    )  # fmt: skip
+
+
+def make_change(user: User, *, at: datetime) -> Any:
+    return WalletChange.objects.create(
+        user=user, old_address=f"0x{'b' * 40}", address=f"0x{'a' * 40}", method="key",
+        state="applied", created_at=at, effective_at=at + timedelta(hours=1), ended_at=at,
+    )  # fmt: skip
+
+
+def test_a_proof_that_took_an_address_over_stays_like_the_change_that_it_outdid() -> None:
+    old = NOW - timedelta(days=DAYS + 100)
+    before, after = (
+        User.objects.create(email="before@x.io"),
+        User.objects.create(email="after@x.io"),
+    )
+    make_change(before, at=old)
+    took_over = make_proved(after, used_at=old + timedelta(days=1))
+    make_proved(before, used_at=old - timedelta(days=1))
+
+    retention.run(now=NOW, kind="wallet_nonce")
+
+    assert list(WalletProof.objects.all()) == [took_over]
+
+
 def test_the_command_counts_or_removes() -> None:
     make_session(NOW - timedelta(days=9000))
 
@@ -282,6 +319,8 @@ def test_a_rule_is_changed_by_two_people() -> None:
         ({"days": 0}, "days_invalid"),
         ({"days": 36_501}, "days_invalid"),
         ({"days": 2, "kind": "idempotency_key"}, "days_invalid"),
+        ({"days": 29, "kind": "token_use"}, "days_invalid"),
+        ({"days": 29, "kind": "wallet_nonce"}, "days_invalid"),
         ({"days": 1825, "kind": "identity"}, "days_invalid"),
         ({"days": 90, "basis": " "}, "basis_missing"),
         ({"days": DAYS, "basis": "test"}, "same"),
