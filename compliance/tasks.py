@@ -17,7 +17,6 @@ from compliance.personal_data import erasure, exports
 from compliance.reserves import snapshots
 from compliance.trail import anchors, configuration, usage
 
-BUILD_TASK = snapshots.BUILD_TASK
 log = structlog.get_logger(__name__)
 
 
@@ -78,7 +77,7 @@ def note_settings() -> None:
 
 
 # Each of a few statements may take two minutes, and what a killed worker had found is lost.
-@shared_task(name=BUILD_TASK, time_limit=600)
+@shared_task(name=snapshots.BUILD_TASK, time_limit=600)
 def build_reserve_snapshot(*, id: str, **_: object) -> None:  # noqa: A002  # the name every nudge uses
     """Fill in a requested snapshot."""
     snapshots.build(snapshot_id=uuid.UUID(id), now=timezone.now())
@@ -88,7 +87,7 @@ def build_reserve_snapshot(*, id: str, **_: object) -> None:  # noqa: A002  # th
 def sweep_reserve_snapshots() -> None:
     """Nudge every requested snapshot that is due."""
     for pk in work.due_ids(ReserveSnapshot, limit=50):
-        work.nudge(BUILD_TASK, pk=pk)
+        work.nudge(snapshots.BUILD_TASK, pk=pk)
 
 
 @shared_task(name="compliance.tasks.request_daily_snapshot", expires=300)

@@ -15,6 +15,7 @@ from agora.lib import rest
 from agora.lib.catalog import Text
 from agora.lib.problems import Problem
 from compliance.reserves import holdings
+from compliance.reserves.liabilities import ProofError
 
 
 class ProofNode(serializers.Serializer[Any]):
@@ -95,7 +96,7 @@ class ReserveProofOfUser(rest.Endpoint):
             raise Problem("not_found", detail=_why_none(request))
         try:
             proofs = holdings.proofs_of(holding)
-        except holdings.ProofError as error:
+        except ProofError as error:
             raise Problem("not_found", detail=str(error.message)) from error
         return Response(
             {

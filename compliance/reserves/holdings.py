@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from accounts.models import User
 from compliance.models import LiabilityTree, ReserveSignature
 from compliance.reserves import liabilities, selectors
-from compliance.reserves.liabilities import Proof, ProofError
+from compliance.reserves.liabilities import Proof
 
 NEWEST = 30  # snapshots looked at, one a day
 
@@ -56,14 +56,3 @@ def proofs_of(holding: Holding) -> list[Proof]:
         liabilities.proof_of(snapshot_id=snapshot_id, address=address)
         for address in holding.addresses
     ]
-
-
-__all__ = [
-    "Holding",
-    "Proof",
-    "ProofError",
-    "holding_of",
-    "holdings_of",
-    "proofs_of",
-    "without_tree",
-]
