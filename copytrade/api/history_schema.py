@@ -1,7 +1,10 @@
 """What the API of trades, signals and limits answers; money as strings, times in UTC."""
 
+import re
+from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from agora.lib import rest
@@ -14,6 +17,7 @@ ENTRY_KINDS = [(kind.value, kind.value) for kind in LedgerEntry.Kind]
 SIGNAL_KINDS = [(kind.value, kind.value) for kind in Signal.Kind]
 CAUSES = [(cause.value, cause.value) for cause in Signal.Cause]
 SIDES = [("BUY", "BUY"), ("SELL", "SELL")]
+_DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 
 
 class TradeView(serializers.Serializer[Any]):
@@ -175,6 +179,18 @@ class SignalPage(serializers.Serializer[Any]):
 
 class LimitAmount(rest.DecimalText):
     """An amount in USDT."""
+
+    default_error_messages = {
+        "amount_invalid": _('Give a plain decimal number, such as "250.5", or null for no limit.')
+    }
+
+    def run_validation(self, data: Any = serializers.empty) -> Decimal | None:
+        text = super().run_validation(data)
+        if text is None:
+            return None
+        if not _DECIMAL.fullmatch(text):
+            self.fail("amount_invalid")
+        return Decimal(text)
 
 
 class LimitsRequest(rest.StrictSerializer):

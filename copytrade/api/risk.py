@@ -1,12 +1,10 @@
 """API of risk limits (RISK-1)."""
 
-import re
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,7 +19,6 @@ from copytrade.selectors.risk import limits_of, standings, zone_of
 from copytrade.services import risk
 from copytrade.services.risk import AMOUNTS, Limits, RiskRefused
 
-_DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _METHODS = ("get", "head", "put")
 _WIDER = "Whatever widens or lifts a limit needs the scope `security` as well."
 
@@ -54,7 +51,7 @@ class RiskLimitsOfPerson(rest.Endpoint):
     )
     def put(self, request: Request) -> Response:
         user = user_of(request)
-        limits = _limits(rest.validated(PersonLimitsRequest, request))
+        limits = Limits(**rest.validated(PersonLimitsRequest, request))
         if risk.widens(limits_of(user=user), limits):
             need_scope(request, "security")
         _set(by=user, user=user, limits=limits)
@@ -90,25 +87,11 @@ class RiskLimitsOfSubscription(rest.Endpoint):
     def put(self, request: Request, subscription_id: UUID) -> Response:
         user = user_of(request)
         subscription = _subscription(user, subscription_id)
-        limits = _limits(rest.validated(LimitsRequest, request))
+        limits = Limits(**rest.validated(LimitsRequest, request))
         if risk.widens(limits_of(subscription=subscription), limits):
             need_scope(request, "security")
         _set(by=user, subscription_id=subscription_id, limits=limits)
         return Response(_of_subscription(user, subscription_id))
-
-
-def _limits(asked: dict[str, Any]) -> Limits:
-    amounts = {name: _amount(name, asked.get(name)) for name in AMOUNTS}
-    return Limits(**amounts, timezone=asked.get("timezone", "UTC"))
-
-
-def _amount(name: str, text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    if not _DECIMAL.fullmatch(text):
-        detail = _('Give a plain decimal number, such as "250.5", or null for no limit.')
-        raise wrong(name, detail, code="amount_invalid")
-    return Decimal(text)
 
 
 def _set(**arguments: Any) -> None:
