@@ -48,14 +48,15 @@ ACCOUNT = Terms(
 # A photo of a face may count as sensitive data, which needs a consent of its own (LGPD art. 11 I).
 VERIFICATION = Terms(
     document="verification",
-    version="2026-11",
+    version="2026-11.2",
     text=gettext_noop(
         "I agree that Agora stores the identity documents, the proof of address and the photo of my "
         "face that I upload, only to check who I am before it grants a higher tier or keeps one, and to "
         "meet its legal duties of record keeping. People compare them; no program recognises my face. "
-        "Their pages are stored encrypted, under a key of my own. Only officers who review me open "
-        "them, and each time they do is recorded and shown to me. I may take back a document until it "
-        "has been reviewed, and ask for the erasure of the others, as far as the law allows."
+        "Their pages are stored encrypted, under a key of my own. Only officers who review me, or who "
+        "supervise such reviews, open them, and each time they do is recorded and shown to me. I may take "
+        "back a document until it has been reviewed, and ask for the erasure of the others, as far as the "
+        "law allows."
     ),
 )
 

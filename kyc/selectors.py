@@ -10,7 +10,7 @@ from django.db.models.functions import TruncDate
 from accounts.models import User
 from compliance.models import Proposal
 from kyc.limits import LimitStatus, limit_status
-from kyc.models import Application, Document, DocumentView, ScreeningMatch
+from kyc.models import Application, Case, Correction, Document, DocumentView, ScreeningMatch
 
 __all__ = [
     "LimitStatus",
@@ -20,6 +20,7 @@ __all__ = [
     "is_approved",
     "limit_status",
     "looks_at_documents",
+    "may_join",
     "open_matches",
     "subject_of",
 ]
@@ -76,6 +77,13 @@ def subject_of(proposal: Proposal) -> UUID | None:
     }
     found = User.objects.filter(**{theirs[proposal.object_type]: proposal.object_id})
     return found.values_list("pk", flat=True).first()
+
+
+def may_join(case: Case, officer: User) -> bool:
+    """Whether the case is for everybody, or was escalated to a group of the officer's."""
+    if case.group_id is None or officer.is_superuser:
+        return True
+    return officer.groups.filter(pk=case.group_id).exists()
 
 
 def document_for(*, user: User, document_id: UUID) -> Document:

@@ -22,6 +22,8 @@ from kyc.cases.deciding import open_proposal
 from kyc.cases.needs import Need
 from kyc.cases.record import ASSIGN, WORK
 from kyc.cases.requirements import Check
+from kyc.documents import DocumentRefused
+from kyc.documents.viewing import VIEW_PERMISSION, may_open
 from kyc.models import Case, CaseEvent, Document
 from kyc.selectors import documents_of
 from kyc.states import CLOSED, Outcome, State
@@ -121,12 +123,20 @@ def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> d
         "left": sum(not item.done for item in required),
         "documents": shown,
         "panes": _panes(request, shown),
-        "may_see_pages": officer.has_perm("kyc.view_document"),
+        "may_see_pages": officer.has_perm(VIEW_PERMISSION),
+        "pages_closed": _pages_closed(shown, officer),
         "moments": moments,
         "notes": [moment for moment in moments if moment.what == CaseEvent.Kind.NOTED.label],
         "proposal": open_proposal(case.pk) if case.state == State.AWAITING_SECOND else None,
         "trail": trail_to("kyc_case", case.pk),
     }
+
+
+def _pages_closed(shown: Sequence[Document], officer: User) -> str:
+    """Why the officer may not open the pages, if so; one that waits is the last to be closed to them."""
+    decided_first = sorted(shown, key=lambda one: one.state == Document.State.PENDING)
+    may = all(may_open(one, officer) for one in decided_first[:1])
+    return "" if may else DocumentRefused("not_reviewing").message
 
 
 def _facts(case: Case, wallet: Wallet | None) -> Sequence[tuple[Text, Any]]:

@@ -21,7 +21,7 @@ from compliance import audit
 from kyc import documents
 from kyc.documents import DocumentRefused
 from kyc.documents.refusals import LONGEST_NOTE
-from kyc.documents.viewing import VIEW_PERMISSION
+from kyc.documents.viewing import VIEW_PERMISSION, may_open
 from kyc.models import Case, Document, DocumentView
 from kyc.views.documents import page_response
 
@@ -130,8 +130,17 @@ class DocumentAdmin(ReadOnlyAdmin):
             '<a href="{}?document__id__exact={}">{}</a>', address, document.pk, _("Views")
         )
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """With what the pages need: whether this officer may open them."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            found.openable = may_open(found, signed_in(request))
+        return found
+
     @admin.display(description=_("pages"))
-    def pages_shown(self, document: Document) -> str:
+    def pages_shown(self, document: Any) -> str:
+        if not document.openable:
+            return DocumentRefused("not_reviewing").message
         return format_html_join(
             "",
             '<p><a href="{0}" target="_blank" rel="noopener">'

@@ -18,7 +18,7 @@ from agora.lib.problems import Problem, retry_after
 from kyc import cases, documents
 from kyc.api.case_actions import CaseAction, CaseRequest, RejectDocumentRequest
 from kyc.api.case_schema import CaseView
-from kyc.documents import DocumentsUnavailable
+from kyc.documents import DocumentRefused, DocumentsUnavailable
 from kyc.documents.viewing import VIEW_PERMISSION
 from kyc.models import Document
 
@@ -35,7 +35,8 @@ class DocumentPageImage(OfficerEndpoint):
         summary="Look at one page of a document",
         description=(
             "A picture marked with who looks and when; each look is written down, for the person too. "
-            "Keep no copy: it is sent with `no-store`. Never of one's own documents."
+            "Keep no copy: it is sent with `no-store`. Never of one's own documents, and 403 for whoever "
+            "does not review the person: take the case first."
         ),
     )
     def get(self, request: Request, document_id: UUID, page: int) -> HttpResponse:
@@ -52,6 +53,8 @@ class DocumentPageImage(OfficerEndpoint):
         except DocumentsUnavailable as error:
             headers = retry_after(error.retry_after)
             raise Problem("unavailable", detail=error.message, headers=headers) from error
+        except DocumentRefused as error:
+            raise Problem("forbidden", detail=error.message) from error
         return private_image(image)
 
 

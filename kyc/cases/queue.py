@@ -16,7 +16,6 @@ from kyc.cases.record import (
     check_reviewing,
     hold,
     lock,
-    may_join,
     move,
     need,
     store,
@@ -24,6 +23,7 @@ from kyc.cases.record import (
     write,
 )
 from kyc.models import Case, CaseEvent
+from kyc.selectors import may_join
 from kyc.states import NO_CLOCK, State
 
 _WAITING = [State.PENDING, State.ESCALATED]

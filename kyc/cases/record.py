@@ -16,6 +16,7 @@ from agora.lib import crypto
 from compliance import audit
 from compliance.four_eyes import Refused
 from kyc.models import Case, CaseEvent
+from kyc.selectors import may_join
 from kyc.states import CLOSED, MOVES, State
 
 WORK = "kyc.work_case"
@@ -71,13 +72,6 @@ def check_group(case: Case, officer: User) -> None:
         raise CaseError(
             "other_group", _("This case was escalated to a group that you do not belong to.")
         )
-
-
-def may_join(case: Case, officer: User) -> bool:
-    """Whether the case is for everybody, or for a group of the officer's."""
-    if case.group_id is None or officer.is_superuser:
-        return True
-    return officer.groups.filter(pk=case.group_id).exists()
 
 
 def _check_fresh(case: Case, officer: User, version: int | None, now: datetime) -> None:

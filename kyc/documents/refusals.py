@@ -75,6 +75,10 @@ REFUSALS: dict[str, Text] = {
     "in_case": gettext_lazy(
         "This person has an open case. Take it and decide about their documents there."
     ),
+    "not_reviewing": gettext_lazy(
+        "Pages are opened by who reviews the person. Take their open case; without one, open one on their "
+        "application."
+    ),
     "own_document": gettext_lazy("Nobody reviews their own documents. Leave it to a colleague."),
     "reason": gettext_lazy("Choose a reason that the person can act on."),
     "note_too_long": gettext_lazy("Keep the note to %(note)s characters."),

@@ -10,19 +10,24 @@ from accounts.models import User
 from agora.lib import crypto
 from agora.lib.outcome import Temporary
 from compliance import audit
+from compliance.four_eyes import CHECKER
 from kyc import storage, watermark
-from kyc.documents.refusals import DocumentsUnavailable
-from kyc.models import Document, DocumentPage, DocumentView
+from kyc.documents.refusals import DocumentRefused, DocumentsUnavailable
+from kyc.models import Case, Correction, Document, DocumentPage, DocumentView
+from kyc.selectors import may_join
+from kyc.states import State
 
 VIEW_PERMISSION = "kyc.view_document"
+SUPERVISE = "kyc.assign_case"
 
 
 def page_image(*, document_id: UUID, page: int, viewer: User, now: datetime) -> bytes:
     """One page as a JPEG picture, marked with the viewer and the time; the view is logged first.
 
-    For officers who have `kyc.view_document`, and for the owner. Raises Document.DoesNotExist for
-    anybody else, for pages that are gone and for documents that are not there;
-    DocumentsUnavailable when the storage does not answer (`storage`) or has lost it (`lost`).
+    For the owner, and for officers as `may_open` says. Raises Document.DoesNotExist for anybody else,
+    for pages that are gone and for documents that are not there; DocumentRefused (not_reviewing) for
+    officers who do not review the person; DocumentsUnavailable when the storage does not answer
+    (`storage`) or has lost it (`lost`).
     """
     shown = _page_for(viewer, document_id, page)
     image = _marked(shown, viewer, now)
@@ -38,7 +43,32 @@ def _page_for(viewer: User, document_id: UUID, number: int) -> DocumentPage:
     )
     if found is None or not (_owns(viewer, found.document) or _may_review(viewer)):
         raise Document.DoesNotExist
+    if not _owns(viewer, found.document) and not may_open(found.document, viewer):
+        raise DocumentRefused("not_reviewing")
     return found
+
+
+def may_open(document: Document, officer: User) -> bool:
+    """Whether an officer who may look at documents has a reason to look at this one now.
+
+    Theirs is the person's open case, or its proposal is for them to decide; the person asks for a
+    correction; without an open case, the document waits to be looked at. Who gives cases to others
+    supervises all of this. So the consent says (kyc.consent.VERIFICATION).
+    """
+    if officer.has_perm(SUPERVISE):
+        return True
+    person = document.application_id
+    case = Case.objects.filter(application=person, closed_at=None).first()
+    if case is None and document.state == Document.State.PENDING:
+        return True
+    if case is not None and _decides(case, officer):
+        return True
+    return Correction.objects.filter(application=person, state=Correction.State.OPEN).exists()
+
+
+def _decides(case: Case, officer: User) -> bool:
+    second = case.state == State.AWAITING_SECOND and officer.has_perm(CHECKER)
+    return case.assigned_to_id == officer.pk or (second and may_join(case, officer))
 
 
 def _owns(viewer: User, document: Document) -> bool:

@@ -109,7 +109,7 @@ def document_page(request: HttpRequest, document_id: UUID, page: int) -> HttpRes
 
 
 def page_response(*, document_id: UUID, page: int, viewer: User, own: bool) -> HttpResponse:
-    """A page as a picture that no cache keeps; 404 for whoever may not see it, 503 with words.
+    """A page as a picture that no cache keeps; 404 for whoever may not see it, 403 and 503 with words.
 
     `own` leaves out what only officers may see: on the person's pages an officer is a person too.
     """
@@ -120,8 +120,9 @@ def page_response(*, document_id: UUID, page: int, viewer: User, own: bool) -> H
         image = service.page_image(document_id=document_id, page=page, viewer=viewer, now=now)
     except Document.DoesNotExist as error:
         raise Http404 from error
-    except DocumentsUnavailable as error:
-        return HttpResponse(error.message, status=503, content_type="text/plain; charset=utf-8")
+    except DocumentRefused as error:
+        status = 503 if isinstance(error, DocumentsUnavailable) else 403
+        return HttpResponse(error.message, status=status, content_type="text/plain; charset=utf-8")
     return private_image(image)
 
 

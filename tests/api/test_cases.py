@@ -281,7 +281,7 @@ def test_that_the_person_was_shown_is_written_down(api: Api, officer: User, case
     row = AuditRow.objects.get(action="personal_data.viewed")
     assert row.actor == f"user:{officer.pk}"
     assert (row.object_type, row.object_id) == ("kyc_application", str(case.application_id))
-    assert row.evidence == {"fields": ["full_name", "tax_id", "texts", "note"]}
+    assert row.evidence == {"fields": ["full_name", "note", "tax_id", "texts"]}
 
 
 def test_without_the_permission_nothing_is_decrypted(mine: Case) -> None:

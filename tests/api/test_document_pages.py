@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from accounts.second_factors import add_authenticator_app
-from kyc import documents, storage
+from kyc import cases, documents, storage
 from kyc.models import Document, DocumentPage, DocumentView
 from tests.api.conftest import Api, assert_problem
 from tests.document_files import pdf, sent
@@ -57,6 +57,20 @@ def test_without_the_permission_nothing_is_shown_or_logged(document: Document) -
     looker = Api(casework.officer("kyc.view_case"), scopes=("admin",))
 
     assert_problem(looker.get(page_of(document.pk)), 403, "forbidden")
+    assert not DocumentView.objects.exists()
+
+
+def test_of_whom_somebody_else_reviews_nothing_is_shown_or_logged(
+    officer: Api, document: Document
+) -> None:
+    cases.open_for_officer(
+        application=document.application,
+        officer=casework.officer(),
+        reason="A hint.",
+        now=timezone.now(),
+    )
+
+    assert_problem(officer.get(page_of(document.pk)), 403, "forbidden")
     assert not DocumentView.objects.exists()
 
 

@@ -299,10 +299,11 @@ def test_a_proposal_is_taken_back_from_the_page() -> None:
 
 
 def test_documents_stand_side_by_side_and_each_side_can_be_changed() -> None:
-    case = applied()
+    mine = officer()
+    case = taken(mine)
     order = (Document.Kind.PASSPORT, Document.Kind.PROOF_OF_ADDRESS, Document.Kind.SELFIE)
     first, second, third = (case.application.documents.get(kind=kind) for kind in order)
-    browser = seen_by(officer())
+    browser = seen_by(mine)
 
     shown = text(browser.get(page(case)))
     assert f'src="{image(first)}"' in shown

@@ -1,6 +1,7 @@
 """Looking at documents: by officers and the owner only, marked, logged, and kept by no cache."""
 
 import io
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -13,10 +14,11 @@ from PIL import Image, ImageChops
 from accounts import keys
 from accounts.models import User
 from compliance.models import AuditRow
-from kyc import documents, storage
-from kyc.documents import DocumentsUnavailable
-from kyc.models import Document, DocumentView
+from kyc import cases, corrections, documents, storage
+from kyc.documents import DocumentRefused, DocumentsUnavailable
+from kyc.models import Case, Document, DocumentView
 from tests.document_files import pdf
+from tests.kyc import casework
 from tests.kyc.conftest import Show
 from tests.people import new_user, onboarded
 
@@ -157,6 +159,91 @@ def test_the_pages_of_a_shredded_person_cannot_be_shown(document: Document, offi
         image_of(document, officer)
 
     assert_not_logged()
+
+
+# --- who has a reason to look ---------------------------------------------------------------
+
+
+def may_look(document: Document, viewer: User) -> bool:
+    """Whether a page is shown, and written down; a refusal is neither."""
+    before = DocumentView.objects.count()
+    with suppress(DocumentRefused):
+        image_of(document, viewer)
+    return DocumentView.objects.count() == before + 1
+
+
+def accepted(document: Document) -> Document:
+    Document.objects.update(state="ACCEPTED", decided_at=timezone.now(), decided_by="test")
+    return document
+
+
+def reviewed(document: Document, by: User) -> Case:
+    case = cases.open_for_officer(
+        application=document.application, officer=by, reason="A hint.", now=timezone.now()
+    )
+    return cases.take(case_id=case.pk, officer=by, version=case.version, now=timezone.now())
+
+
+def test_in_a_case_who_has_it_looks_and_then_who_decides(document: Document) -> None:
+    mine, other, clerk = casework.officer(), casework.officer(), casework.officer(*casework.LOOKS)
+
+    case = reviewed(document, mine)
+
+    assert [may_look(document, one) for one in (mine, other, clerk)] == [True, False, False]
+
+    casework.rejection_proposed(mine, case)
+
+    assert [may_look(document, one) for one in (mine, other, clerk)] == [True, True, False]
+
+
+def test_in_an_escalated_case_nobody_outside_its_group_looks(document: Document) -> None:
+    mine, member, outsider = (casework.officer() for _ in range(3))
+    team, now = casework.team(), timezone.now()
+    for officer in (mine, member):
+        officer.groups.add(team)
+    case = reviewed(document, mine)
+    case = cases.escalate(
+        case_id=case.pk, officer=mine, group=team, text="Hard.", version=case.version, now=now
+    )
+    case = cases.take(case_id=case.pk, officer=mine, version=case.version, now=now)
+    casework.rejection_proposed(mine, case)
+
+    assert may_look(document, member)
+    assert not may_look(document, outsider)
+
+
+def test_what_was_looked_at_is_opened_by_who_supervises_alone(document: Document) -> None:
+    accepted(document)
+
+    assert not may_look(document, casework.officer())
+    assert may_look(document, casework.officer(*casework.LEADS))
+
+
+def test_a_correction_is_a_reason_to_look_until_it_ends(document: Document, person: User) -> None:
+    accepted(document)
+    corrections.ask(
+        user=person, full_name="Another Name", tax_id="", reason="A slip.", now=timezone.now()
+    )
+    officer = casework.officer()
+    assert may_look(document, officer)
+
+    corrections.withdraw(user=person, now=timezone.now())
+
+    assert not may_look(document, officer)
+
+
+def test_who_may_not_look_reads_what_to_do(document: Document) -> None:
+    reviewed(document, casework.officer())
+    browser = browser_of(casework.officer())
+
+    picture = browser.get(page_of(document, back_office=True))
+    page = browser.get(reverse("admin:kyc_document_change", args=[document.pk])).text
+    case = browser.get(reverse("admin:kyc_case_change", args=[Case.objects.get().pk])).text
+
+    assert (picture.status_code, "Take their open case" in picture.text) == (403, True)
+    assert "Take their open case" in page
+    assert "Take their open case" in case
+    assert page_of(document, back_office=True) not in page + case
 
 
 # --- over HTTP ------------------------------------------------------------------------------
