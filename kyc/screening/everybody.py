@@ -133,9 +133,8 @@ def _look_up(application_id: uuid.UUID, now: datetime) -> int | None:
         except OperationalError:
             # A deadlock, a statement that took too long, a lost connection: gone at once as a rule.
             return _new_matches(application_id, now)
-    except (
-        Exception
-    ) as error:  # a bug, a missing key, the database: what it says may name the person
+    except Exception as error:
+        # A bug, a missing key, a database in trouble: what it says may name the person.
         log.error("screening.failed", application=str(application_id), error=type(error).__name__)
         return None
 
