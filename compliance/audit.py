@@ -213,9 +213,9 @@ class _Chain:
 
     def add(self, position: int, sealed: bytes, stored: bytes | None, *content: Any) -> None:
         """The seal at a position, and its row: None where the row is gone."""
-        self.faults.extend(
-            f"position {missing} is missing" for missing in range(self.position + 1, position)
-        )
+        if position != self.position + 1:
+            gap = range(self.position + 1, position)
+            self.faults.extend(f"position {missing} is missing" for missing in gap)
         self.position = position
         if stored is None:
             self.faults.append(f"position {position} is missing")
