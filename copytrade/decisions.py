@@ -1,19 +1,29 @@
-"""What stopped everybody goes on only when two people say so (RISK-1); stopping takes one."""
+"""What kept everybody safe is undone by two people (RISK-1): a switch released, a limit widened.
+
+Stopping, and narrowing a limit, takes one.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from agora.lib.catalog import Text
+from agora.lib.money import plain
 from compliance import four_eyes
 from compliance.four_eyes import Kind, Refused
 from compliance.models import Proposal
-from copytrade.models import KillSwitch
-from copytrade.services import kill
+from copytrade.models import KillSwitch, RiskLimits
+from copytrade.selectors.risk import limits_of
+from copytrade.services import kill, risk
+from copytrade.services.risk import AMOUNTS, Limits, RiskRefused
 
 RELEASE_SWITCH = "copytrade.release_switch"
+WIDEN_LIMITS = "copytrade.widen_limits"
+EVERYBODY = "platform"  # as the trail names whose limits they are
 
 
 def propose_release(*, switch_id: int, reason: str, maker: User, now: datetime) -> Proposal:
@@ -57,7 +67,72 @@ def _lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     ]
 
 
+def propose_wider_limits(*, limits: Limits, reason: str, maker: User, now: datetime) -> Proposal:
+    """Propose limits for everybody, in place of those of now, of which one at least is raised or lifted.
+
+    Raises PermissionDenied, or four_eyes.Refused: amount_invalid; not_wider, which one person sets.
+    """
+    return four_eyes.propose(
+        kind=WIDEN_LIMITS,
+        object_type=EVERYBODY,
+        object_id=EVERYBODY,
+        payload={"before": _amounts(limits_of()), "after": _amounts(limits)},
+        reason=reason,
+        maker=maker,
+        now=now,
+    )
+
+
+def _amounts(limits: Limits | RiskLimits) -> dict[str, str | None]:
+    found = {name: getattr(limits, name) for name in AMOUNTS}
+    return {name: None if value is None else plain(value) for name, value in found.items()}
+
+
+def _limits(proposal: Proposal) -> Limits:
+    told: dict[str, str | None] = proposal.payload["after"]
+    amounts: dict[str, Any] = {name: Decimal(text) if text else None for name, text in told.items()}
+    return Limits(**amounts)
+
+
+def _check_wider(proposal: Proposal) -> None:
+    limits = _limits(proposal)
+    try:
+        risk.check(limits)
+    except RiskRefused as refused:
+        raise Refused(refused.code, refused.message) from refused
+    stored = RiskLimits.objects.select_for_update().filter(user=None, subscription=None).first()
+    if _amounts(stored or RiskLimits()) != proposal.payload["before"]:
+        raise Refused("changed", _("These limits were changed meanwhile. Propose it anew."))
+    if stored is None or not risk.widens(stored, limits):
+        raise Refused("not_wider", _("This raises or lifts no limit: one person sets it, at once."))
+
+
+def _widen(proposal: Proposal, now: datetime) -> None:
+    risk.set_decided(limits=_limits(proposal), actor=f"user:{proposal.checker_id}", now=now)
+
+
+def _lines_of_limits(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
+    before, after = proposal.payload["before"], proposal.payload["after"]
+    labels = {field.name: field.verbose_name for field in RiskLimits._meta.fields}
+    return [
+        (
+            labels[name],
+            f"{before[name] or _('no limit')} → {after[name] or _('no limit')}",
+        )
+        for name in AMOUNTS
+        if before[name] != after[name]
+    ]
+
+
 KINDS = [
+    Kind(
+        name=WIDEN_LIMITS,
+        title=_("Wider limits for everybody"),
+        maker_permission="copytrade.change_risklimits",
+        check=_check_wider,
+        effect=_widen,
+        lines=_lines_of_limits,
+    ),
     Kind(
         name=RELEASE_SWITCH,
         title=_("Release of a kill switch"),
@@ -65,5 +140,5 @@ KINDS = [
         check=_check,
         effect=_release,
         lines=_lines,
-    )
+    ),
 ]

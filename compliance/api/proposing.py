@@ -28,7 +28,15 @@ from compliance.models import Proposal
 from compliance.reserves import sign_off
 from compliance.retention import LONGEST
 from compliance.retention_decisions import RETENTION, propose_retention
-from copytrade.decisions import RELEASE_SWITCH, propose_release
+from copytrade.api.history_schema import LimitsRequest
+from copytrade.decisions import (
+    EVERYBODY,
+    RELEASE_SWITCH,
+    WIDEN_LIMITS,
+    propose_release,
+    propose_wider_limits,
+)
+from copytrade.services.risk import Limits
 from kyc import cases, corrections, limit_decisions, screening
 from kyc.cases.deciding import REINSTATE, SUSPEND
 from kyc.models import Application, ScreeningMatch
@@ -94,6 +102,12 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _everybody(text: str) -> str:
+    if text != EVERYBODY:
+        raise ValueError(text)
+    return text
+
+
 def _sign_off(snapshot_id: UUID, **given: Any) -> Proposal:
     return sign_off.propose(snapshot_id=snapshot_id, **given)
 
@@ -157,6 +171,12 @@ def _release(switch_id: int, **given: Any) -> Proposal:
     return propose_release(switch_id=switch_id, **given)
 
 
+def _wider_limits(
+    _platform: str, *, reason: str, maker: Any, now: Any, **amounts: Any
+) -> Proposal:
+    return propose_wider_limits(limits=Limits(**amounts), reason=reason, maker=maker, now=now)
+
+
 def _resolution(order_id: UUID, **given: Any) -> Proposal:
     return propose_resolution(order=Order.objects.get(pk=order_id), **given)
 
@@ -201,6 +221,12 @@ FORMS: dict[str, Form] = {
     RESOLVE: Form(rest.NoBody, UUID, _resolution),
     WITHDRAWAL: Form(rest.NoBody, UUID, _withdrawal),
     RELEASE_SWITCH: Form(rest.NoBody, _number, _release),
+    WIDEN_LIMITS: Form(
+        LimitsRequest,
+        _everybody,
+        _wider_limits,
+        {"amount_invalid": "payload", "not_wider": "payload"},
+    ),
 }
 KINDS = [(name, name) for name in sorted(FORMS)]
 
@@ -215,8 +241,8 @@ class ProposalRequest(rest.StrictSerializer):
             "Whom or what it is about: the id of a user (`accounts.role`), an application "
             "(`kyc.suspend`, `kyc.reinstate`, `kyc.person_limit`), a correction, a match on a "
             "list, an order or a snapshot; the number of a tier, or of the next one, or of a kill "
-            "switch (`copytrade.release_switch`); the name of a kind of record "
-            "(`compliance.retention`); "
+            "switch (`copytrade.release_switch`); `platform` (`copytrade.widen_limits`); "
+            "the name of a kind of record (`compliance.retention`); "
             "the SHA-256 of the bytecode (`tokens.attestation`), the id of the attestation "
             "(`tokens.attestation_withdrawn`)."
         ),
@@ -225,11 +251,12 @@ class ProposalRequest(rest.StrictSerializer):
         required=False,
         default=dict,
         help_text=(
-            "`daily_limit_usd` for limits; `role` and `give` for a role; `days` and `legal_basis` for "
-            "a retention rule; `auditor`, `report_url`, `report_sha256` and `audited_on` for "
-            "`tokens.attestation`; `explanations` for a sign-off with differences: what each is and "
-            "what is done about it, by the number of its row (published: nothing personal); nothing for "
-            "the others."
+            "`daily_limit_usd` for limits; `max_order`, `max_symbol`, `max_exposure` and `daily_loss` "
+            "for `copytrade.widen_limits`, all at once: what is left out or null is no limit; `role` "
+            "and `give` for a role; `days` and `legal_basis` for a retention rule; `auditor`, "
+            "`report_url`, `report_sha256` and `audited_on` for `tokens.attestation`; `explanations` "
+            "for a sign-off with differences: what each is and what is done about it, by the number "
+            "of its row (published: nothing personal); nothing for the others."
         ),
     )
     reason = rest.Text(

@@ -12,8 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
+from accounts.access import signed_in
 from accounts.models import User
 from agora.lib.admin import (
     ReadOnlyAdmin,
@@ -24,8 +29,8 @@ from agora.lib.admin import (
     trail_link,
     trail_to,
 )
-from compliance.four_eyes import Refused
-from copytrade.decisions import propose_release
+from compliance.four_eyes import LONGEST_TEXT, Refused
+from copytrade.decisions import propose_release, propose_wider_limits
 from copytrade.forms.risk import initial_of
 from copytrade.models import Exchange, KillSwitch, RiskDay, RiskLimits
 from copytrade.selectors.risk import limits_of
@@ -48,6 +53,14 @@ class PlatformLimitsForm(BaseDialogForm):
     )
     daily_loss = forms.DecimalField(
         label=_("largest loss in a day"), required=False, widget=UnfoldAdminTextInputWidget
+    )
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        required=False,
+        max_length=LONGEST_TEXT,
+        help_text=_("Needed where a limit is raised or lifted."),
+        widget=UnfoldAdminTextareaWidget,
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -102,21 +115,35 @@ class RiskLimitsAdmin(ReadOnlyAdmin):
             "title": _("Limits of the platform"),
             "description": _(
                 "They apply to every person besides their own limits; the stricter one counts. An "
-                "empty field is no limit. Amounts in USDT."
+                "empty field is no limit. Amounts in USDT. Where one is raised or lifted, all of this "
+                "takes effect once a second person approves it."
             ),
             "form_class": PlatformLimitsForm,
             "form_submit_text": _("Set"),
         },
     )
     def set_platform(self, request: HttpRequest, form: Any) -> HttpResponse:
+        """Narrower limits are set at once; wider ones are proposed."""
         limits = Limits(**{name: form.cleaned_data[name] for name in AMOUNTS})
-        try:
-            risk.set_limits(by=request.user, limits=limits, now=timezone.now())  # type: ignore[arg-type]
-        except RiskRefused as refusal:
-            messages.error(request, str(refusal.message))
-        else:
-            messages.success(request, _("The limits are set. They apply from the next order on."))
-        return leave_dialog(reverse("admin:copytrade_risklimits_changelist"))
+        officer, now = signed_in(request), timezone.now()
+        back = reverse("admin:copytrade_risklimits_changelist")
+        if risk.widens(limits_of(), limits):
+            return answer_dialog(
+                request,
+                lambda: propose_wider_limits(
+                    limits=limits, reason=form.cleaned_data["reason"], maker=officer, now=now
+                ),
+                refusal=Refused,
+                done=str(_("Proposed. It takes effect once a second person approves it.")),
+                back=back,
+            )
+        return answer_dialog(
+            request,
+            lambda: risk.set_limits(by=officer, limits=limits, now=now),
+            refusal=RiskRefused,
+            done=str(_("The limits are set. They apply from the next order on.")),
+            back=back,
+        )
 
 
 @admin.register(RiskDay)

@@ -66,13 +66,14 @@ def set_limits(
     """Replace all limits of a person, of a subscription, or (with neither) of the platform.
 
     A person sets their own and their subscriptions'; who has the permission `change_risklimits`
-    sets anybody's and the platform's. What is set applies to the next order and, as the limit on a
-    day's loss, within seconds. The person is told when a limit was widened or lifted.
+    sets anybody's and the platform's, but two people widen the platform's (copytrade.decisions).
+    What is set applies to the next order and, as the limit on a day's loss, within seconds. The
+    person is told when a limit was widened or lifted.
 
-    Raises RiskRefused (amount_invalid, timezone_unknown, not_allowed) and, also for a stranger,
-    Subscription.DoesNotExist. Locks the row of the limits until the commit.
+    Raises RiskRefused (amount_invalid, timezone_unknown, not_allowed, two_people) and, also for a
+    stranger, Subscription.DoesNotExist. Locks the row of the limits until the commit.
     """
-    _check(limits)
+    check(limits)
     with transaction.atomic():
         subscription = _subscription(by, subscription_id) if subscription_id else None
         if subscription is None and user != by and not by.has_perm("copytrade.change_risklimits"):
@@ -82,21 +83,35 @@ def set_limits(
             subscription=subscription,
             defaults={"updated_at": now},
         )
-        names = [*AMOUNTS, *(["timezone"] if subscription is None else [])]
-        changed = {n: (getattr(row, n), getattr(limits, n)) for n in names}
-        changed = {n: pair for n, pair in changed.items() if pair[0] != pair[1]}
-        if not changed and not created:
-            return row
-        for name, (_before, after) in changed.items():
-            setattr(row, name, after)
-        row.updated_at = now
-        row.save()
-        _record(row, by=by, changed=changed, now=now)
-        widened = any(_is_wider(*changed[name]) for name in AMOUNTS if name in changed)
-        owner = subscription.follower if subscription else user
-        if widened and not created and owner is not None:
+        owner, widened = subscription.follower if subscription else user, widens(row, limits)
+        if widened and owner is None:
+            raise RiskRefused(
+                "two_people", _("Two people raise or lift a limit of everybody: propose it.")
+            )
+        _replace(row, limits, actor=audit.actor_of(by), is_new=created, now=now)
+        if widened and owner is not None:
             _tell_widened(owner, subscription, now=now)
     return row
+
+
+def set_decided(*, limits: Limits, actor: str, now: datetime) -> RiskLimits:
+    """Set everybody's limits as two people have decided; in the transaction of their decision."""
+    row = RiskLimits.objects.select_for_update().get(user=None, subscription=None)
+    _replace(row, limits, actor=actor, is_new=False, now=now)
+    return row
+
+
+def _replace(row: RiskLimits, limits: Limits, *, actor: str, is_new: bool, now: datetime) -> None:
+    names = [*AMOUNTS, *(["timezone"] if row.subscription_id is None else [])]
+    changed = {n: (getattr(row, n), getattr(limits, n)) for n in names}
+    changed = {n: pair for n, pair in changed.items() if pair[0] != pair[1]}
+    if not changed and not is_new:
+        return
+    for name, (_before, after) in changed.items():
+        setattr(row, name, after)
+    row.updated_at = now
+    row.save()
+    _record(row, actor=actor, changed=changed, now=now)
 
 
 def _subscription(by: User, subscription_id: uuid.UUID) -> Subscription:
@@ -106,7 +121,8 @@ def _subscription(by: User, subscription_id: uuid.UUID) -> Subscription:
     return mine.get(pk=subscription_id)
 
 
-def _check(limits: Limits) -> None:
+def check(limits: Limits) -> None:
+    """Raise RiskRefused (amount_invalid, timezone_unknown) unless these are limits."""
     for name in AMOUNTS:
         value: Decimal | None = getattr(limits, name)
         if value is None:
@@ -136,14 +152,14 @@ def _is_wider(before: Decimal | None, after: Decimal | None) -> bool:
 def _record(
     row: RiskLimits,
     *,
-    by: User,
+    actor: str,
     changed: dict[str, tuple[Decimal | str | None, Decimal | str | None]],
     now: datetime,
 ) -> None:
     owner = row.subscription_id or row.user_id
     kind = "subscription" if row.subscription_id else "user" if row.user_id else "platform"
     audit.record(
-        actor=audit.actor_of(by),
+        actor=actor,
         action="risk.limits_set",
         object_type=kind,
         object_id=str(owner or "platform"),

@@ -15,6 +15,7 @@ from agora.sandbox.client import SandboxControl
 from compliance import four_eyes
 from compliance.api.proposing import FORMS, ProposalRequest
 from compliance.models import AuditRow, Proposal
+from copytrade.models import RiskLimits
 from copytrade.services.kill import engage
 from kyc import corrections, screening
 from kyc.api.case_actions import ApproveRequest, RejectRequest
@@ -36,6 +37,7 @@ PERMISSIONS = (
     "view_proposal", "sign_reservesnapshot", "assign_role", "change_tier", "change_dailylimit",
     "suspend_application", "propose_retention", "add_attestation", "resolve_order", "work_case",
     "view_case", "view_application", "review_match", "view_screeningmatch", "change_killswitch",
+    "change_risklimits",
 )  # fmt: skip
 ATTESTATION = {
     "auditor": "An auditor of this test",
@@ -86,6 +88,11 @@ def suspended() -> Application:
     return application
 
 
+def platform_limits(*, max_order: str) -> str:
+    RiskLimits.objects.create(max_order=Decimal(max_order), updated_at=timezone.now())
+    return "platform"
+
+
 def a_dismissed_match(person: User | None = None) -> ScreeningMatch:
     match = a_match(person)
     return screening.dismiss(
@@ -128,6 +135,7 @@ def request_of(kind: str) -> tuple[object, dict[str, Any]]:
         "tokens.attestation": lambda: (HASH, ATTESTATION),
         "trading.resolve_order": lambda: (parked().pk, {}),
         "tokens.attestation_withdrawn": lambda: (attested("ab" * 32).pk, {}),
+        "copytrade.widen_limits": lambda: (platform_limits(max_order="100"), {"max_order": "200"}),
         "copytrade.release_switch": lambda: (
             engage(level="platform", reason="drill", by=None, now=timezone.now()).switch.pk,
             {},
@@ -262,7 +270,7 @@ def test_an_unknown_tier_is_not_found(maker: Api) -> None:
 
 
 LIMIT, ROLE, RULE = "kyc.tier_limit", "accounts.role", "compliance.retention"
-AUDIT = "tokens.attestation"
+AUDIT, WIDER = "tokens.attestation", "copytrade.widen_limits"
 BASIS = {"legal_basis": "Placeholder: to be named"}
 
 
@@ -299,6 +307,13 @@ BASIS = {"legal_basis": "Placeholder: to be named"}
         (AUDIT, HASH, {**ATTESTATION, "audited_on": "5.1.2026"}, ["#/payload/audited_on"]),
         (AUDIT, HASH, {**ATTESTATION, "audited_on": "9999-12-31"}, ["#/payload/audited_on"]),
         (AUDIT, HASH, {**ATTESTATION, "auditor": "A"}, ["#/payload/auditor"]),
+        (AUDIT, "xy" * 32, ATTESTATION, ["#/object"]),
+        (AUDIT, HASH, {**ATTESTATION, "report_sha256": "cd"}, ["#/payload/report_sha256"]),
+        (WIDER, "platform", {"max_order": 5}, ["#/payload/max_order"]),
+        (WIDER, "platform", {"max_order": "0"}, ["#/payload"]),
+        (WIDER, "platform", {"max_order": "1e3"}, ["#/payload/max_order"]),
+        (WIDER, "platform", {"timezone": "UTC"}, ["#/payload/timezone"]),
+        (WIDER, "everybody", {}, ["#/object"]),
         ("reserves.sign_off", None, {"explanations": {"1": "x"}}, ["#/payload/explanations"]),
         ("reserves.sign_off", None, {"explanations": {"1": 7}}, ["#/payload/explanations/1"]),
         ("kyc.suspend", "../../etc/passwd", {}, ["#/object"]),

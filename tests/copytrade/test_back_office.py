@@ -248,6 +248,38 @@ def test_officers_set_the_platforms_limits(permission: str, rows_after: int) -> 
     assert RiskLimits.objects.filter(max_order=250).count() == rows_after
 
 
+def test_narrower_limits_of_the_platform_are_set_and_wider_ones_proposed() -> None:
+    browser = an_officer("view_risklimits", "change_risklimits")
+    press(browser, RiskLimits, "set_platform", max_order="250")
+    press(browser, RiskLimits, "set_platform", max_order="200", reason="Careful.")
+    assert RiskLimits.objects.get().max_order == 200
+
+    press(browser, RiskLimits, "set_platform", max_order="300")
+    assert not Proposal.objects.exists(), "a reason is needed"
+    press(browser, RiskLimits, "set_platform", max_order="300", reason="Calmer markets.")
+
+    assert RiskLimits.objects.get().max_order == 200
+    assert Proposal.objects.get().kind == "copytrade.widen_limits"
+
+
+def test_an_officer_is_told_that_their_own_switch_is_for_others_to_release() -> None:
+    subscription = new_subscription()
+    switch = engage(
+        level="subscription", subscription=subscription, reason="x", by=None, now=timezone.now()
+    ).switch
+    browser = an_officer("view_killswitch", "change_killswitch")
+    Subscription.objects.filter(pk=subscription.pk).update(
+        follower=browser.session["_auth_user_id"]
+    )
+
+    press(browser, KillSwitch, "release", switch.pk)
+
+    page = browser.get(address(KillSwitch, "changelist"))
+    assert "whom it does not stop" in " ".join(str(told) for told in page.context["messages"])
+    switch.refresh_from_db()
+    assert switch.released_at is None
+
+
 @pytest.fixture
 def subscription() -> Subscription:
     return new_subscription()

@@ -4,22 +4,25 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Notice, User
-from compliance.models import AuditRow
+from compliance import four_eyes
+from compliance.four_eyes import Refused
+from compliance.models import AuditRow, Proposal
+from copytrade.decisions import propose_wider_limits
 from copytrade.models import CopyPosition, RiskDay, RiskLimits, Subscription
 from copytrade.replication import risk as watching
 from copytrade.replication.risk import DAILY_LOSS, STOP_LOSS, USER_DAILY_LOSS, breached
 from copytrade.selectors.risk import Standing, standings
 from copytrade.services.risk import Limits, RiskRefused, begin_days, rearm, set_limits
 from tests.copying import hold, mark, new_follower, new_subscription
-from tests.people import new_user
+from tests.people import new_officer, new_user
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -378,11 +381,85 @@ def test_nobody_sets_anothers_limits_or_the_platforms() -> None:
     assert not RiskLimits.objects.exists()
 
 
-def test_an_officer_sets_the_platforms_limits() -> None:
-    officer = new_user(is_staff=True)
-    officer.user_permissions.add(Permission.objects.get(codename="change_risklimits"))
+def officer(*permissions: str) -> User:
+    return new_officer("change_risklimits", *permissions)
 
-    row = set_limits(
-        by=User.objects.get(pk=officer.pk), limits=Limits(max_order=Decimal(10)), now=NOW
+
+def everybody(by: User, **amounts: str) -> RiskLimits:
+    return set_limits(by=by, limits=limits_of_all(**amounts), now=NOW)
+
+
+def limits_of_all(**amounts: str) -> Limits:
+    told: dict[str, Any] = {name: Decimal(amount) for name, amount in amounts.items()}
+    return Limits(**told)
+
+
+def proposed(maker: User, **amounts: str) -> Proposal:
+    return propose_wider_limits(
+        limits=limits_of_all(**amounts), reason="Calmer markets.", maker=maker, now=timezone.now()
     )
+
+
+def test_an_officer_sets_the_platforms_limits() -> None:
+    row = everybody(officer(), max_order="10")
+
     assert (row.user, row.subscription, row.max_order) == (None, None, 10)
+
+
+@pytest.mark.parametrize("wider", [{"max_order": "11", "daily_loss": "5"}, {"max_order": "10"}])
+def test_one_officer_raises_or_lifts_no_limit_of_everybody(wider: dict[str, str]) -> None:
+    everybody(officer(), max_order="10", daily_loss="5")
+
+    with pytest.raises(RiskRefused) as refused:
+        everybody(officer(), **wider)
+
+    assert refused.value.code == "two_people"
+    assert (RiskLimits.objects.get().max_order, RiskLimits.objects.get().daily_loss) == (10, 5)
+
+
+def test_two_people_widen_the_limits_of_everybody() -> None:
+    maker, checker = officer(), new_officer("decide_proposal")
+    everybody(maker, max_order="10", daily_loss="5")
+
+    proposal = proposed(maker, max_order="12.50")
+    assert [(str(name), str(told)) for name, told in four_eyes.lines_of(proposal)] == [
+        ("largest order", "10 → 12.5"),
+        ("largest loss in a day", "5 → no limit"),
+    ]
+    assert RiskLimits.objects.get().max_order == 10
+    four_eyes.approve(proposal_id=proposal.pk, checker=checker, now=timezone.now())
+
+    row = RiskLimits.objects.get()
+    assert (row.max_order, row.daily_loss) == (Decimal("12.5"), None)
+    told = AuditRow.objects.filter(action="risk.limits_set").latest("id")
+    assert (told.actor, told.object_type) == (f"user:{checker.pk}", "platform")
+    assert told.evidence == {"max_order": ["10", "12.5"], "daily_loss": ["5", None]}
+
+
+def test_limits_that_were_narrowed_meanwhile_are_not_widened() -> None:
+    maker = officer()
+    everybody(maker, max_order="10")
+    proposal = proposed(maker, max_order="20")
+    everybody(maker, max_order="5")
+
+    with pytest.raises(Refused) as refused:
+        four_eyes.approve(
+            proposal_id=proposal.pk, checker=new_officer("decide_proposal"), now=timezone.now()
+        )
+
+    assert refused.value.code == "changed"
+    assert RiskLimits.objects.get().max_order == 5
+
+
+@pytest.mark.parametrize(
+    ("amounts", "code"), [({"max_order": "9"}, "not_wider"), ({"max_order": "0"}, "amount_invalid")]
+)
+def test_what_widens_nothing_or_is_no_amount_is_not_proposed(
+    amounts: dict[str, str], code: str
+) -> None:
+    maker = officer()
+    everybody(maker, max_order="10")
+
+    with pytest.raises(Refused) as refused:
+        proposed(maker, **amounts)
+    assert refused.value.code == code
