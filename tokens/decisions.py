@@ -82,8 +82,12 @@ def is_attested(*, bytecode_sha256: str) -> bool:
 
 def _check(proposal: Proposal) -> None:
     told = proposal.payload
-    if not _SHA256.fullmatch(proposal.object_id) or not _SHA256.fullmatch(told["report_sha256"]):
-        raise Refused("hash_invalid", _("A SHA-256 is written as 64 hexadecimal digits."))
+    hashes = {
+        "bytecode_invalid": proposal.object_id, "report_hash_invalid": told["report_sha256"],
+    }  # fmt: skip
+    for code, text in hashes.items():
+        if not _SHA256.fullmatch(text):
+            raise Refused(code, _("A SHA-256 is written as 64 hexadecimal digits."))
     if not 2 <= len(told["auditor"]) <= 120:
         raise Refused("auditor_invalid", _("Name the auditor in 2 to 120 characters."))
     try:

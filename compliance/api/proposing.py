@@ -213,6 +213,8 @@ FORMS: dict[str, Form] = {
         str,
         _attestation,
         {
+            "bytecode_invalid": "object",
+            "report_hash_invalid": "payload.report_sha256",
             "auditor_invalid": "payload.auditor",
             "report_invalid": "payload.report_url",
             "date_invalid": "payload.audited_on",

@@ -339,16 +339,6 @@ def test_a_hostile_request_is_told_what_is_wrong_and_changes_nothing(
     assert Tier.objects.get(pk=1).daily_limit_usd == 1000
 
 
-@pytest.mark.parametrize(("about", "sha"), [("xy" * 32, "cd" * 32), (HASH, "cd")])
-def test_a_hash_that_is_none_is_refused(maker: Api, about: str, sha: str) -> None:
-    payload = {**ATTESTATION, "report_sha256": sha}
-
-    answer = propose(maker, "tokens.attestation", about, payload=payload)
-
-    assert assert_problem(answer, 409, "decision_refused")["reason"] == "hash_invalid"
-    assert not Proposal.objects.exists()
-
-
 @pytest.mark.parametrize("changes", [{"reason": " "}, {"reason": "x" * 1001}, {"colour": "red"}])
 def test_the_rest_of_the_request_is_checked_too(maker: Api, changes: dict[str, Any]) -> None:
     answer = propose(maker, LIMIT, 1, payload={"daily_limit_usd": "900"}, **changes)

@@ -336,8 +336,8 @@ def test_a_proposed_audit_opens_nothing_before_a_second_person_approves(public_n
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"bytecode_sha256": "b" * 63}, "hash_invalid"),
-        ({"report_sha256": "not a hash"}, "hash_invalid"),
+        ({"bytecode_sha256": "b" * 63}, "bytecode_invalid"),
+        ({"report_sha256": "not a hash"}, "report_hash_invalid"),
         ({"auditor": " "}, "auditor_invalid"),
         ({"report_url": "http://audits.example/report.pdf"}, "report_invalid"),
         ({"report_url": "javascript:alert(1)"}, "report_invalid"),
