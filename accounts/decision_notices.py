@@ -19,6 +19,7 @@ from compliance import four_eyes
 from compliance.models import Proposal
 
 REMIND_BEFORE = timedelta(days=1)
+_WAITING = "decision_waits"
 _WAITS = gettext_noop(
     "A colleague proposed this decision. Approve or refuse it before %(until)s UTC."
 )
@@ -41,7 +42,7 @@ def tell(proposal: Proposal, now: datetime) -> None:
     if proposal.state == Proposal.State.OPEN:
         notify_all(
             user_ids=_deciders(proposal),
-            kind="decision_waits",
+            kind=_WAITING,
             subject=_title(proposal),
             body=_WAITS,
             params=_params(proposal),
@@ -49,7 +50,9 @@ def tell(proposal: Proposal, now: datetime) -> None:
             level=Notice.Level.INFO,
             now=now,
         )
-    elif proposal.state in _ENDED:
+        return
+    _nothing_waits(proposal, now)
+    if proposal.state in _ENDED:
         _tell_maker(proposal, f"decision_{proposal.state.lower()}", now)
 
 
@@ -70,6 +73,16 @@ def _deciders(proposal: Proposal) -> Iterable[UUID]:
         found = found.filter(pk__in=holders_of(needed).values("pk"))
     concerned = [pk for pk in (proposal.maker_id, proposal.subject_id) if pk]
     return found.exclude(pk__in=concerned).values_list("pk", flat=True)
+
+
+def _nothing_waits(proposal: Proposal, now: datetime) -> None:
+    """Nobody has to be reminded any more; whoever is just reading theirs is left alone."""
+    deciders = list(holders_of(four_eyes.CHECKER).values_list("pk", flat=True))
+    unread = Notice.objects.filter(
+        user__in=deciders, read_at=None, kind=_WAITING, url=_page(proposal)
+    )
+    held = unread.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    Notice.objects.filter(pk__in=list(held)).update(read_at=now)
 
 
 def _tell_maker(proposal: Proposal, kind: str, now: datetime) -> None:

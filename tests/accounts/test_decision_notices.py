@@ -6,7 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from accounts import decision_notices
+from accounts import decision_notices, notices
+from accounts.decisions import propose_role
 from accounts.models import Notice, User
 from compliance import four_eyes
 from compliance.models import Proposal
@@ -112,6 +113,61 @@ def test_one_s_own_withdrawal_is_no_news(maker: User, checker: User) -> None:
     four_eyes.withdraw(proposal_id=proposal.pk, maker=maker, now=timezone.now())
 
     assert told(maker) == []
+
+
+@pytest.mark.parametrize("end", ["approve", "refuse", "withdraw", "expire"])
+def test_what_waits_no_more_is_unread_by_nobody(maker: User, checker: User, end: str) -> None:
+    other = new_officer("decide_proposal")
+    proposal, still = proposed(maker), role_proposed()
+    now = timezone.now()
+
+    match end:
+        case "withdraw":
+            four_eyes.withdraw(proposal_id=proposal.pk, maker=maker, now=now)
+        case "expire":
+            four_eyes.lapse(object_type="tier", object_id=1, now=now)
+        case _:
+            act = getattr(four_eyes, end)
+            act(proposal_id=proposal.pk, checker=checker, note="Seen.", now=now)
+
+    for reader in (checker, other):
+        (unread,) = Notice.objects.filter(user=reader, kind="decision_waits", read_at=None)
+        assert unread.url.endswith(f"{still.pk}/change/")
+
+
+def role_proposed() -> Proposal:
+    return propose_role(
+        person=new_user(), role="Auditor", give=True, reason="Joins.",
+        maker=new_officer("assign_role"), now=timezone.now(),
+    )  # fmt: skip
+
+
+def test_others_notices_of_decisions_and_cases_are_in_no_list(maker: User, client: Client) -> None:
+    """A notice whose page is not found by the reader alone would be about the reader."""
+    reader = new_officer("view_notice", "decide_proposal")
+    proposed(maker)
+    notices.notify(
+        user=maker, kind="weekly", subject="Of others", body="x", params={}, url="",
+        level=Notice.Level.INFO, now=timezone.now(),
+    )  # fmt: skip
+    Notice.objects.create(
+        user=maker, kind="case_escalated", subject="x", body="x", created_at=timezone.now()
+    )
+    mine = Notice.objects.get(user=reader)
+    Notice.objects.create(
+        user=maker, kind="decision_waits", subject="x", body="x", created_at=timezone.now()
+    )
+    client.force_login(reader)
+
+    listed = client.get(reverse("admin:accounts_notice_changelist")).context["cl"].queryset
+
+    assert {(row.user, row.kind) for row in listed} == {
+        (reader, "decision_waits"),
+        (maker, "weekly"),
+    }
+    for row in Notice.objects.exclude(pk=mine.pk).exclude(kind="weekly"):
+        page = client.get(reverse("admin:accounts_notice_change", args=[row.pk]))
+        assert page.status_code in (302, 404)
 
 
 def test_a_group_is_told_of_a_case_that_it_is_handed(maker: User) -> None:
