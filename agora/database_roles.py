@@ -40,13 +40,20 @@ APPEND_ONLY = {
     "tokens_attestation",
     "tokens_attestationwithdrawal",
 }
-# Written by the worker only: the web cannot chain the trail, or tell what the chain holds.
+# Written by the worker only: the web cannot chain the trail, or tell what the chain holds and whose
+# it is.
 WEB_READS = {
     "compliance_auditanchor",
     "compliance_auditseal",
+    "compliance_chaincheckpoint",
+    "compliance_chainmint",
+    "compliance_chaintransfer",
     "compliance_liabilitychunk",
     "compliance_liabilityleaf",
+    "compliance_liabilitynonce",
     "compliance_liabilitytree",
+    "compliance_reserverow",
+    "compliance_reservesource",
     "django_celery_beat_clockedschedule",
     "django_celery_beat_crontabschedule",
     "django_celery_beat_intervalschedule",
@@ -54,6 +61,8 @@ WEB_READS = {
     "django_celery_beat_periodictasks",
     "django_celery_beat_solarschedule",
 }
+# Asked for by the web, filled in by the worker; a trigger refuses one that is not asked for first.
+WEB_ADDS = {"compliance_reservesnapshot"}
 # Written by people who sign in, through the web only.
 WORKER_READS = {
     "account_emailaddress",
@@ -182,7 +191,8 @@ def _privileges(table: str, role: str) -> frozenset[str]:
     if role == AUDITOR:
         return _NOTHING if table in AUDITOR_NEVER else _READ
     reads, removes = (WEB_READS, WEB_REMOVES) if role == WEB else (WORKER_READS, WORKER_REMOVES)
-    held = _APPEND if table in APPEND_ONLY else _USUAL
+    adds = APPEND_ONLY | WEB_ADDS if role == WEB else APPEND_ONLY
+    held = _APPEND if table in adds else _USUAL
     if table in reads | BOTH_READ:
         held = _READ
     return held | {"DELETE"} if table in removes else held

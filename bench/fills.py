@@ -112,7 +112,6 @@ def publish(count: int) -> None:
     for number in range(count):
         at = now - timedelta(days=number)
         snapshot = ReserveSnapshot.objects.create(
-            state="READY",
             requested_by="bench",
             requested_at=at,
             built_at=at,
@@ -123,6 +122,7 @@ def publish(count: int) -> None:
             difference=0,
             content_hash="0" * 64,
         )
+        ReserveSnapshot.objects.filter(pk=snapshot.pk).update(state="READY")
         ReserveSignature.objects.create(
             snapshot=snapshot,
             proposal_id=uuid4(),

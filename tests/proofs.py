@@ -12,7 +12,7 @@ from accounts.selectors import wallet_of
 from compliance.models import ReserveSignature, ReserveSnapshot
 from compliance.reserves import liabilities
 from compliance.reserves.liabilities import Holder
-from tests.reserving import no_figures
+from tests.reserving import a_stored_snapshot, no_figures
 
 
 def a_published_snapshot(
@@ -29,9 +29,8 @@ def a_published_snapshot(
     root = liabilities.build(holders=held, snapshot_id=pk, now=now)
     total = Decimal(root.sum).scaleb(-18)
     figures = ("total_supply", "broker_position", "vault_balance")
-    snapshot = ReserveSnapshot.objects.create(
+    snapshot = a_stored_snapshot(
         id=pk,
-        state=ReserveSnapshot.State.READY,
         requested_by="system:test",
         requested_at=now,
         built_at=now,

@@ -26,6 +26,8 @@ SUMS = (
     "matched",
     "in_flight",
     "in_flight_in_custody",
+    "not_minted",
+    "not_minted_in_custody",
 )
 
 
@@ -89,7 +91,7 @@ def signed(snapshot: ReserveSnapshot, *, now: datetime | None = None) -> Reserve
 
 def no_figures() -> dict[str, str]:
     """The figures of a snapshot of nothing."""
-    counts = ("holders", "matched_orders", "in_flight_orders")
+    counts = ("holders", "balances_asked", "matched_orders", "in_flight_orders")
     return dict.fromkeys((*SUMS, "custody_difference", *counts), "0")
 
 
@@ -113,7 +115,11 @@ def a_stored_snapshot(**changes: object) -> ReserveSnapshot:
         "tree_sum": Decimal(0),
         "content_hash": "4" * 64,
     }
-    return ReserveSnapshot.objects.create(**{**values, **changes})
+    values |= changes
+    state = values.pop("state")  # one is asked for before it is built
+    snapshot = ReserveSnapshot.objects.create(**values)
+    ReserveSnapshot.objects.filter(pk=snapshot.pk).update(state=state)
+    return ReserveSnapshot.objects.get(pk=snapshot.pk)
 
 
 def with_signature(snapshot: ReserveSnapshot) -> ReserveSnapshot:
@@ -134,3 +140,12 @@ def reorganise(chain: Chain, depth: int) -> None:
     """Replace the newest blocks by empty ones of another miner: with the same they would be the same."""
     chain.rpc("anvil_setCoinbase", new_address())
     chain.rpc("anvil_reorg", depth, [])
+
+
+def send(chain: Chain, address: str, *, to: str, units: int) -> None:
+    """Move tokens from an address to another, as its owner would."""
+    chain.rpc("anvil_setBalance", address, hex(10**18))
+    chain.rpc("anvil_impersonateAccount", address)
+    data = f"0xa9059cbb{to[2:].zfill(64)}{units:064x}"  # transfer(address,uint256)
+    chain.rpc("eth_sendTransaction", {"from": address, "to": chain.contract, "data": data})
+    chain.rpc("anvil_stopImpersonatingAccount", address)

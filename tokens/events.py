@@ -3,17 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, cast
 
 from django.conf import settings
 from hexbytes import HexBytes
-from web3.exceptions import Web3RPCError
-from web3.types import BlockIdentifier, FilterParams
+from web3 import HTTPProvider
+from web3.exceptions import BlockNotFound, Web3RPCError
+from web3.types import BlockIdentifier, FilterParams, RPCEndpoint
 
 from agora.lib.outcome import Temporary
 from tokens import chain
 from tokens.chain import _contract, _read, _web3
 
+# To the tag `finalized`: the parameter is not understood (JSON-RPC), unknown block (Besu, Erigon);
+# geth has no code for it. Nethermind and reth answer with no block at all.
+_NO_SUCH_BLOCK = (-32602, -39001)
+_NONE_FINAL = ("tag not supported", "finalized block not found")
+_BALANCE_OF = "0x70a08231"  # balanceOf(address) of ERC-20
+_BATCH = 100  # calls sent together; nodes take some hundred
 _HEADER = ("number", "hash", "parentHash", "stateRoot", "receiptsRoot", "timestamp")
 
 
@@ -57,19 +65,30 @@ class Events:
     mints: Sequence[MintEvent]
 
 
-def final_block() -> tuple[Block, Literal["finalized", "depth"]]:
+def final_block(*, told_before: bool) -> tuple[Block, Literal["finalized", "depth"]]:
     """The newest block that will not be reorganised, and why it is taken for that.
 
-    `finalized`: the chain says so (Ethereum JSON-RPC block tag). `depth`: a chain without that tag
-    gives its newest block less MINT_CONFIRMATIONS. Raises Temporary.
+    `finalized`: the chain says so (Ethereum JSON-RPC block tag). `depth`: a chain that knows no final
+    block gives its newest one less MINT_CONFIRMATIONS; never one that has `told_before`, whose node
+    is only starting. Raises Temporary.
     """
     try:
         return block_at("finalized"), "finalized"
     except Temporary as error:
-        # A node that does not know the tag refuses it; one that is away fails here again.
-        if not isinstance(error.__cause__, Web3RPCError | ValueError):
+        if told_before or not _knows_none(error.__cause__):
             raise
     return block_at(max(0, chain.block_number() - settings.MINT_CONFIRMATIONS)), "depth"
+
+
+def _knows_none(error: BaseException | None) -> bool:
+    """Whether a node says that there is no final block; one that is busy or away says other things."""
+    if not isinstance(error, Web3RPCError):
+        return False
+    told = dict(error.rpc_response or {}).get("error")
+    code = told.get("code") if isinstance(told, dict) else None
+    text = str(error.message).lower()
+    is_empty = isinstance(error, BlockNotFound)
+    return is_empty or code in _NO_SUCH_BLOCK or any(words in text for words in _NONE_FINAL)
 
 
 def block_at(which: BlockIdentifier) -> Block:
@@ -93,6 +112,31 @@ def has_code(*, block: int) -> bool:
 def supply(*, block: int) -> int:
     """All AAPL-RAT in base units at a block; 0 before the contract was deployed."""
     return chain.total_supply(block=block) if has_code(block=block) else 0
+
+
+def balances(addresses: Sequence[str], *, block: int) -> list[int]:
+    """Base units that each of these holds at a block, as the contract tells; raises Temporary."""
+    found: list[int] = []
+    for start in range(0, len(addresses), _BATCH):
+        some = addresses[start : start + _BATCH]
+        answers = _read(partial(_asked_at_once, [_balance_call(each, block) for each in some]))
+        found += [int(answer, 16) for answer in answers]
+    return found
+
+
+def _balance_call(address: str, block: int) -> tuple[RPCEndpoint, Any]:
+    data = _BALANCE_OF + address[2:].lower().zfill(64)
+    return RPCEndpoint("eth_call"), [{"to": chain.contract_address(), "data": data}, hex(block)]
+
+
+def _asked_at_once(calls: list[tuple[RPCEndpoint, Any]]) -> list[str]:
+    """The results of calls sent together (JSON-RPC 2.0, "Batch"); raises ValueError without one."""
+    provider = cast(HTTPProvider, _web3().provider)
+    answers = provider.make_batch_request(calls)
+    results = [str(each.get("result", "")) for each in answers] if isinstance(answers, list) else []
+    if len(results) != len(calls) or not all(len(result) == 66 for result in results):
+        raise ValueError("The node did not answer every call.")
+    return results
 
 
 def events(*, first: int, last: int) -> Events:

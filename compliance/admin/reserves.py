@@ -39,6 +39,7 @@ from compliance.reserves import exports, sign_off, snapshots
 from compliance.reserves.persistence import standing_since
 
 _Column = tuple[object, Callable[[ReserveRow], object]]
+_NOT_MINTED = ReserveRow.Kind.NOT_MINTED
 _MOST_ROWS = 200  # on a page; exports have all
 _COLUMNS = (
     _("order"), _("state"), _("our order"), _("broker"), _("our record"), _("custodian"),
@@ -84,14 +85,15 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
         (None, {"fields": ["id", "symbol", "told_state", "told_outcome", "totals"]}),
         (_("Differences that time does not explain"), {"fields": ["breaks_table"]}),
         (_("In flight"), {"fields": ["flight_table"]}),
+        (_("Bought and not to be minted"), {"fields": ["not_minted_table"]}),
         (_("Block"), {"fields": ["block_number", "block_hash", "block_time", "finality", "contract"]}),
         (_("Sign-off"), {"fields": ["signed", "content_hash", "tree_root", "statement", "files"]}),
         (_("Sources"), {"fields": ["sources_table"]}),
         (_("Work"), {"fields": ["requester", "requested_at", "built_at", "last_error", "trail"]}),
     ]  # fmt: skip
     readonly_fields = [
-        "told_state", "told_outcome", "totals", "breaks_table", "flight_table", "signed", "statement",
-        "files", "sources_table", "requester", "trail",
+        "told_state", "told_outcome", "totals", "breaks_table", "flight_table", "not_minted_table",
+        "signed", "statement", "files", "sources_table", "requester", "trail",
     ]  # fmt: skip
     actions_list = ["build_snapshot"]
     actions_detail = ["propose_sign_off"]
@@ -304,15 +306,18 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
         signature: ReserveSignature | None = getattr(snapshot, "signature", None)
         texts = {each["row"]: each["text"] for each in signature.explanations} if signature else {}
         return _rows_table(
-            snapshot,
-            is_break=True,
+            snapshot.rows.filter(is_break=True),
             more=[(_("since"), lambda row: f"{since[row.number]:%Y-%m-%d %H:%M}"),
                   (_("explanation"), lambda row: texts.get(row.number, "–"))],
         )  # fmt: skip
 
     @admin.display(description=_("orders"))
     def flight_table(self, snapshot: ReserveSnapshot) -> str:
-        return _rows_table(snapshot, is_break=False)
+        return _rows_table(snapshot.rows.filter(is_break=False).exclude(kind=_NOT_MINTED))
+
+    @admin.display(description=_("owed back in money"))
+    def not_minted_table(self, snapshot: ReserveSnapshot) -> str:
+        return _rows_table(snapshot.rows.filter(kind=_NOT_MINTED))
 
     @admin.display(description=_("as they answered"))
     def sources_table(self, snapshot: ReserveSnapshot) -> str:
@@ -328,8 +333,7 @@ def _figure(snapshot: ReserveSnapshot, name: str) -> str:
     return str(snapshot.figures.get(name, "–"))
 
 
-def _rows_table(snapshot: ReserveSnapshot, *, is_break: bool, more: Sequence[_Column] = ()) -> str:
-    found = snapshot.rows.filter(is_break=is_break)
+def _rows_table(found: "QuerySet[ReserveRow]", *, more: Sequence[_Column] = ()) -> str:
     rows = [
         [row.number, row.get_kind_display(), *(cell(row) for _name, cell in more), *_cells(row)]
         for row in found[:_MOST_ROWS]

@@ -5,6 +5,7 @@ linear in the number of orders.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -21,7 +22,8 @@ class Item(NamedTuple):
 
     `wanted` is what the custody record is about, `recorded` the same once it is completed;
     `has_mint` whether we have a mint transaction, `minted` its quantity once it is confirmed in
-    `mint_block`; `chain` what was minted up to the block of the snapshot.
+    `mint_block`; `chain` what was minted up to the block of the snapshot; `bought_at` is when the
+    order was sent to the broker.
     """
 
     order_id: UUID | None
@@ -36,6 +38,7 @@ class Item(NamedTuple):
     minted: Decimal
     mint_block: int | None
     chain: Decimal
+    bought_at: datetime | None
 
 
 class Books(NamedTuple):
@@ -53,7 +56,8 @@ _SHOWN = ", ".join(f"CASE WHEN NOT alike THEN {name} END AS {name}" for name in 
 # Mints for another contract are no mints of this token. An order that was not sent holds nothing.
 _JOINED = f"""
 WITH o AS (
-    SELECT id, state, client_order_id, broker_order_id, filled_quantity FROM trading_order
+    SELECT id, state, client_order_id, broker_order_id, filled_quantity,
+           coalesce(sent_at, created_at) AS bought_at FROM trading_order
     WHERE symbol = %(symbol)s AND (filled_quantity > 0
         OR (state IN ('PENDING', 'SUBMITTED') AND sent_at IS NOT NULL))
 ), c AS (
@@ -80,7 +84,7 @@ WITH o AS (
            m.reference IS NOT NULL AS has_mint,
            CASE m.state WHEN 'CONFIRMED' THEN m.quantity ELSE 0 END AS minted,
            m.block_number AS mint_block,
-           coalesce(x.quantity, 0) AS chain
+           coalesce(x.quantity, 0) AS chain, o.bought_at
     FROM o
     FULL JOIN c ON c.reference = o.id
     FULL JOIN m ON m.reference = coalesce(o.id, c.reference)

@@ -82,6 +82,13 @@ def _keep(token: Token, found: Events) -> None:
     ChainMint.objects.bulk_create(mints, batch_size=_BATCH, ignore_conflicts=True)
 
 
+def forget(*, token: Token) -> None:
+    """Drop all that is kept, so that the next reading begins anew: for when it proves wrong."""
+    log.warning("reserve.events_forgotten")
+    for model in (ChainTransfer, ChainMint, ChainCheckpoint):
+        model._default_manager.filter(**token._asdict()).delete()
+
+
 _HOLDERS = f"""
 SELECT b.address, o.user_id, b.units
 FROM (

@@ -79,6 +79,15 @@ def _row(row: ReserveRow) -> dict[str, Any]:
     }
 
 
+def parted(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Rows of a document: in flight, bought and not to be minted, and breaks."""
+    parts: tuple[list[Any], list[Any], list[Any]] = [], [], []
+    for row in rows:
+        decided = row["kind"] == ReserveRow.Kind.NOT_MINTED
+        parts[2 if row["break"] else 1 if decided else 0].append(row)
+    return parts
+
+
 def _amount(value: Decimal | None) -> str | None:
     return None if value is None else plain(value)
 

@@ -33,6 +33,7 @@ FIGURES = (
     ("total_supply", _("Tokens in existence (chain)")),
     ("holders_sum", _("Held by all addresses (chain)")),
     ("holders", _("Addresses that hold tokens")),
+    ("balances_asked", _("Of these asked of the contract, too")),
     ("broker_position", _("Shares at the broker")),
     ("vault_balance", _("Receipts in the custodian's vault")),
     ("orders_filled", _("Filled orders (ours)")),
@@ -43,6 +44,8 @@ FIGURES = (
     ("in_flight_orders", _("Orders in flight")),
     ("in_flight", _("In flight: at the broker, not in the supply")),
     ("in_flight_in_custody", _("In flight: in custody, not in the supply")),
+    ("not_minted", _("Bought and not to be minted: owed back in money")),
+    ("not_minted_in_custody", _("Of these in custody")),
     ("custody_difference", _("Receipts without explanation")),
 )
 _ROW = ("number", "kind", "break", "order", "leg", "reference", *content.QUANTITIES)
@@ -158,7 +161,7 @@ def _harmless(text: str) -> str:
 
 
 def _write_xlsx(file: IO[bytes], snapshot: ReserveSnapshot, document: Document) -> None:
-    """Sheets for figures, rows in flight, and differences; row by row, so memory stays the same."""
+    """Sheets for the figures and for each part of the rows; row by row, so memory stays the same."""
     book = xlsxwriter.Workbook(
         file,
         {
@@ -169,11 +172,10 @@ def _write_xlsx(file: IO[bytes], snapshot: ReserveSnapshot, document: Document) 
         },
     )
     facts = [["name", "value"], *([name, str(value)] for name, value in _facts(snapshot, document))]
-    flight = [row for row in document["rows"] if not row["break"]]
-    breaks = [row for row in document["rows"] if row["break"]]
     _sheet(book, "Snapshot", facts)
-    _sheet(book, "In flight", [list(_ROW), *map(_cells, flight)])
-    _sheet(book, "Differences", [list(_ROW), *map(_cells, breaks)])
+    names = ("In flight", "Not minted", "Differences")
+    for name, part in zip(names, content.parted(document["rows"]), strict=True):
+        _sheet(book, name, [list(_ROW), *map(_cells, part)])
     book.close()
 
 
@@ -190,7 +192,7 @@ def _sheet(book: Any, name: str, lines: Sequence[Sequence[str]]) -> None:
 
 
 def _write_pdf(file: IO[bytes], snapshot: ReserveSnapshot, document: Document) -> None:
-    figures = [(str(label), document["figures"][name]) for name, label in FIGURES]
+    figures = [(str(label), document["figures"].get(name, "–")) for name, label in FIGURES]
     file.write(pdf.render(snapshot, document, figures=figures, signature=signed(snapshot)))
 
 

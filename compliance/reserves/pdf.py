@@ -122,9 +122,13 @@ def render(
 
 def _tables(report: _Report, rows: Sequence[Mapping[str, Any]]) -> None:
     kinds = dict(ReserveRow.Kind.choices)
-    parts = ((_("Differences"), True), (_("In flight"), False))
-    for name, is_break in parts:
-        found = [row for row in rows if row["break"] is is_break]
+    flight, not_minted, breaks = content.parted(rows)
+    parts = (
+        (_("Differences"), breaks),
+        (_("In flight"), flight),
+        (_("Bought and not to be minted"), not_minted),
+    )
+    for name, found in parts:
         report.head(f"{name}: {len(found)}")
         if not found:
             report.text_block(_("None."))

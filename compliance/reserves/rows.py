@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -10,19 +11,20 @@ from compliance.reserves.books import ZERO, Item
 from compliance.reserves.readings import Look, Readings
 
 Kind = ReserveRow.Kind
-# Kinds that pass by themselves, or were decided by people: what they tell of is in flight.
-EXPLAINED = frozenset(
+# Kinds that pass by themselves, and soon: an order takes minutes, over a long weekend some days.
+PASSING = frozenset(
     {
         Kind.FILL_NOT_READ,
-        Kind.BETWEEN_READS,
         Kind.TO_CUSTODY,
         Kind.CUSTODY_NOT_READ,
         Kind.TO_MINT,
-        Kind.AFTER_BLOCK,
         Kind.MINT_NOT_READ,
-        Kind.NOT_MINTED,
     }
 )
+LONGEST_WAY = timedelta(days=7)  # from when the order was sent to the broker
+IN_FLIGHT = PASSING | {Kind.BETWEEN_READS, Kind.AFTER_BLOCK}
+# What people decided does not pass: its buyer is owed money, and no token.
+EXPLAINED = IN_FLIGHT | {Kind.NOT_MINTED}
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,17 @@ class Row:
 
 
 def of(
-    readings: Readings, *, block: int, stray_at_broker: Decimal, stray_in_custody: Decimal
+    readings: Readings,
+    *,
+    block: int,
+    stray_at_broker: Decimal,
+    stray_in_custody: Decimal,
+    now: datetime,
 ) -> list[Row]:
     """A row for each item of the second look, as it stood when the totals were told.
 
     The strays are what the totals hold of things that are no item: shares or receipts of others.
+    What has been on its way for longer than LONGEST_WAY at `now` is a break.
     """
     look, first = readings.after, readings.before
     at_broker, broker_moved = _as_told(
@@ -64,7 +72,8 @@ def of(
         excess=look.custody_total + stray_in_custody - readings.vault_balance,
     )
     moved = broker_moved | custody_moved
-    return list(_rows(look, at_broker, in_custody, moved, block))
+    rows = _rows(look, at_broker, in_custody, moved, block)
+    return [_in_time(item, row, now) for item, row in rows]
 
 
 def _rows(
@@ -73,7 +82,7 @@ def _rows(
     in_custody: Mapping[Item, Decimal],
     moved: set[Item],
     block: int,
-) -> Iterator[Row]:
+) -> Iterator[tuple[Item, Row]]:
     for item in look.books.items:
         row = Row(
             kind=Kind.UNEQUAL,
@@ -88,9 +97,14 @@ def _rows(
             chain=item.chain,
         )
         if item in moved:
-            yield replace(row, kind=Kind.BETWEEN_READS)
+            yield item, replace(row, kind=Kind.BETWEEN_READS)
         elif any((row.ordered, row.broker, row.recorded, row.custody, row.minted, row.chain)):
-            yield replace(row, kind=_kind(item, row, block))
+            yield item, replace(row, kind=_kind(item, row, block))
+
+
+def _in_time(item: Item, row: Row, now: datetime) -> Row:
+    late = item.bought_at is not None and item.bought_at < now - LONGEST_WAY
+    return replace(row, kind=Kind.OVERDUE) if late and row.kind in PASSING else row
 
 
 def _as_told(

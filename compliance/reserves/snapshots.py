@@ -13,23 +13,23 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from accounts import notices
-from accounts.models import Notice, User
+from accounts.models import Notice
+from accounts.staff import holders_of
 from agora.lib import work
 from agora.lib.money import plain, shares_of
 from agora.lib.outcome import OutsideError, Temporary
 from agora.lib.work import Lease, LeaseLost
 from compliance import audit
 from compliance.models import ReserveRow, ReserveSnapshot, ReserveSource
-from compliance.reserves import chain_index, content, liabilities, readings, rest
+from compliance.reserves import balances, chain_index, content, liabilities, readings, rest
 from compliance.reserves import rows as differences
+from compliance.reserves.balances import Compared
 from compliance.reserves.books import ZERO
 from compliance.reserves.chain_index import Token
 from compliance.reserves.liabilities import Holder
@@ -58,6 +58,7 @@ class Found:
     finality: str
     supply: int
     holders: Sequence[Holder]
+    compared: Compared
     readings: Readings
     rows: Sequence[Row]
     sources: Sequence[Source]
@@ -129,30 +130,42 @@ def _keep(lease: SnapshotLease) -> None:
 def _find(lease: SnapshotLease) -> Found:
     """Ask every source; raises OutsideError, also when the block is not canonical at the end."""
     symbol, token, asked = lease.row.symbol, Token.configured(), timezone.now()
-    block, finality = events.final_block()
+    told_before = ReserveSnapshot.objects.filter(
+        chain_id=token.chain_id, finality=ReserveSnapshot.Finality.FINALIZED
+    )
+    block, finality = events.final_block(told_before=told_before.exists())
     supply = events.supply(block=block.number)
     answered = timezone.now()
     chain_index.read_up_to(token=token, block=block.number, pulse=lambda: _keep(lease))
     holders = chain_index.holders(token=token, block=block.number)
+    compared = balances.compare(token=token, holders=holders, block=block.number)
     listed = timezone.now()
     told = readings.gather(
         symbol=symbol, token=token, block=block.number, pulse=lambda: _keep(lease)
     )
-    rows = _rows(told, supply=supply, holders=holders, block=block.number, lease=lease)
+    rows = _rows(told, supply=supply, block=block.number, lease=lease)
+    rows += _of_holders(holders, compared, supply)
     if chain.block_hash(block.number) != block.hash:
         raise Temporary("The chain was reorganised while it was read.")
     sources = [
         Source("chain", asked, answered, {"header": block.evidence, "total_supply": str(supply)}),
-        Source("holders", answered, listed, {"holders": len(holders), "units": str(_sum(holders))}),
+        Source("holders", answered, listed, _holders_evidence(holders, compared)),
         *told.sources,
     ]
-    return Found(token, block, finality, supply, holders, told, rows, sources)
+    return Found(token, block, finality, supply, holders, compared, told, rows, sources)
 
 
-def _rows(
-    told: Readings, *, supply: int, holders: Sequence[Holder], block: int, lease: SnapshotLease
-) -> list[Row]:
-    """Every difference; what no row explains is the last row of its source."""
+def _holders_evidence(holders: Sequence[Holder], compared: Compared) -> dict[str, object]:
+    return {
+        "holders": len(holders),
+        "units": str(_sum(holders)),
+        "balances_asked": compared.asked,
+        "balances_wrong": compared.wrong,
+    }
+
+
+def _rows(told: Readings, *, supply: int, block: int, lease: SnapshotLease) -> list[Row]:
+    """Every difference between the legs; what no row explains is the last row of its source."""
     strays = [
         *rest.at_broker(told.broker_rest, symbol=lease.row.symbol, pulse=lambda: _keep(lease)),
         *rest.in_custody(told.custody_rest, pulse=lambda: _keep(lease)),
@@ -162,6 +175,7 @@ def _rows(
         block=block,
         stray_at_broker=differences.total(strays, "broker"),
         stray_in_custody=differences.total(strays, "custody"),
+        now=timezone.now(),
     )
     rows += strays
     matched = told.after.books.matched
@@ -174,9 +188,17 @@ def _rows(
     left = shares_of(supply) - matched - differences.total(rows, "chain")
     if left:
         rows.append(Row(Kind.UNEXPLAINED_CHAIN, chain=left))
-    if _sum(holders) != supply or any(holder.units < 0 for holder in holders):
-        rows.append(Row(Kind.HOLDERS, reference=f"{_sum(holders)} of {supply} units"))
     return rows
+
+
+def _of_holders(holders: Sequence[Holder], compared: Compared, supply: int) -> list[Row]:
+    """A row where balances by events are not what the contract tells."""
+    if _sum(holders) != supply or any(holder.units < 0 for holder in holders):
+        return [Row(Kind.HOLDERS, reference=f"{_sum(holders)} of {supply} units")]
+    if compared.wrong:
+        told = f"{compared.wrong} of {compared.asked} balances"
+        return [Row(Kind.HOLDERS, reference=told)]
+    return []
 
 
 def _sum(holders: Sequence[Holder]) -> int:
@@ -188,7 +210,11 @@ def _store(lease: SnapshotLease, found: Found) -> None:
     now, snapshot = timezone.now(), lease.row
     _keep(lease)
     with transaction.atomic():
-        root = _tree(snapshot, found, now)
+        root = None
+        if any(row.kind == Kind.HOLDERS for row in found.rows):
+            chain_index.forget(token=found.token)
+        else:
+            root = liabilities.build(holders=found.holders, snapshot_id=snapshot.pk, now=now)
         sources = [_source_of(snapshot, each) for each in found.sources]
         rows = [_row_of(snapshot, number, row) for number, row in enumerate(found.rows, start=1)]
         ReserveSource.objects.bulk_create(sources)
@@ -203,13 +229,6 @@ def _store(lease: SnapshotLease, found: Found) -> None:
         record(snapshot, "reserve.built", audit.system("reserves"), told_of(snapshot), now)
         if not snapshot.agrees:
             _alert(snapshot, now)
-
-
-def _tree(snapshot: ReserveSnapshot, found: Found, now: datetime) -> liabilities.Root | None:
-    """The tree over the holders; None where balances do not add up, which is a break already."""
-    if any(row.kind == Kind.HOLDERS for row in found.rows):
-        return None
-    return liabilities.build(holders=found.holders, snapshot_id=snapshot.pk, now=now)
 
 
 def _changes(found: Found, now: datetime) -> dict[str, Any]:
@@ -232,7 +251,8 @@ def _changes(found: Found, now: datetime) -> dict[str, Any]:
 def _figures(found: Found) -> dict[str, str]:
     """The totals in shares, and counts, as decimal text (docs/proof-of-reserve.md)."""
     rows, books = found.rows, found.readings.after.books
-    in_flight = [row for row in rows if not row.is_break]
+    in_flight = [row for row in rows if row.kind in differences.IN_FLIGHT]
+    not_minted = [row for row in rows if row.kind == Kind.NOT_MINTED]
     figures = {
         "total_supply": shares_of(found.supply),
         "holders_sum": shares_of(_sum(found.holders)),
@@ -244,10 +264,13 @@ def _figures(found: Found) -> dict[str, str]:
         "matched": books.matched,
         "in_flight": _over_chain(in_flight, "broker"),
         "in_flight_in_custody": _over_chain(in_flight, "custody"),
+        "not_minted": _over_chain(not_minted, "broker"),
+        "not_minted_in_custody": _over_chain(not_minted, "custody"),
         "custody_difference": _over_chain([row for row in rows if row.is_break], "custody"),
     }
     counts = {
         "holders": len(found.holders),
+        "balances_asked": found.compared.asked,
         "matched_orders": books.matched_orders,
         "in_flight_orders": len(in_flight),
     }
@@ -298,7 +321,7 @@ def _alert(snapshot: ReserveSnapshot, now: datetime) -> None:
     )
     record(snapshot, "reserve.difference", audit.system("reserves"), told_of(snapshot), now)
     notices.notify_all(
-        user_ids=_officers(),
+        user_ids=list(holders_of("compliance.sign_reservesnapshot").values_list("pk", flat=True)),
         kind="reserve.difference",
         subject=gettext_noop("The proof of reserve does not agree"),
         body=gettext_noop(
@@ -310,15 +333,6 @@ def _alert(snapshot: ReserveSnapshot, now: datetime) -> None:
         level=Notice.Level.WARNING,
         now=now,
     )
-
-
-def _officers() -> list[uuid.UUID]:
-    may_sign = Permission.objects.filter(
-        content_type__app_label="compliance", codename="sign_reservesnapshot"
-    )
-    theirs = Q(groups__permissions__in=may_sign) | Q(user_permissions__in=may_sign)
-    people = User.objects.filter(theirs | Q(is_superuser=True), is_active=True, is_staff=True)
-    return list(people.values_list("pk", flat=True).distinct())
 
 
 def record(

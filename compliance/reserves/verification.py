@@ -82,9 +82,10 @@ def _of_figures(snapshot: ReserveSnapshot) -> Iterator[str]:
     difference = sum((row.broker - row.chain for row in broken), ZERO)
     if difference != snapshot.difference or len(broken) != snapshot.breaks:
         yield f"the breaks add up to {plain(difference)} in {len(broken)} rows"
-    rest = figures["broker_position"] - figures["total_supply"] - figures["in_flight"]
+    without_token = figures["in_flight"] + figures.get("not_minted", ZERO)
+    rest = figures["broker_position"] - figures["total_supply"] - without_token
     if rest != snapshot.difference:
-        yield f"broker less supply less in flight is {plain(rest)}"
+        yield f"broker less supply less what has no token is {plain(rest)}"
     yield from _of_kinds(rows)
 
 

@@ -19,7 +19,7 @@ from compliance.reserves.chain_index import Token
 from compliance.reserves.liabilities import Holder
 from tests.conftest import Chain
 from tests.people import new_address, onboarded
-from tests.reserving import a_snapshot, signed
+from tests.reserving import a_snapshot, send, signed
 from tests.settling import place, settle
 from tests.signing import Signer
 
@@ -75,11 +75,7 @@ def send_all_away(chain: Chain, address: str) -> None:
         {"to": chain.contract, "data": "0x70a08231" + address[2:].zfill(64)},  # balanceOf
         "latest",
     )
-    chain.rpc("anvil_setBalance", address, hex(10**18))
-    chain.rpc("anvil_impersonateAccount", address)
-    data = "0xa9059cbb" + new_address()[2:].zfill(64) + str(units)[2:]  # transfer(address,uint256)
-    chain.rpc("eth_sendTransaction", {"from": address, "to": chain.contract, "data": data})
-    chain.rpc("anvil_stopImpersonatingAccount", address)
+    send(chain, address, to=new_address(), units=int(str(units), 16))
     chain.mine(3)
 
 

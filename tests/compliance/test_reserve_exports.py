@@ -102,10 +102,11 @@ def test_a_workbook_holds_figures_flight_and_differences(
 ) -> None:
     _name, raw = export(snapshot, "xlsx")
 
-    facts, flight, breaks = sheets(raw)
+    facts, flight, not_minted, breaks = sheets(raw)
     assert ["content_hash", snapshot.content_hash] in facts
     assert len(flight) - 1 == int(snapshot.figures["in_flight_orders"])
     assert any(str(order.pk) in line for line in flight)
+    assert len(not_minted) == 1
     assert len(breaks) - 1 == snapshot.breaks
 
 

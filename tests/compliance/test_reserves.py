@@ -20,12 +20,23 @@ from agora.reserve_metrics import ReservesCollector
 from agora.sandbox.client import SandboxControl
 from compliance import tasks
 from compliance.models import AuditRow, ChainMint, ChainTransfer, ReserveRow, ReserveSnapshot
-from compliance.reserves import chain_index, snapshots
+from compliance.reserves import balances, chain_index, liabilities, snapshots
 from compliance.reserves.chain_index import Token
+from compliance.reserves.verification import verify
 from tests.conftest import Chain
 from tests.people import new_address, new_officer, onboarded
-from tests.reserving import SUMS, a_signer, a_snapshot, change, quantities, reorganise, row_of
+from tests.reserving import (
+    SUMS,
+    a_signer,
+    a_snapshot,
+    change,
+    quantities,
+    reorganise,
+    row_of,
+    send,
+)
 from tests.settling import place, settle
+from tests.tokens.nodes import Twist, twisted_node
 from tokens import chain as evm
 from tokens import events
 from trading.models import Order
@@ -66,8 +77,8 @@ def test_a_minted_order_moves_every_source_by_the_same(
     after = a_snapshot()
 
     each = Decimal("0.25")
-    flight = {"in_flight", "in_flight_in_custody"}
-    assert change(before, after) == {name: each for name in SUMS if name not in flight}
+    off_chain = {"in_flight", "in_flight_in_custody", "not_minted", "not_minted_in_custody"}
+    assert change(before, after) == {name: each for name in SUMS if name not in off_chain}
     assert not after.rows.filter(order_id=order.pk).exists()
     assert (after.difference, after.breaks) == (before.difference, before.breaks)
 
@@ -100,7 +111,7 @@ def test_an_order_minted_after_the_block_of_the_snapshot_is_in_flight_there(
     assert before.block_number is not None
     block = events.block_at(before.block_number)
     order = settle(place(onboarded(), quantity="0.25"), chain=chain)
-    monkeypatch.setattr(events, "final_block", lambda: (block, "finalized"))
+    monkeypatch.setattr(events, "final_block", lambda **_: (block, "finalized"))
 
     after = a_snapshot()
 
@@ -212,6 +223,95 @@ def test_a_mint_that_the_chain_does_not_have_is_named(
 
     assert row_of(after, order).kind == Kind.MISSING_ON_CHAIN
     assert after.breaks == before.breaks + 2  # and the mint that now belongs to nobody
+
+
+def without_transfers_to(address: str) -> Twist:
+    """A node whose lists of events lack one transfer between two holders."""
+
+    def twist(asked: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+        if asked["method"] == "eth_getLogs":
+            whole = told["result"]
+            told["result"] = [log for log in whole if address[2:].lower() not in str(log["topics"])]
+        return told
+
+    return twist
+
+
+def test_a_transfer_between_holders_that_the_node_left_out_is_a_difference_and_read_anew(
+    before: ReserveSnapshot, chain: Chain
+) -> None:
+    person, receiver = onboarded(), new_address()
+    settle(place(person, quantity="0.25"), chain=chain)
+    send(chain, person.wallet.address, to=receiver, units=10**17)
+    chain.mine(3)
+
+    with twisted_node(without_transfers_to(receiver)):
+        wrong = a_snapshot()
+    right = a_snapshot()
+
+    row = wrong.rows.get(kind=Kind.HOLDERS)
+    assert (row.is_break, wrong.tree_root) == (True, "")
+    assert row.reference == f"1 of {wrong.figures['balances_asked']} balances"
+    assert wrong.figures["holders_sum"] == wrong.figures["total_supply"]
+    assert not right.rows.filter(kind=Kind.HOLDERS).exists()
+    assert int(right.figures["balances_asked"]) == int(right.figures["holders"])
+    assert liabilities.proof_of(snapshot_id=right.pk, address=receiver).units == 10**17
+
+
+def test_of_many_holders_some_are_asked_for_and_first_who_moved(
+    before: ReserveSnapshot, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(balances, "MOST", 2)
+    monkeypatch.setattr(balances, "_NEWEST", 1)
+    person = onboarded()
+    settle(place(person, quantity="0.25"), chain=chain)
+    for _number in range(3):
+        settle(place(onboarded(), quantity="0.25"), chain=chain)
+    send(chain, person.wallet.address, to=new_address(), units=10**17)
+    chain.mine(3)
+
+    after = a_snapshot()
+
+    assert after.figures["balances_asked"] == "2"
+    assert not after.rows.filter(kind=Kind.HOLDERS).exists()
+
+
+def test_an_order_on_its_way_for_a_week_is_a_difference(
+    before: ReserveSnapshot, chain: Chain
+) -> None:
+    order = settle(
+        place(onboarded(), quantity="0.25"), chain=chain, until={State.CUSTODY_CONFIRMED}
+    )
+    week = timedelta(days=7)
+    Order.objects.filter(pk=order.pk).update(sent_at=timezone.now() - week + timedelta(minutes=5))
+    assert row_of(a_snapshot(), order).kind == Kind.TO_MINT
+
+    Order.objects.filter(pk=order.pk).update(sent_at=timezone.now() - week)
+    after = a_snapshot()
+
+    assert (row_of(after, order).kind, row_of(after, order).is_break) == ("overdue", True)
+    assert change(before, after)["custody_difference"] == Decimal("0.25")
+    assert "in_flight" not in change(before, after)
+
+
+def test_what_people_decided_not_to_mint_is_owed_in_money_and_not_on_its_way(
+    before: ReserveSnapshot, chain: Chain
+) -> None:
+    order = settle(
+        place(onboarded(), quantity="0.25"), chain=chain, until={State.CUSTODY_CONFIRMED}
+    )
+    Order.objects.filter(pk=order.pk).update(
+        state=State.FAILED, sent_at=timezone.now() - timedelta(days=400)
+    )
+
+    after = a_snapshot()
+
+    moved = change(before, after)
+    assert (moved["not_minted"], moved["not_minted_in_custody"]) == (Decimal("0.25"),) * 2
+    assert "in_flight" not in moved
+    assert after.figures["in_flight_orders"] == before.figures["in_flight_orders"]
+    assert (after.difference, after.breaks) == (before.difference, before.breaks)
+    assert verify(snapshot=after, offline=True).faults == []
 
 
 def test_the_days_snapshot_is_asked_for_once(before: ReserveSnapshot) -> None:

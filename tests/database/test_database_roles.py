@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -24,8 +24,16 @@ from agora import database_roles
 from agora.database_roles import AUDITOR, ROLES, WEB, WORKER
 from agora.sandbox.client import SandboxControl
 from compliance import audit, retention
-from compliance.models import AuditRow, ErasureRequest, RetentionRule
+from compliance.models import (
+    AuditRow,
+    ChainTransfer,
+    ErasureRequest,
+    LiabilityNonce,
+    ReserveSnapshot,
+    RetentionRule,
+)
 from compliance.personal_data import erasure, exports
+from compliance.reserves import snapshots
 from compliance.trail import anchors
 from tests.conftest import Chain
 from tests.people import new_officer, new_user, onboarded
@@ -134,6 +142,7 @@ def test_every_table_that_the_policy_names_exists(db: None) -> None:
     named = set().union(
         database_roles.APPEND_ONLY,
         database_roles.WEB_READS,
+        database_roles.WEB_ADDS,
         database_roles.WORKER_READS,
         database_roles.BOTH_READ,
         database_roles.WORKER_REMOVES,
@@ -365,6 +374,29 @@ def test_every_kind_of_record_that_expires_is_removed_by_the_worker(
     with acting_as(WORKER):
         (outcome,) = retention.run(now=now, kind=kind)
     assert outcome.rows == 0
+
+
+def test_the_web_asks_for_a_proof_of_reserve_and_writes_nothing_of_it(
+    acting_as: Callable[[str], Any], sandbox: SandboxControl, chain: Chain
+) -> None:
+    now = timezone.now()
+    chain.mine(3)
+    with acting_as(WEB):
+        asked = snapshots.request(actor="user:officer", now=now)
+        with pytest.raises(DatabaseError, match="asked for before it is built"):
+            ReserveSnapshot.objects.create(state="READY", requested_by="x", requested_at=now)
+        for change in (
+            lambda: ReserveSnapshot.objects.filter(pk=asked.pk).update(symbol="X"),
+            lambda: asked.rows.create(number=1, kind="unequal", is_break=True),
+            lambda: ChainTransfer.objects.update(to_address="0x0"),
+            lambda: LiabilityNonce.objects.update(user_id=asked.pk),
+        ):
+            with pytest.raises(DatabaseError, match="permission denied"):
+                change()
+    with acting_as(WORKER):
+        snapshots.build(snapshot_id=asked.pk, now=now)
+    asked.refresh_from_db()
+    assert (asked.state, asked.last_error) == ("READY", "")
 
 
 def test_a_persons_data_is_asked_for_by_the_web_and_erased_by_the_worker(

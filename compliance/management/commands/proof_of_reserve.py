@@ -13,7 +13,7 @@ from agora.lib.commands import actions_of
 from agora.lib.money import plain
 from agora.lib.outcome import OutsideError
 from compliance import audit
-from compliance.models import ReserveSnapshot
+from compliance.models import ReserveRow, ReserveSnapshot
 from compliance.reserves import content, exports, snapshots, verification
 from compliance.reserves.books import ZERO
 
@@ -127,11 +127,12 @@ def _lines(snapshot: ReserveSnapshot) -> list[str]:
     lines = [
         f"Proof of reserve {snapshot.pk}, built {content.moment(snapshot.built_at)}",
         f"Block {snapshot.block_number} {snapshot.block_hash} ({snapshot.finality})",
-        *(f"{names[name]:{width}}  {snapshot.figures[name]}" for name in names),
+        *(f"{names[name]:{width}}  {snapshot.figures.get(name, '–')}" for name in names),
         f"{'Difference':{width}}  {plain(snapshot.difference or ZERO)}",
     ]
     for row in snapshot.rows.all():
-        mark = "DIFFERENCE" if row.is_break else "in flight"
+        decided = row.kind == ReserveRow.Kind.NOT_MINTED
+        mark = "DIFFERENCE" if row.is_break else "not minted" if decided else "in flight"
         told = " ".join(f"{name} {plain(getattr(row, name))}" for name in content.QUANTITIES)
         lines.append(f"{mark}: {row.get_kind_display()}, {row.order_id or row.reference}: {told}")
     return [*lines, f"SHA-256 {snapshot.content_hash}"]
