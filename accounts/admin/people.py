@@ -6,7 +6,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts import notices
+from accounts.access import signed_in
 from accounts.decisions import propose_role
 from accounts.models import AddressEntry, Notice, User
 from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
@@ -140,6 +141,12 @@ class NoticeAdmin(ReadOnlyAdmin):
     readonly_fields = fields
 
     trail = trail_link("notice")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:
+        """Without others' on decisions and cases: one that leads nowhere for the reader is about them."""
+        rows: QuerySet[Notice] = super().get_queryset(request)
+        of_officers = Q(kind__startswith="decision_") | Q(kind__startswith="case_")
+        return rows.exclude(of_officers & ~Q(user=signed_in(request)))
 
     @admin.display(description=_("subject"))
     def subject_shown(self, notice: Notice) -> str:
