@@ -95,7 +95,12 @@ class Proposals(OfficerEndpoint):
         parameters=[
             OpenApiParameter("state", enum=Proposal.State.values, description="Only these."),
             OpenApiParameter(
-                "waits", enum=["me"], description="Only what the token's owner may decide now."
+                "waits",
+                enum=["me"],
+                description=(
+                    "Only what the token's owner may approve or refuse now. A sign-off of reserves "
+                    "(`reserves.sign_off`) approves only who may sign them, too."
+                ),
             ),
             *PAGES,
         ],
@@ -206,11 +211,18 @@ def _answer(request: Request, act: Callable[..., Proposal], **given: Any) -> Res
         raise Problem(
             "decision_refused", detail=refusal.message, extra={"reason": refusal.code}
         ) from refusal
-    four_eyes.note_look(proposal=proposal, reader=user_of(request), now=now)
-    lines = [
+    lines = _lines(proposal, reader=user_of(request), now=now)
+    return Response({**summary_json(proposal), "lines": lines})
+
+
+def _lines(proposal: Proposal, *, reader: User, now: datetime) -> list[dict[str, str]]:
+    """What it does; nothing for a maker who may not read it any more and takes it back."""
+    if not four_eyes.readable_by(reader).filter(pk=proposal.pk).exists():
+        return []
+    four_eyes.note_look(proposal=proposal, reader=reader, now=now)
+    return [
         {"label": str(label), "value": str(value)} for label, value in four_eyes.lines_of(proposal)
     ]
-    return Response({**summary_json(proposal), "lines": lines})
 
 
 def summary_json(proposal: Proposal) -> dict[str, object]:

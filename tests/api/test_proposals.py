@@ -182,3 +182,16 @@ def test_an_unknown_proposal_is_not_found(checker: Api) -> None:
 @pytest.mark.parametrize("query", ["state=NEW", "waits=you", "colour=red"])
 def test_a_query_that_makes_no_sense_is_refused(checker: Api, query: str) -> None:
     assert checker.get(f"{PATH}?{query}").status == 400
+
+
+def test_a_maker_who_may_not_read_cases_any_more_withdraws_without_reading_the_text() -> None:
+    maker = casework.officer("compliance.view_proposal", "kyc.view_case", "kyc.work_case")
+    proposal = casework.rejection_proposed(maker)
+    maker.user_permissions.set(maker.user_permissions.exclude(codename="view_case"), clear=True)
+    path = f"{PATH}/{proposal.pk}"
+    assert_problem(api_of(maker).get(path), 404, "not_found")
+
+    answer = api_of(maker).post(f"{path}/withdraw", {}, key=None)
+
+    assert (answer.status, answer.body["state"], answer.body["lines"]) == (200, "WITHDRAWN", [])
+    assert not AuditRow.objects.filter(action="personal_data.viewed").exists()
