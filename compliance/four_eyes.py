@@ -64,7 +64,6 @@ class Kind:
     subject: Callable[[Proposal], uuid.UUID | None] = lambda _proposal: None
     reader_permission: str = ""
     personal: tuple[str, ...] = ()
-    lifetime: timedelta = LIFETIME
     # Told, in the same transaction, of a proposal refused, withdrawn or expired.
     dropped: Callable[[Proposal, datetime], None] | None = None
 
@@ -123,7 +122,7 @@ def propose(
         reason=_text(reason, needed=True),
         maker_id=maker.pk,
         proposed_at=now,
-        expires_at=now + rule.lifetime,
+        expires_at=now + LIFETIME,
     )
     proposal.subject_id = rule.subject(proposal)
     if proposal.subject_id == maker.pk:
@@ -156,7 +155,7 @@ def approve(*, proposal_id: uuid.UUID, checker: Person, note: str = "", now: dat
         proposal.note = _text(note, needed=False)
         _check_maker(proposal, rule)
         rule.check(proposal)
-        _decide(proposal, Proposal.State.APPROVED, checker, now)
+        _close(proposal, Proposal.State.APPROVED, audit.actor_of(checker), now)
         rule.effect(proposal, now)
     return proposal
 
@@ -166,7 +165,7 @@ def refuse(*, proposal_id: uuid.UUID, checker: Person, note: str, now: datetime)
     with transaction.atomic():
         proposal, _rule = _decidable(proposal_id, checker, now)
         proposal.note = _text(note, needed=True)
-        _decide(proposal, Proposal.State.REFUSED, checker, now)
+        _close(proposal, Proposal.State.REFUSED, audit.actor_of(checker), now)
     return proposal
 
 
@@ -289,10 +288,6 @@ def _check_open(proposal: Proposal, now: datetime) -> None:
         raise Refused("decided", _("This is decided already: nothing was changed."))
     if proposal.expires_at <= now:
         raise Refused("expired", _("This proposal has expired. Propose it anew."))
-
-
-def _decide(proposal: Proposal, state: str, checker: Person, now: datetime) -> None:
-    _close(proposal, state, audit.actor_of(checker), now)
 
 
 def _close(proposal: Proposal, state: str, actor: str, now: datetime) -> None:
