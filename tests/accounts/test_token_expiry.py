@@ -26,14 +26,14 @@ def a_token(person: User, *, days: int, scopes: tuple[str, ...] = ("read",)) -> 
     return token
 
 
-def days_told(person: User, token: ApiToken) -> list[int]:
-    """How many days before its end the owner is told, when it is looked every hour."""
+def days_told(person: User, *, end: datetime) -> list[int]:
+    """How many days before the end the owner of a token is told, when it is looked every hour."""
     found: list[int] = []
-    for hours in range(int((token.expires_at - NOW).total_seconds()) // 3600 + 24):
-        before = Notice.objects.filter(user=person).count()
-        remind(now=NOW + timedelta(hours=hours))
+    for hours in range((end - NOW) // timedelta(hours=1) + 24):
+        now, before = NOW + timedelta(hours=hours), Notice.objects.filter(user=person).count()
+        remind(now=now)
         if Notice.objects.filter(user=person).count() > before:
-            found.append(round((token.expires_at - NOW - timedelta(hours=hours)).days))
+            found.append((end - now).days)
     return found
 
 
@@ -41,7 +41,9 @@ def days_told(person: User, token: ApiToken) -> list[int]:
 def test_its_owner_is_told_seven_days_and_one_day_before(
     person: User, days: int, told: list[int]
 ) -> None:
-    assert days_told(person, a_token(person, days=days)) == told
+    a_token(person, days=days)
+
+    assert days_told(person, end=NOW + timedelta(days=days)) == told
 
 
 def test_the_notice_names_the_token_and_its_end_and_goes_by_e_mail(person: User) -> None:
