@@ -83,7 +83,7 @@ version_1: list[URLPattern | URLResolver] = [
     path("admin/audit/export", compliance_api.AuditExport.as_view(), name="audit_export"),
     path("admin/audit", compliance_api.AuditRows.as_view(), name="audit_rows"),
     path("admin/", include("kyc.api_urls")),
-    path("admin/proposals", compliance_api.ProposalsAndMore.as_view(), name="proposals"),
+    path("admin/proposals", compliance_api.Proposals.as_view(), name="proposals"),
     path(
         "admin/proposals/<uuid:proposal_id>", compliance_api.ProposalById.as_view(), name="proposal"
     ),

@@ -7,10 +7,10 @@ from compliance.api.proofs import ReserveProofOfUser
 from compliance.api.proposals import (
     ApproveProposal,
     ProposalById,
+    Proposals,
     RefuseProposal,
     WithdrawProposal,
 )
-from compliance.api.proposing import ProposalsAndMore
 from compliance.api.reserves import Reserves, SnapshotById, SnapshotFile, Snapshots
 from compliance.api.trail import AuditExport
 
@@ -23,7 +23,7 @@ __all__ = [
     "DocumentLooks",
     "Erasure",
     "ProposalById",
-    "ProposalsAndMore",
+    "Proposals",
     "RefuseProposal",
     "ReserveProofOfUser",
     "Reserves",

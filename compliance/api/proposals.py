@@ -17,14 +17,19 @@ from rest_framework.response import Response
 from accounts.authentication import user_of
 from accounts.models import User
 from accounts.officers import OfficerEndpoint
-from agora.lib import rest
-from agora.lib.openapi import PAGES
+from agora.lib import idempotency, rest
+from agora.lib.openapi import IDEMPOTENCY_KEY, PAGES
 from agora.lib.problems import Problem
 from compliance import four_eyes
+from compliance.api.proposing import (
+    EXAMPLE,
+    PROPOSAL_STATES,
+    ProposalMade,
+    ProposalRequest,
+    prepared,
+)
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
-
-PROPOSAL_STATES = [(value, value) for value in Proposal.State.values]
 
 
 class ProposalLine(serializers.Serializer[Any]):
@@ -84,9 +89,13 @@ class NewestProposed(rest.NewestFirst):
 
 
 class Proposals(OfficerEndpoint):
-    """What was proposed."""
+    """What was proposed, and proposing."""
 
-    permissions: ClassVar = {"GET": "compliance.view_proposal"}
+    rates: ClassVar = {"POST": "trade"}
+    permissions: ClassVar = {
+        "GET": "compliance.view_proposal",
+        "POST": "compliance.view_proposal",
+    }
     query_parameters = frozenset({"state", "waits", "cursor", "page_size"})
 
     @extend_schema(
@@ -121,6 +130,26 @@ class Proposals(OfficerEndpoint):
             found.filter(state=state) if state else found, request, view=self
         )
         return pages.get_paginated_response([summary_json(proposal) for proposal in page or []])
+
+    @extend_schema(
+        operation_id="propose",
+        tags=["decisions"],
+        parameters=[IDEMPOTENCY_KEY],
+        request=ProposalRequest,
+        responses={201: ProposalMade},
+        examples=[EXAMPLE],
+        summary="Propose a decision that a second person takes",
+        description=(
+            "Needs the permission of the kind. Approval and rejection of a person are proposed in "
+            "their case: `/admin/cases/{case_id}/approve`."
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        key = idempotency.key_of(request)
+        asked = rest.validated(ProposalRequest, request)
+        maker, now = user_of(request), timezone.now()
+        perform = prepared(asked, maker=maker, now=now)
+        return idempotency.once(request, client=maker.pk, key=key, now=now, perform=perform)
 
 
 class ProposalById(OfficerEndpoint):

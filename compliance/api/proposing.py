@@ -1,28 +1,24 @@
-"""API of proposing: one endpoint for every decision by two people that begins at an object."""
+"""API of proposing: one form for every decision by two people that begins at an object."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from accounts.authentication import user_of
 from accounts.decisions import ROLE, propose_role
-from agora.lib import idempotency, rest
+from accounts.models import User
+from agora.lib import rest
 from agora.lib.idempotency import Answer
-from agora.lib.openapi import IDEMPOTENCY_KEY
 from agora.lib.problems import FieldError, Problem, pointer
 from compliance import four_eyes
-from compliance.api.proposals import PROPOSAL_STATES, Proposals
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
 from compliance.reserves import sign_off
@@ -171,9 +167,7 @@ def _release(switch_id: int, **given: Any) -> Proposal:
     return propose_release(switch_id=switch_id, **given)
 
 
-def _wider_limits(
-    _platform: str, *, reason: str, maker: Any, now: Any, **amounts: Any
-) -> Proposal:
+def _wider_limits(_platform: str, *, reason: str, maker: Any, now: Any, **amounts: Any) -> Proposal:
     return propose_wider_limits(limits=Limits(**amounts), reason=reason, maker=maker, now=now)
 
 
@@ -231,6 +225,7 @@ FORMS: dict[str, Form] = {
     ),
 }
 KINDS = [(name, name) for name in sorted(FORMS)]
+PROPOSAL_STATES = [(value, value) for value in Proposal.State.values]
 
 
 class ProposalRequest(rest.StrictSerializer):
@@ -279,7 +274,7 @@ class ProposalMade(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
 
 
-_EXAMPLE = OpenApiExample(
+EXAMPLE = OpenApiExample(
     "Another limit for a tier",
     value={
         "kind": "kyc.tier_limit",
@@ -291,46 +286,20 @@ _EXAMPLE = OpenApiExample(
 )
 
 
-class ProposalsAndMore(Proposals):
-    """What was proposed, and proposing."""
+def prepared(asked: Mapping[str, Any], *, maker: User, now: datetime) -> Callable[[], Answer]:
+    """What proposes a ProposalRequest, for idempotency.once; raises Problem or ValidationError."""
+    form = FORMS[asked["kind"]]
+    if not maker.has_perm(four_eyes.kind_of(asked["kind"]).maker_permission):
+        raise Problem("forbidden")
+    payload = _payload(form, asked["payload"])
+    subject = _object(form, asked["object"])
 
-    rates: ClassVar = {"POST": "trade"}
-    permissions: ClassVar = {
-        "GET": "compliance.view_proposal",
-        "POST": "compliance.view_proposal",
-    }
+    def perform() -> Answer:
+        with_reason = {**payload, "reason": asked["reason"], "maker": maker, "now": now}
+        proposal = _proposed(form, lambda: form.propose(subject, **with_reason))
+        return Answer(body=_made(proposal), location=reverse("api:proposal", args=[proposal.pk]))
 
-    @extend_schema(
-        operation_id="propose",
-        tags=["decisions"],
-        parameters=[IDEMPOTENCY_KEY],
-        request=ProposalRequest,
-        responses={201: ProposalMade},
-        examples=[_EXAMPLE],
-        summary="Propose a decision that a second person takes",
-        description=(
-            "Needs the permission of the kind. Approval and rejection of a person are proposed in "
-            "their case: `/admin/cases/{case_id}/approve`."
-        ),
-    )
-    def post(self, request: Request) -> Response:
-        key = idempotency.key_of(request)
-        asked = rest.validated(ProposalRequest, request)
-        maker, now = user_of(request), timezone.now()
-        form = FORMS[asked["kind"]]
-        if not maker.has_perm(four_eyes.kind_of(asked["kind"]).maker_permission):
-            raise Problem("forbidden")
-        payload = _payload(form, asked["payload"])
-        subject = _object(form, asked["object"])
-
-        def perform() -> Answer:
-            with_reason = {**payload, "reason": asked["reason"], "maker": maker, "now": now}
-            proposal = _proposed(form, lambda: form.propose(subject, **with_reason))
-            return Answer(
-                body=_made(proposal), location=reverse("api:proposal", args=[proposal.pk])
-            )
-
-        return idempotency.once(request, client=maker.pk, key=key, now=now, perform=perform)
+    return perform
 
 
 def _payload(form: Form, data: Mapping[str, object]) -> dict[str, Any]:
