@@ -232,23 +232,29 @@ def _told(facts: dict[str, Any], kinds: dict[str, str]) -> Sequence[Text]:
 
 
 def _panes(request: HttpRequest, shown: Sequence[Document]) -> list[Pane]:
-    """Two pages side by side, as the address asks for them; else the first two documents."""
+    """Two pages side by side, as the address asks for them; else what waits, else the first documents."""
     if not shown:
         return []
-    sides = {
-        "left": _wanted(request.GET.get("left", ""), shown, shown[0]),
-        "right": _wanted(request.GET.get("right", ""), shown, shown[min(1, len(shown) - 1)]),
-    }
+    asked = {side: _wanted(request.GET.get(side, ""), shown) for side in ("left", "right")}
+    taken = {place[0].pk for place in asked.values() if place}
+    others = sorted(
+        (one for one in shown if one.pk not in taken),
+        key=lambda one: one.state != Document.State.PENDING,
+    )
+    free = iter(others)
+    sides = {side: place or (next(free, shown[0]), 1) for side, place in asked.items()}
     return [_pane(side, sides, shown) for side in sides]
 
 
 Place = tuple[Document, int]
 
 
-def _wanted(text: str, shown: Sequence[Document], otherwise: Document) -> Place:
+def _wanted(text: str, shown: Sequence[Document]) -> Place | None:
     """The document and page that a part of the address names: `id.page`."""
     wanted, _dot, number = text.partition(".")
-    document = next((one for one in shown if str(one.pk) == wanted), otherwise)
+    document = next((one for one in shown if str(one.pk) == wanted), None)
+    if document is None:
+        return None
     page = int(number) if number.isdecimal() and len(number) < 4 else 1
     return document, min(max(page, 1), document.page_count)
 

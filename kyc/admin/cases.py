@@ -373,10 +373,14 @@ def _judge(
     dialog: Dialog, request: HttpRequest, form: CaseForm, object_id: str, *, accept: bool
 ) -> HttpResponse:
     document_id = _id(request.GET.get("document", ""))
-    # Back to the pages that the officer had before them. The version makes it another address than the
-    # one that is open: a browser would go to the place on the page and not load it anew.
+    # Back to what the officer had before them, with the next document in the place of this one. The
+    # version makes it another address than the one that is open: a browser would go to the place on the
+    # page and not load it anew.
     shown = {name: request.GET.get(name, "") for name in ("left", "right", "version")}
-    back = f"{_page(object_id)}?{urlencode(shown)}#viewer"
+    left_over = {
+        name: text for name, text in shown.items() if not text.startswith(str(document_id))
+    }
+    back = f"{_page(object_id)}?{urlencode(left_over)}#viewer"
 
     def service(**given: Any) -> object:
         return cases.judge_document(**given, document_id=document_id, accept=accept)

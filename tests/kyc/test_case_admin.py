@@ -507,7 +507,7 @@ def test_who_is_refused_by_a_lock_reads_whose_it_is() -> None:
     assert told in text(answer)
 
 
-def test_after_a_decision_both_sides_show_what_they_did() -> None:
+def test_after_a_decision_the_next_document_that_waits_takes_its_place() -> None:
     me = officer()
     case = taken(me)
     selfie = case.application.documents.get(kind=Document.Kind.SELFIE)
@@ -523,7 +523,9 @@ def test_after_a_decision_both_sides_show_what_they_did() -> None:
     back = answer.headers["HX-Redirect"]
     assert back.endswith("#viewer")
     again = text(browser.get(back))
-    assert again.index(f'src="{image(selfie)}"') < again.index(f'src="{image(passport)}"')
+    bill = case.application.documents.get(kind=Document.Kind.PROOF_OF_ADDRESS)
+    assert again.index(f'src="{image(bill)}"') < again.index(f'src="{image(passport)}"')
+    assert f'src="{image(selfie)}"' not in again
     # Another address than before: a browser loads the page anew.
     assert f"version={case.version}" in back
 
