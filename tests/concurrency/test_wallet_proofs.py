@@ -12,7 +12,7 @@ from accounts.wallets import WalletRefused, apply_due, cancel_change
 from compliance.models import AuditRow
 from tests.people import new_user
 from tests.signing import Signer
-from tests.threads import at_once
+from tests.threads import after, at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TRIES = 8
@@ -152,18 +152,15 @@ def test_who_proves_an_address_keeps_it_from_many_who_type_it() -> None:
     assert Wallet.objects.get(address=key.address).user == prover
 
 
-def test_a_person_types_or_proves_a_first_wallet_at_the_same_moment() -> None:
+def test_a_first_wallet_is_typed_or_proved_never_both() -> None:
     user, typed, proved = new_user(), Signer(), Signer()
     now = timezone.now()
     proof = start_proof(user=user, purpose="verify", address=proved.address, now=now)
 
-    def act(number: int) -> object:
-        if number % 2:
-            return finish(proof, proved)
-        return set_wallet(user=user, address=typed.address, now=now)
+    wallet, refusal = after(
+        lambda: set_wallet(user=user, address=typed.address, now=now),
+        lambda: finish(proof, proved),
+    )
 
-    answers = at_once(TRIES, act)
-
-    assert Wallet.objects.filter(user=user).count() == 1
-    refused = (WalletRefused, AddressTaken)
-    assert all(isinstance(a, (Wallet, WalletProof, *refused)) for a in answers), answers
+    assert Wallet.objects.get(user=user) == wallet
+    assert refusals([refusal]) == ["other_wallet"]
