@@ -38,24 +38,21 @@ class Unread:
 
     def condition(self) -> tuple[str, list[Any]]:
         """What such rows `r` fulfil, never NULL, and its parameters."""
-        parts = ["starts_with(r.object_type, %s)", "starts_with(r.action, %s)"]
-        values: list[Any] = [self.object_type, self.action]
-        if self.object_id:
-            parts.append("r.object_id = %s")
-            values.append(self.object_id)
-        if self.kinds:
-            parts.append("coalesce(r.evidence->>'kind', '') = ANY(%s)")
-            values.append(list(self.kinds))
-        return " AND ".join(parts), values
+        parts = self._parts()
+        return " AND ".join(sql for sql, _lookup, _value in parts), [part[2] for part in parts]
 
     def rows(self) -> Q:
         """The same for the ORM."""
-        found = Q(object_type__startswith=self.object_type, action__startswith=self.action)
-        if self.object_id:
-            found &= Q(object_id=self.object_id)
-        if self.kinds:
-            found &= Q(evidence__kind__in=self.kinds)
-        return found
+        return Q(**{lookup: value for _sql, lookup, value in self._parts()})
+
+    def _parts(self) -> list[tuple[str, str, Any]]:
+        parts = (
+            ("starts_with(r.object_type, %s)", "object_type__startswith", self.object_type),
+            ("r.object_id = %s", "object_id", self.object_id),
+            ("starts_with(r.action, %s)", "action__startswith", self.action),
+            ("coalesce(r.evidence->>'kind', '') = ANY(%s)", "evidence__kind__in", [*self.kinds]),
+        )
+        return [part for part in parts if part[2]]
 
 
 def unread_by(person: Person) -> tuple[Unread, ...]:
