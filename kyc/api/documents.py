@@ -92,8 +92,8 @@ class Documents(rest.Endpoint):
             "It waits for review, in place of one of the same kind that waits. The same file again "
             "gives the document that is there (200), so a request whose answer was lost can be "
             "repeated. 409 `consent_needed` until the person has agreed to the text `verification` "
-            "(`consents`). Refused files are named at `#/file` and nothing of them is stored; 503 when "
-            "the storage or the virus scanner does not answer."
+            "(`consents`). Refused files are named at `#/file` and nothing of them is stored; 503 with "
+            "`Retry-After` when storage or virus scanner do not answer, or many files come in at once."
         ),
     )
     def post(self, request: Request, user_id: UUID) -> Response:
