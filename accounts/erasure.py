@@ -8,6 +8,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
+from django.utils.translation import gettext_lazy as _
 
 from accounts import locks
 from accounts.models import (
@@ -21,6 +22,7 @@ from accounts.models import (
 )
 from accounts.token_store import revoke_token
 from accounts.wallets import cancel_change
+from agora.lib.catalog import Text
 from agora.lib.models import IdempotencyKey
 
 ERASED_NAME = "–"
@@ -31,6 +33,11 @@ ERASED_DOMAIN = "erased.invalid"
 def is_erased(user: User) -> bool:
     """Whether what the user was known by is gone."""
     return user.email.endswith(f"@{ERASED_DOMAIN}")
+
+
+def shown_name(user: User) -> Text:
+    """What officers know somebody by, also once that is gone."""
+    return _("erased") if is_erased(user) else user.email
 
 
 def hold(*, user: User) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.erasure import is_erased
+from accounts.erasure import shown_name
 from accounts.models import User
 from agora.lib import crypto
 from agora.lib.catalog import Text
@@ -197,7 +197,7 @@ def _back(proposal: Proposal, now: datetime) -> None:
 def _case_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     case = Case.objects.select_related("application__user", "tier").get(pk=proposal.object_id)
     lines: list[tuple[Text, Text]] = [
-        (_("Person"), _name_of(case.application)),
+        (_("Person"), shown_name(case.application.user)),
         (_("Cause"), case.get_cause_display()),
         (_("Outcome"), Outcome(str(proposal.payload["outcome"])).label),
         (_("Tier now"), str(case.application.tier_id)),
@@ -206,19 +206,9 @@ def _case_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
         limit = plain(case.tier.daily_limit_usd)
         lines += [(_("Tier then"), str(case.tier_id)), (_("Daily limit then, USD"), limit)]
     else:
-        lines.append((_("Text for the person"), _text_or_erased(proposal, case)))
+        text = crypto.unless_shredded(lambda: text_of(_proposed(proposal, case)), _("erased"))
+        lines.append((_("Text for the person"), text))
     return lines
-
-
-def _name_of(application: Application) -> Text:
-    return _("erased") if is_erased(application.user) else application.user.email
-
-
-def _text_or_erased(proposal: Proposal, case: Case) -> Text:
-    try:
-        return text_of(_proposed(proposal, case))
-    except crypto.Shredded:
-        return _("erased")
 
 
 def _person(proposal: Proposal) -> Application:
@@ -228,10 +218,11 @@ def _person(proposal: Proposal) -> Application:
     return hold_application(found.pk)
 
 
-def _check_person(proposal: Proposal, wanted: Status, message: Text) -> None:
+def _check_person(proposal: Proposal, wanted: Status, message: Text) -> Application:
     application = _person(proposal)
     if application.status != wanted:
         raise Refused("not_now", message)
+    return application
 
 
 def _check_suspension(proposal: Proposal) -> None:
@@ -240,8 +231,8 @@ def _check_suspension(proposal: Proposal) -> None:
 
 def _check_reinstatement(proposal: Proposal) -> None:
     """Ending a suspension is an approval: what a list may say of the person stands against it."""
-    _check_person(proposal, Status.SUSPENDED, _("This person is not suspended."))
-    _check_done(about_lists(_person(proposal)))
+    application = _check_person(proposal, Status.SUSPENDED, _("This person is not suspended."))
+    _check_done(about_lists(application))
 
 
 def _suspend(proposal: Proposal, now: datetime) -> None:
@@ -259,7 +250,7 @@ def _reinstate(proposal: Proposal, now: datetime) -> None:
 def _person_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     application = Application.objects.select_related("user").get(pk=proposal.object_id)
     return [
-        (_("Person"), _name_of(application)),
+        (_("Person"), shown_name(application.user)),
         (_("Tier now"), str(application.tier_id)),
         (_("State now"), application.get_status_display()),
     ]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.erasure import is_erased
+from accounts.erasure import shown_name
 from agora.lib.catalog import Text
 from compliance.four_eyes import Kind, Refused
 from compliance.models import Proposal
@@ -75,9 +75,8 @@ def _reopening_lines(proposal: Proposal) -> Lines:
 
 def _lines(proposal: Proposal) -> Lines:
     match = ScreeningMatch.objects.select_related("application__user").get(pk=proposal.object_id)
-    user = match.application.user
     return [
-        (_("Person"), _("erased") if is_erased(user) else user.email),
+        (_("Person"), shown_name(match.application.user)),
         (_("State of the person"), match.application.get_status_display()),
         (_("List"), match.list_name),
         (_("Found by"), match.get_by_display()),

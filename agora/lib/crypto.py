@@ -13,15 +13,19 @@ import base64
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
@@ -152,6 +156,14 @@ def decrypt(
 ) -> str:
     """Text of a ciphertext; raises Undecryptable, see decrypt_bytes."""
     return decrypt_bytes(sealed, table=table, column=column, row=row, key=key).decode()
+
+
+def unless_shredded(read: Callable[[], T], otherwise: U) -> T | U:
+    """What `read` gives; `otherwise` once the person's data was erased."""
+    try:
+        return read()
+    except Shredded:
+        return otherwise
 
 
 def key_id_of(sealed: bytes) -> str:

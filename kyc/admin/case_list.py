@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -13,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import signed_in
 from agora.lib.catalog import Text
-from kyc.cases.queue import overdue, waiting_for
+from kyc.cases.queue import overdue, urgency, waiting_for
 from kyc.models import Case
-from kyc.states import NO_CLOCK, State
+from kyc.states import State
 
 STATE_COLOURS = {
     State.PENDING: "info",
@@ -26,6 +25,11 @@ STATE_COLOURS = {
     State.APPROVED: "success",
     State.REJECTED: "danger",
     State.ENDED: "default",
+}
+_DUE: dict[str, Text] = {
+    "overdue": _("overdue by %(time)s"),
+    "soon": _("due soon: %(time)s left"),
+    "in_time": _("in time: %(time)s left"),
 }
 DUE_COLOURS = {"overdue": "danger", "soon": "warning", "in_time": "success"}
 
@@ -38,14 +42,9 @@ def waiting_count(request: HttpRequest) -> str:
 
 def due(case: Case, now: datetime) -> tuple[str, str]:
     """How a case stands to its due time, for the colour and in words; closed and waiting: none."""
-    if case.state in NO_CLOCK:
-        return "", "–"
-    left = case.due_at - now
-    if left <= timedelta(0):
-        return "overdue", str(_("overdue by %(time)s") % {"time": span(-left)})
-    soon = left <= timedelta(hours=settings.KYC_SLA_HOURS) / 4
-    words: Text = _("due soon: %(time)s left") if soon else _("in time: %(time)s left")
-    return "soon" if soon else "in_time", str(words % {"time": span(left)})
+    urgent = urgency(case, now)
+    words = _DUE.get(urgent, "–")
+    return urgent, str(words) % {"time": span(abs(case.due_at - now))}
 
 
 def span(length: timedelta) -> str:

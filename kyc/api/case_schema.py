@@ -1,6 +1,5 @@
 """Cases on the wire, as officers see them."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +9,12 @@ from accounts.keys import key_for
 from accounts.models import User, Wallet
 from agora.lib import crypto, rest
 from kyc import cases, selectors
-from kyc.admin.case_list import due
 from kyc.api.documents import KINDS, REASONS, TYPES
 from kyc.api.documents import STATES as DOCUMENT_STATES
 from kyc.api.onboarding import DailyLimitView, daily_limit_json
 from kyc.api.verification import NEEDS
 from kyc.cases.deciding import open_proposal
+from kyc.cases.queue import urgency
 from kyc.models import Application, Case, CaseEvent, Document, ScreeningMatch
 from kyc.states import Outcome, State
 
@@ -197,7 +196,7 @@ def case_json(case: Case, now: datetime) -> dict[str, object]:
         "asked_at": rest.moment(case.asked_at),
         "opened_at": rest.moment(case.opened_at),
         "due_at": rest.moment(case.due_at),
-        "urgency": due(case, now)[0] or None,
+        "urgency": urgency(case, now) or None,
         "first_look_at": rest.moment(case.first_look_at),
         "closed_at": rest.moment(case.closed_at),
         "version": case.version,
@@ -234,25 +233,14 @@ def case_detail(case: Case, *, personal: bool, suspected: bool, now: datetime) -
 
 def _key_of(application: Application) -> crypto.DataKey | None:
     """The person's key, asked for once; None after their erasure."""
-    try:
-        return key_for(application.user_id)
-    except crypto.Shredded:
-        return None
-
-
-def or_erased(read: Callable[[], str]) -> str | None:
-    """What is read, or None once it was erased."""
-    try:
-        return read()
-    except crypto.Shredded:
-        return None
+    return crypto.unless_shredded(lambda: key_for(application.user_id), None)
 
 
 def _person(application: Application) -> dict[str, object]:
     wallet = Wallet.objects.filter(user=application.user).first()
     return {
-        "full_name": or_erased(lambda: application.full_name),
-        "tax_id": or_erased(lambda: application.tax_id),
+        "full_name": crypto.unless_shredded(lambda: application.full_name, None),
+        "tax_id": crypto.unless_shredded(lambda: application.tax_id, None),
         "email": application.user.email,
         "wallet": wallet
         and {"address": wallet.address, "verified_at": rest.moment(wallet.verified_at)},

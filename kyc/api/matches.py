@@ -19,14 +19,14 @@ from rest_framework.response import Response
 from accounts.authentication import user_of
 from accounts.models import User
 from accounts.officers import OfficerEndpoint
-from agora.lib import rest
+from agora.lib import crypto, rest
 from agora.lib.openapi import PAGES
 from agora.lib.problems import Problem, wrong
 from compliance import audit
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
 from kyc import screening
-from kyc.api.case_schema import MatchView, match_json, or_erased
+from kyc.api.case_schema import MatchView, match_json
 from kyc.api.cases import READ_PERSON, application_id
 from kyc.models import Case, ScreeningMatch
 from kyc.screening.matching import LONGEST_REASON, REVIEW, open_proposal
@@ -206,9 +206,13 @@ def _detail(match: ScreeningMatch, officer: User) -> dict[str, object]:
     newest = Case.objects.filter(application=match.application_id).order_by("-opened_at").first()
     return {
         **match_json(match),
-        "person_name": or_erased(lambda: match.application.full_name) if personal else None,
+        "person_name": _name_of(match) if personal else None,
         "entry": match.entry,
         "reason": match.reason or None,
         "case_id": str(newest.pk) if newest else None,
         "proposal_id": str(proposal.pk) if proposal else None,
     }
+
+
+def _name_of(match: ScreeningMatch) -> str | None:
+    return crypto.unless_shredded(lambda: match.application.full_name, None)

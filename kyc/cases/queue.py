@@ -1,8 +1,9 @@
 """The queue: which case is next, who works on it, who keeps others off it."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +33,16 @@ _WAITING = [State.PENDING, State.ESCALATED]
 def overdue(now: datetime) -> Q:
     """Open cases past their due time, wherever they are counted; not those that wait for the person."""
     return Q(due_at__lte=now) & ~Q(state__in=NO_CLOCK)
+
+
+def urgency(case: Case, now: datetime) -> str:
+    """How a case stands to its due time: overdue, soon, in_time; empty while its clock stands still."""
+    if case.state in NO_CLOCK:
+        return ""
+    left = case.due_at - now
+    if left <= timedelta(0):
+        return "overdue"
+    return "soon" if left <= timedelta(hours=settings.KYC_SLA_HOURS) / 4 else "in_time"
 
 
 def waiting_for(*, officer: User, now: datetime) -> QuerySet[Case]:
