@@ -6,15 +6,16 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.erasure import is_erased
+from accounts.erasure import shown_name
 from agora.lib.catalog import Text
 from compliance.four_eyes import Kind, Refused
 from compliance.models import Proposal
 from kyc import screening
 from kyc.cases.record import WORK, store, write
 from kyc.cases.record import hold as hold_case
-from kyc.corrections import CORRECT, TAX_ID_ELSEWHERE, change, end, hold, tax_id_index, tell
+from kyc.corrections import CORRECT, TAX_ID_ELSEWHERE, change, end, hold, tell
 from kyc.models import Application, Case, CaseEvent, Correction
+from kyc.selectors import subject_of
 
 LABELS: dict[str, Text] = {"full_name": _("Full name"), "tax_id": _("Tax id")}
 
@@ -30,8 +31,8 @@ def _held(proposal: Proposal) -> Correction:
 def _check(proposal: Proposal) -> None:
     correction = _held(proposal)
     if correction.tax_id_encrypted:
-        index = tax_id_index(correction.application, correction.tax_id)
-        if Application.objects.filter(tax_id_index=index).exists():
+        taken = Application.objects.filter(tax_id_index=correction.tax_id_index)
+        if taken.exists():
             raise Refused("tax_id_taken", TAX_ID_ELSEWHERE)
 
 
@@ -62,15 +63,10 @@ def _lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     user = Correction.objects.get(pk=proposal.object_id).application.user
     names = [LABELS[name] for name in proposal.payload["fields"]]
     return [
-        (_("Person"), _("erased") if is_erased(user) else user.email),
+        (_("Person"), shown_name(user)),
         (_("To be corrected"), ", ".join(str(name) for name in names)),
         (_("Old and new values"), _("on the page of the correction")),
     ]
-
-
-def _subject(proposal: Proposal) -> UUID | None:
-    found = Correction.objects.filter(pk=proposal.object_id)
-    return found.values_list("application__user_id", flat=True).first()
 
 
 KINDS = [
@@ -81,7 +77,7 @@ KINDS = [
         check=_check,
         effect=_correct,
         lines=_lines,
-        subject=_subject,
+        subject=subject_of,
         reader_permission="kyc.view_case",
     ),
 ]

@@ -17,11 +17,11 @@ from django.utils.translation import gettext_noop
 
 from accounts import notices
 from accounts.models import Notice, User
-from agora.lib import crypto
 from agora.lib.catalog import Text
 from compliance import audit, four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
+from kyc import taxid
 from kyc.cases.opening import hold_application
 from kyc.cases.record import WORK
 from kyc.fullname import InvalidName, clean_full_name
@@ -31,7 +31,6 @@ from kyc.taxid import InvalidTaxId, clean_tax_id
 CORRECT = "kyc.correct"
 OBJECT = "kyc_correction"
 LONGEST_TEXT = 1000
-TAX_ID_TAKEN: Text = _("An account with this tax id exists already. Sign in to that account.")
 TAX_ID_ELSEWHERE: Text = _(
     "Another account has this tax id. Do not correct it, and find out which account is the person's."
 )
@@ -105,14 +104,10 @@ def _number(application: Application, text: str) -> str:
         raise CorrectionRefused("tax_id", error.reason, field="tax_id") from error
     if number == application.tax_id:
         return ""
-    if Application.objects.filter(tax_id_index=tax_id_index(application, number)).exists():
-        raise CorrectionRefused("tax_id_taken", TAX_ID_TAKEN, field="tax_id")
+    index = taxid.index_of(country=application.country, number=number)
+    if Application.objects.filter(tax_id_index=index).exists():
+        raise CorrectionRefused("tax_id_taken", taxid.TAKEN, field="tax_id")
     return number
-
-
-def tax_id_index(application: Application, number: str) -> bytes:
-    """The blind index by which a tax id is found."""
-    return crypto.blind_index(f"{application.country}:{number}", purpose="tax id")
 
 
 def _words(text: str, *, field: str) -> str:
@@ -236,7 +231,7 @@ def change(correction: Correction) -> None:
         text = getattr(correction, column)
         setattr(application, f"{column}_encrypted", application.seal(column=column, text=text))
     if correction.tax_id_encrypted:
-        application.tax_id_index = tax_id_index(application, correction.tax_id)
+        application.tax_id_index = correction.tax_id_index
     try:
         with transaction.atomic():
             application.save(

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from kyc.cases.record import LONGEST_TEXT
+from kyc.corrections import LONGEST_TEXT as LONGEST_REASON
 from kyc.documents import DocumentRefused
 from kyc.filetypes import MEDIA_TYPES
 from kyc.models import Application, Document
@@ -89,7 +90,9 @@ class CorrectionForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "text"}),
     )
     reason = forms.CharField(
-        label=_("What happened"), max_length=1000, widget=forms.Textarea(attrs={"rows": 4})
+        label=_("What happened"),
+        max_length=LONGEST_REASON,
+        widget=forms.Textarea(attrs={"rows": 4}),
     )
 
 

@@ -15,6 +15,7 @@ from kyc.models import Application, Case, Correction, Document, DocumentView, Sc
 __all__ = [
     "LimitStatus",
     "application_of",
+    "corrections_of",
     "document_for",
     "documents_of",
     "is_approved",
@@ -40,6 +41,12 @@ def documents_of(application: Application) -> QuerySet[Document]:
     """What the person has shown and not taken back, newest first."""
     shown = Document.objects.exclude(state=Document.State.WITHDRAWN)
     return shown.filter(application=application).select_related("application")
+
+
+def corrections_of(user: User) -> QuerySet[Correction]:
+    """The newest ten of what the user has asked to be put right."""
+    asked = Correction.objects.filter(application__user=user).select_related("application")
+    return asked[:10]
 
 
 def looks_at_documents(user: User) -> QuerySet[Any, Any]:
@@ -69,10 +76,11 @@ def open_matches(application: Application) -> QuerySet[ScreeningMatch]:
 
 
 def subject_of(proposal: Proposal) -> UUID | None:
-    """The user whom a proposal on an application or a case is about; None when it is gone."""
+    """The user whom a proposal on what this app keeps is about; None when it is gone."""
     theirs = {
         "kyc_application": "kyc_application",
         "kyc_case": "kyc_application__cases",
+        "kyc_correction": "kyc_application__corrections",
         "screening_match": "kyc_application__matches",
     }
     found = User.objects.filter(**{theirs[proposal.object_type]: proposal.object_id})

@@ -15,9 +15,8 @@ from accounts import locks
 from accounts.addresses import clean_evm_address
 from accounts.models import User
 from accounts.services import set_wallet
-from agora.lib import crypto
 from compliance import audit
-from kyc import screening
+from kyc import screening, taxid
 from kyc.consent import ACCOUNT, agree
 from kyc.fullname import InvalidName, clean_full_name
 from kyc.limits import limit_of_tier, local_day
@@ -58,7 +57,7 @@ def onboard(
         errors = {"__all__": [_("This account is already onboarded.")]}
     if errors:
         raise OnboardingError(errors)
-    index = crypto.blind_index(f"{country}:{tax_digits}", purpose="tax id")
+    index = taxid.index_of(country=country, number=tax_digits)
     if Application.objects.filter(tax_id_index=index).exists():
         raise _tax_id_taken()
     try:
@@ -103,9 +102,7 @@ def _check(
 
 
 def _tax_id_taken() -> OnboardingError:
-    return OnboardingError(
-        {"tax_id": [_("An account with this tax id exists already. Sign in to that account.")]}
-    )
+    return OnboardingError({"tax_id": [taxid.TAKEN]})
 
 
 def _store(

@@ -11,6 +11,10 @@ from stdnum.br import cpf
 from stdnum.exceptions import ValidationError as NumberError
 from stdnum.py import ruc
 
+from agora.lib import crypto
+from agora.lib.catalog import Text
+
+TAKEN: Text = _("An account with this tax id exists already. Sign in to that account.")
 # A leading zero changes neither the number nor its check digit: refused, or one person had two.
 _RUC = re.compile(r"[1-9]\d{4,7}\d")
 
@@ -57,3 +61,8 @@ def _clean_ruc(text: str) -> str:
     if not _RUC.fullmatch(digits):
         raise InvalidTaxId(_("A RUC has 5 to 8 digits and one check digit."))
     return digits
+
+
+def index_of(*, country: str, number: str) -> bytes:
+    """The blind index by which a tax id, as `clean_tax_id` gives it, is found and kept unique."""
+    return crypto.blind_index(f"{country}:{number}", purpose="tax id")

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.keys import key_for
 from agora.lib import crypto
+from kyc import taxid
 from kyc.models.applications import Application
 
 
@@ -85,6 +86,11 @@ class Correction(models.Model):
     def tax_id(self) -> str:
         """The tax id wanted, empty to leave it; raises crypto.Shredded after the person's erasure."""
         return self._unseal("tax_id")
+
+    @property
+    def tax_id_index(self) -> bytes:
+        """By which the tax id wanted is found; raises crypto.Shredded after the person's erasure."""
+        return taxid.index_of(country=self.application.country, number=self.tax_id)
 
     @property
     def reason(self) -> str:

@@ -16,9 +16,7 @@ from kyc import corrections
 from kyc.corrections import CorrectionRefused
 from kyc.forms import CorrectionForm
 from kyc.models import Correction
-from kyc.selectors import application_of
-
-_MOST_SHOWN = 10
+from kyc.selectors import application_of, corrections_of
 
 
 @recently_signed_in
@@ -39,8 +37,7 @@ def correction(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("Asked for. We tell you as soon as we have looked at it."))
             return redirect("correction")
-    found = Correction.objects.filter(application__user=user).select_related("application")
-    asked = list(found[:_MOST_SHOWN])
+    asked = list(corrections_of(user))
     context = {
         "form": form,
         "corrections": asked,
