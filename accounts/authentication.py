@@ -1,6 +1,7 @@
 """How API requests prove who they are: a bearer token, and the scopes it carries."""
 
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -110,6 +111,14 @@ def user_of(request: Request) -> User:
     """The token's user; for views behind `HasScope`, which lets nobody else through."""
     assert isinstance(request.user, User)  # noqa: S101
     return request.user
+
+
+def own_account(request: Request, user_id: UUID) -> User:
+    """The token's user, if the address names them; else Problem 404: nobody learns who else is there."""
+    user = user_of(request)
+    if user.pk != user_id:
+        raise Problem("not_found")
+    return user
 
 
 class HasScope(BasePermission):

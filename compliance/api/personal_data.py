@@ -11,8 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
-from accounts.models import User
+from accounts.authentication import BearerAuthentication, HasScope, own_account
 from agora.lib import rest
 from agora.lib.problems import Problem
 from compliance import audit
@@ -57,7 +56,7 @@ class DataExports(rest.Endpoint):
         description="The newest ten. Only one's own: any other user id is 404.",
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        user = _own(request, user_id)
+        user = own_account(request, user_id)
         found = DataExport.objects.filter(user_id=user.pk)[:10]
         return Response({"results": [_view(export) for export in found]})
 
@@ -75,19 +74,12 @@ class DataExports(rest.Endpoint):
     )
     def post(self, request: Request, user_id: UUID) -> Response:
         rest.validated(rest.NoBody, request)
-        user = _own(request, user_id)
+        user = own_account(request, user_id)
         try:
             export = exports.request(user=user, actor=audit.actor_of(user), now=timezone.now())
         except exports.ExportRefused as refusal:
             raise Problem("export_refused", detail=str(refusal.message)) from refusal
         return Response(_view(export), status=202)
-
-
-def _own(request: Request, user_id: UUID) -> User:
-    user = user_of(request)
-    if user.pk != user_id:
-        raise Problem("not_found")
-    return user
 
 
 def _view(export: DataExport) -> dict[str, object]:

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import BearerAuthentication, HasScope, own_account
 from agora.lib import rest
 from agora.lib.catalog import Text
 from agora.lib.problems import Problem
@@ -88,9 +88,7 @@ class ReserveProofOfUser(rest.Endpoint):
         ),
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        user = user_of(request)
-        if user.pk != user_id:
-            raise Problem("not_found")
+        user = own_account(request, user_id)
         holding = holdings.holding_of(user, snapshot_id=_snapshot(request))
         if holding is None:
             raise Problem("not_found", detail=_why_none(request))

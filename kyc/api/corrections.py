@@ -9,13 +9,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
-from accounts.models import User
+from accounts.authentication import BearerAuthentication, HasScope, own_account
 from agora.lib import rest
 from agora.lib.problems import Problem, wrong
 from kyc import corrections
 from kyc.corrections import LONGEST_TEXT, CorrectionRefused
 from kyc.models import Correction
+from kyc.selectors import corrections_of
 
 CORRECTION_STATES = [(value, value) for value in Correction.State.values]
 CORRECTION_FIELDS = [("full_name", "full_name"), ("tax_id", "tax_id")]
@@ -63,9 +63,8 @@ class Corrections(rest.Endpoint):
         description="The newest ten. Only one's own: any other user id is 404.",
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        user = _own(request, user_id)
-        found = Correction.objects.filter(application__user=user).select_related("application")
-        return Response({"results": [_view(correction) for correction in found[:10]]})
+        user = own_account(request, user_id)
+        return Response({"results": [_view(correction) for correction in corrections_of(user)]})
 
     @extend_schema(
         operation_id="request_correction",
@@ -81,7 +80,7 @@ class Corrections(rest.Endpoint):
     )
     def post(self, request: Request, user_id: UUID) -> Response:
         asked = rest.validated(CorrectionRequest, request)
-        user = _own(request, user_id)
+        user = own_account(request, user_id)
         try:
             correction = corrections.ask(user=user, **asked, now=timezone.now())
         except CorrectionRefused as refused:
@@ -96,17 +95,12 @@ class Corrections(rest.Endpoint):
     )
     def delete(self, request: Request, user_id: UUID) -> Response:
         try:
-            correction = corrections.withdraw(user=_own(request, user_id), now=timezone.now())
+            correction = corrections.withdraw(
+                user=own_account(request, user_id), now=timezone.now()
+            )
         except CorrectionRefused as refused:
             raise _problem(refused) from refused
         return Response(_view(correction))
-
-
-def _own(request: Request, user_id: UUID) -> User:
-    user = user_of(request)
-    if user.pk != user_id:
-        raise Problem("not_found")
-    return user
 
 
 def _problem(refused: CorrectionRefused) -> Problem:

@@ -12,8 +12,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
-from accounts.models import User
+from accounts.authentication import BearerAuthentication, HasScope, own_account
 from agora.lib import rest
 from agora.lib.problems import Problem, retry_after, wrong
 from kyc import documents, selectors
@@ -78,7 +77,7 @@ class Documents(rest.Endpoint):
         summary="List the account's documents",
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        application = selectors.application_of(_own(request, user_id))
+        application = selectors.application_of(own_account(request, user_id))
         found = selectors.documents_of(application) if application else []
         return Response({"results": [_info(document) for document in found]})
 
@@ -97,7 +96,7 @@ class Documents(rest.Endpoint):
         ),
     )
     def post(self, request: Request, user_id: UUID) -> Response:
-        user, now = _own(request, user_id), timezone.now()
+        user, now = own_account(request, user_id), timezone.now()
         asked = rest.validated(DocumentUpload, request)
         try:
             if len(request.FILES.getlist("file")) > 1:
@@ -126,7 +125,7 @@ class DocumentById(rest.Endpoint):
         summary="Read a document's status",
     )
     def get(self, request: Request, user_id: UUID, document_id: UUID) -> Response:
-        user = _own(request, user_id)
+        user = own_account(request, user_id)
         try:
             document = selectors.document_for(user=user, document_id=document_id)
         except Document.DoesNotExist as error:
@@ -141,7 +140,7 @@ class DocumentById(rest.Endpoint):
         description="Possible while it waits for review; its pages are deleted.",
     )
     def delete(self, request: Request, user_id: UUID, document_id: UUID) -> Response:
-        user = _own(request, user_id)
+        user = own_account(request, user_id)
         try:
             documents.withdraw(user=user, document_id=document_id, now=timezone.now())
         except Document.DoesNotExist as error:
@@ -149,14 +148,6 @@ class DocumentById(rest.Endpoint):
         except DocumentRefused as refusal:
             raise _problem(refusal) from refusal
         return Response(status=HTTPStatus.NO_CONTENT)
-
-
-def _own(request: Request, user_id: UUID) -> User:
-    """The token's user, if the address is theirs; nobody learns whether others are there."""
-    user = user_of(request)
-    if user.pk != user_id:
-        raise Problem("not_found")
-    return user
 
 
 _PROBLEMS = {

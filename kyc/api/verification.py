@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import BearerAuthentication, HasScope, own_account
 from accounts.models import User
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
@@ -77,7 +77,7 @@ class Verification(rest.Endpoint):
         description="Only one's own: any other user id is 404, as before onboarding.",
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        return Response(_body(_own(request, user_id)))
+        return Response(_body(own_account(request, user_id)))
 
     @extend_schema(
         operation_id="hand_in_verification",
@@ -94,7 +94,7 @@ class Verification(rest.Endpoint):
     def post(self, request: Request, user_id: UUID) -> Response:
         key = idempotency.key_of(request)
         asked = rest.validated(HandInRequest, request)
-        user = _own(request, user_id)
+        user = own_account(request, user_id)
         return idempotency.once(
             request,
             client=user.pk,
@@ -102,13 +102,6 @@ class Verification(rest.Endpoint):
             now=timezone.now(),
             perform=lambda: _hand_in(user, asked["answer"]),
         )
-
-
-def _own(request: Request, user_id: UUID) -> User:
-    user = user_of(request)
-    if user.pk != user_id:
-        raise Problem("not_found")
-    return user
 
 
 def _hand_in(user: User, answer: str) -> Answer:

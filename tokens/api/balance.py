@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope
+from accounts.authentication import BearerAuthentication, HasScope, own_account
 from accounts.selectors import wallet_of
 from agora.lib import rest
 from agora.lib.problems import Problem
@@ -46,9 +46,7 @@ class BalanceOfUser(rest.Endpoint):
         description="Only one's own: any other user id is 404. Without a wallet: 409 `no_wallet`.",
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        if request.user.pk != user_id:
-            raise Problem("not_found")
-        wallet = wallet_of(request.user)
+        wallet = wallet_of(own_account(request, user_id))
         if wallet is None:
             raise Problem("no_wallet")
         balance = balance_of(wallet.address)

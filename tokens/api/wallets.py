@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from accounts import wallet_proofs, wallets
 from accounts.addresses import InvalidAddress
-from accounts.authentication import BearerAuthentication, HasScope, need_scope, user_of
+from accounts.authentication import BearerAuthentication, HasScope, need_scope, own_account
 from accounts.models import Method, User, Wallet, WalletChange, WalletProof
 from accounts.selectors import pending_change, proof_for, wallet_of
 from accounts.siwe import LONGEST_SIGNATURE_BYTES, MalformedSignature
@@ -90,9 +90,7 @@ class _Own(rest.Endpoint):
     permission_classes = (HasScope,)
 
     def owner(self, user_id: UUID) -> User:
-        if self.request.user.pk != user_id:
-            raise Problem("not_found")
-        return user_of(self.request)
+        return own_account(self.request, user_id)
 
     def guard(self, owner: User, *, purpose: str) -> None:
         """Where tokens go is changed by a token that its owner got with a second factor, lately."""
