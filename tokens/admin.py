@@ -12,7 +12,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link, trail_to
+from agora.lib.admin import PROPOSED, ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link, trail_to
 from agora.lib.money import plain, shares_of
 from compliance.four_eyes import Refused
 from tokens.decisions import propose_attestation, propose_withdrawal
@@ -135,7 +135,7 @@ class AttestationAdmin(ReadOnlyAdmin):
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            done=str(PROPOSED),
             back=reverse("admin:tokens_attestation_changelist"),
         )
 
@@ -162,6 +162,6 @@ class AttestationAdmin(ReadOnlyAdmin):
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            done=str(PROPOSED),
             back=reverse("admin:tokens_attestation_changelist"),
         )

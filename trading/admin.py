@@ -15,7 +15,14 @@ from import_export.admin import ExportMixin
 from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import action, display
 
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, decimal_column, trail_link
+from agora.lib.admin import (
+    PROPOSED,
+    ReadOnlyAdmin,
+    ReasonForm,
+    answer_dialog,
+    decimal_column,
+    trail_link,
+)
 from compliance import audit
 from compliance.four_eyes import Refused
 from trading import services
@@ -151,6 +158,6 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            done=str(PROPOSED),
             back=reverse("admin:trading_order_change", args=[object_id]),
         )

@@ -19,7 +19,7 @@ from accounts import notices
 from accounts.access import signed_in
 from accounts.decisions import propose_role
 from accounts.models import AddressEntry, Notice, User
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
+from agora.lib.admin import PROPOSED, ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
 from compliance import audit
 from compliance.four_eyes import Refused
 
@@ -100,7 +100,7 @@ class UserAdmin(ReadOnlyAdmin):
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            done=str(PROPOSED),
             back=reverse("admin:accounts_user_change", args=[object_id]),
         )
 

@@ -25,7 +25,21 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
 
-class ReasonForm(BaseDialogForm):
+PROPOSED = _("Proposed. It takes effect once a second person approves it.")
+
+
+class DialogForm(BaseDialogForm):
+    """What is filled in for an action."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What was filled in, without the form's own marks: as the service takes it."""
+        return {
+            name: value for name, value in self.cleaned_data.items() if not name.startswith("_")
+        }
+
+
+class ReasonForm(DialogForm):
     """A dialog that asks why."""
 
     reason = forms.CharField(label=_("Reason"), max_length=1000, widget=UnfoldAdminTextareaWidget)
@@ -90,6 +104,21 @@ class ReadOnlyAdmin(ModelAdmin):
         return render(request, "admin/dialog.html", context, status=answer.status_code)
 
 
+def dialog(
+    title: "str | _StrPromise",
+    description: "str | _StrPromise",
+    submit: "str | _StrPromise",
+    form_class: type[BaseDialogForm] | None = ReasonForm,
+) -> dict[str, Any]:
+    """The dialog of an action, as unfold takes it; without a form it only asks whether to go on."""
+    return {
+        "title": title,
+        "description": description,
+        "form_class": form_class,
+        "form_submit_text": submit,
+    }
+
+
 def answer_dialog(
     request: HttpRequest,
     act: Callable[[], object],
@@ -127,12 +156,17 @@ def decimal_column(field: str, description: "str | _StrPromise") -> Callable[[An
     return column
 
 
-def trail_link(object_type: str) -> Callable[[Any, Any], str]:
-    """A field that leads to the audit rows of the object."""
+def link(address: str, words: object) -> str:
+    """A link in a field of a page."""
+    return format_html('<a class="underline" href="{}">{}</a>', address, words)
+
+
+def trail_link(object_type: str, pk: str = "pk") -> Callable[[Any, Any], str]:
+    """A field that leads to the audit rows of the object, whose id is the row's `pk`."""
 
     @admin.display(description=_("audit trail"))
     def field(_self: Any, row: Any) -> str:
-        return trail_to(object_type, row.pk)
+        return trail_to(object_type, getattr(row, pk))
 
     return field
 
@@ -141,4 +175,4 @@ def trail_to(object_type: str, object_id: object) -> str:
     """A link to the audit rows of an object."""
     query = urlencode({"object_type": object_type, "object_id": str(object_id)})
     address = f"{reverse('admin:compliance_auditrow_changelist')}?{query}"
-    return format_html('<a href="{}">{}</a>', address, _("All that happened to it"))
+    return link(address, _("All that happened to it"))

@@ -22,7 +22,7 @@ from unfold.widgets import (
 )
 
 from accounts.access import signed_in
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
+from agora.lib.admin import PROPOSED, ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
 from compliance import audit
 from compliance.clauses import clauses, text_of
 from compliance.four_eyes import Refused
@@ -272,6 +272,6 @@ class RetentionRuleAdmin(ReadOnlyAdmin):
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            done=str(PROPOSED),
             back=reverse("admin:compliance_retentionrule_changelist"),
         )

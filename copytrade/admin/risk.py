@@ -21,6 +21,7 @@ from unfold.widgets import (
 from accounts.access import signed_in
 from accounts.models import User
 from agora.lib.admin import (
+    PROPOSED,
     ReadOnlyAdmin,
     ReasonForm,
     answer_dialog,
@@ -134,7 +135,7 @@ class RiskLimitsAdmin(ReadOnlyAdmin):
                     limits=limits, reason=form.cleaned_data["reason"], maker=officer, now=now
                 ),
                 refusal=Refused,
-                done=str(_("Proposed. It takes effect once a second person approves it.")),
+                done=str(PROPOSED),
                 back=back,
             )
         return answer_dialog(
@@ -302,7 +303,7 @@ class KillSwitchAdmin(ReadOnlyAdmin):
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_("Proposed. It takes effect once a second person approves it.")),
+            done=str(PROPOSED),
             back=reverse("admin:copytrade_killswitch_changelist"),
         )
 

@@ -9,20 +9,26 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.access import signed_in
 from agora.lib import crypto
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, leave_dialog, trail_link
-from compliance import audit
+from agora.lib.admin import (
+    PROPOSED,
+    DialogForm,
+    answer_dialog,
+    dialog,
+    leave_dialog,
+    trail_link,
+)
 from compliance.four_eyes import Refused
 from kyc import cases
+from kyc.admin.people import ERASED, Looked, NotesLooks
 from kyc.cases.record import LONGEST_TEXT, WORK
 from kyc.models import Application, Case
 
 
-class ReviewForm(BaseDialogForm):
+class ReviewForm(DialogForm):
     """Why somebody is to be looked at."""
 
     reason = forms.CharField(
@@ -33,7 +39,6 @@ class ReviewForm(BaseDialogForm):
     )
 
 
-_PROPOSED = _("Proposed. It takes effect once a second person approves it.")
 _COLOURS = {
     Application.Status.PENDING: "info",
     Application.Status.APPROVED: "success",
@@ -43,7 +48,7 @@ _COLOURS = {
 
 
 @admin.register(Application)
-class ApplicationAdmin(ReadOnlyAdmin):
+class ApplicationAdmin(NotesLooks):
     list_display = ["id", "user", "country", "state", "tier", "submitted_at", "decided_by"]
     list_filter = ["status", "country", "tier", "submitted_at"]
     list_select_related = ["user", "tier"]
@@ -65,29 +70,14 @@ class ApplicationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("full name"))
     def name_for_officers(self, application: Application) -> str:
-        return _or_erased(lambda: application.full_name)
+        return str(crypto.unless_shredded(lambda: application.full_name, ERASED))
 
     @admin.display(description=_("tax id"))
     def tax_id_for_officers(self, application: Application) -> str:
-        return _or_erased(lambda: application.tax_id)
+        return str(crypto.unless_shredded(lambda: application.tax_id, ERASED))
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        found = self.get_object(request, object_id or "")
-        if found is not None and self.has_view_permission(request, found):
-            audit.viewed(
-                viewer=signed_in(request),
-                object_type="kyc_application",
-                object_id=str(found.pk),
-                fields=["full_name", "tax_id"],
-                now=timezone.now(),
-            )
-        return super().changeform_view(request, object_id, form_url, extra_context)
+    def looked_at(self, row: Application) -> Looked:
+        return "kyc_application", row.pk, ["full_name", "tax_id"]
 
     def has_review_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Only where there is nobody reviewing yet; the service asks again.
@@ -114,15 +104,15 @@ class ApplicationAdmin(ReadOnlyAdmin):
         description=_("Review this person"),
         url_path="review",
         permissions=["review"],
-        dialog={
-            "title": _("Review this person"),
-            "description": _(
+        dialog=dialog(
+            _("Review this person"),
+            _(
                 "Opens a case in the queue. The person goes on as before and is not told of it, unless "
                 "something is asked of them."
             ),
-            "form_class": ReviewForm,
-            "form_submit_text": _("Open a case"),
-        },
+            _("Open a case"),
+            ReviewForm,
+        ),
     )
     def review(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         application = Application.objects.get(pk=object_id)
@@ -130,7 +120,7 @@ class ApplicationAdmin(ReadOnlyAdmin):
             case = cases.open_for_officer(
                 application=application,
                 officer=signed_in(request),
-                reason=form.cleaned_data["reason"],
+                **form.values,
                 now=timezone.now(),
             )
         except Refused as refused:
@@ -142,15 +132,14 @@ class ApplicationAdmin(ReadOnlyAdmin):
         description=_("Propose to suspend"),
         url_path="suspend",
         permissions=["suspend"],
-        dialog={
-            "title": _("Propose to suspend this person"),
-            "description": _(
+        dialog=dialog(
+            _("Propose to suspend this person"),
+            _(
                 "They cannot buy any more once a second person approves it. Orders under way are "
                 "settled."
             ),
-            "form_class": ReasonForm,
-            "form_submit_text": _("Propose"),
-        },
+            _("Propose"),
+        ),
     )
     def suspend(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._propose(cases.propose_suspension, request, form, object_id)
@@ -159,12 +148,11 @@ class ApplicationAdmin(ReadOnlyAdmin):
         description=_("Propose to end the suspension"),
         url_path="reinstate",
         permissions=["reinstate"],
-        dialog={
-            "title": _("Propose to end the suspension"),
-            "description": _("They can buy again once a second person approves it."),
-            "form_class": ReasonForm,
-            "form_submit_text": _("Propose"),
-        },
+        dialog=dialog(
+            _("Propose to end the suspension"),
+            _("They can buy again once a second person approves it."),
+            _("Propose"),
+        ),
     )
     def reinstate(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._propose(cases.propose_reinstatement, request, form, object_id)
@@ -178,17 +166,10 @@ class ApplicationAdmin(ReadOnlyAdmin):
             lambda: service(
                 application=application,
                 officer=signed_in(request),
-                reason=form.cleaned_data["reason"],
+                **form.values,
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_PROPOSED),
+            done=str(PROPOSED),
             back=reverse("admin:kyc_application_change", args=[object_id]),
         )
-
-
-def _or_erased(read: Any) -> str:
-    try:
-        return str(read())
-    except crypto.Shredded:
-        return str(_("erased"))

@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.forms import BaseDialogForm
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
@@ -17,7 +16,7 @@ from unfold.widgets import (
 )
 
 from accounts.models import User
-from agora.lib.admin import leave_dialog
+from agora.lib.admin import DialogForm, dialog, leave_dialog
 from compliance import four_eyes
 from compliance.four_eyes import Refused
 from kyc.cases.needs import Need
@@ -35,7 +34,7 @@ def _choices(outcomes: frozenset[Outcome]) -> Choices:
     return [_EMPTY, *((one.value, one.label) for one in Outcome if one in outcomes)]
 
 
-class CaseForm(BaseDialogForm):
+class CaseForm(DialogForm):
     """A dialog that shows why its action was refused and keeps what was typed."""
 
     form_before_template = "admin/kyc/case/refused.html"
@@ -45,13 +44,6 @@ class CaseForm(BaseDialogForm):
         self, request: HttpRequest, object_id: int | str | None = None
     ) -> dict[str, Any]:
         return {"refused": self.refused}
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What was filled in, as the service takes it."""
-        return {
-            name: value for name, value in self.cleaned_data.items() if not name.startswith("_")
-        }
 
 
 def _text(
@@ -207,12 +199,7 @@ class Dialog:
     def __init__(
         self, title: Any, form_class: type[CaseForm], submit: Any, description: Any = ""
     ) -> None:
-        self.words = {
-            "title": title,
-            "description": description,
-            "form_class": form_class,
-            "form_submit_text": submit,
-        }
+        self.words = dialog(title, description, submit, form_class)
 
     def answer(
         self, request: HttpRequest, form: CaseForm, act: Callable[[], object], *, back: str

@@ -18,6 +18,7 @@ from agora.lib.catalog import Text
 from agora.lib.money import plain
 from kyc import cases
 from kyc.admin.case_list import DUE_COLOURS, STATE_COLOURS, due, span
+from kyc.admin.people import ERASED
 from kyc.cases.deciding import open_proposal
 from kyc.cases.needs import Need
 from kyc.cases.record import ASSIGN, WORK
@@ -28,7 +29,6 @@ from kyc.models import Case, CaseEvent, Document
 from kyc.selectors import documents_of
 from kyc.states import CLOSED, Outcome, State
 
-ERASED = _("erased")
 _ANY_TIME = {"note"}
 # The actions that each state offers to who works on cases; services decide again.
 _OFFERED: dict[str, set[str]] = {
@@ -71,11 +71,16 @@ class Moment:
     """An event as the timeline shows it."""
 
     at: datetime
-    what: Text
+    kind: CaseEvent.Kind
     by: str
     text: str
     facts: list[Text]
     for_person: bool
+
+    @property
+    def what(self) -> Text:
+        """The event in words."""
+        return self.kind.label
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def context(request: HttpRequest, case: Case, officer: User, now: datetime) -> d
         "may_see_pages": officer.has_perm(VIEW_PERMISSION),
         "pages_closed": _pages_closed(shown, officer),
         "moments": moments,
-        "notes": [moment for moment in moments if moment.what == CaseEvent.Kind.NOTED.label],
+        "notes": [moment for moment in moments if moment.kind == CaseEvent.Kind.NOTED],
         "proposal": open_proposal(case.pk) if case.state == State.AWAITING_SECOND else None,
         "trail": trail_to("kyc_case", case.pk),
     }
@@ -142,8 +147,8 @@ def _pages_closed(shown: Sequence[Document], officer: User) -> str:
 def _facts(case: Case, wallet: Wallet | None) -> Sequence[tuple[Text, Any]]:
     application = case.application
     facts: list[tuple[Text, Any]] = [
-        (_("Full name"), _or_erased(lambda: application.full_name)),
-        (_("Tax id"), _or_erased(lambda: application.tax_id)),
+        (_("Full name"), crypto.unless_shredded(lambda: application.full_name, ERASED)),
+        (_("Tax id"), crypto.unless_shredded(lambda: application.tax_id, ERASED)),
         (_("Country"), application.get_country_display()),
         (_("E-mail address"), application.user.email),
         (_("Wallet"), _wallet(wallet)),
@@ -169,13 +174,6 @@ def _where(code: str, case: Case, wallet: Wallet | None) -> str:
     return "#viewer"
 
 
-def _or_erased(read: Any) -> Text:
-    try:
-        return str(read())
-    except crypto.Shredded:
-        return ERASED
-
-
 def _wallet(wallet: Wallet | None) -> Text:
     if wallet is None:
         return _("none")
@@ -185,10 +183,7 @@ def _wallet(wallet: Wallet | None) -> Text:
 
 def _moments(case: Case) -> list[Moment]:
     """What happened, newest first; the person's key and the names of documents are read once."""
-    try:
-        key = key_for(case.application.user_id)
-    except crypto.Shredded:
-        key = None
+    key = crypto.unless_shredded(lambda: key_for(case.application.user_id), None)
     kinds = {
         str(pk): kind
         for pk, kind in Document.objects.filter(application=case.application_id).values_list(
@@ -198,7 +193,7 @@ def _moments(case: Case) -> list[Moment]:
     return [
         Moment(
             at=event.at,
-            what=CaseEvent.Kind(event.kind).label,
+            kind=CaseEvent.Kind(event.kind),
             by=event.by.email if event.by else "Agora",
             text=_text(event, key),
             facts=list(_told(event.facts, kinds)),

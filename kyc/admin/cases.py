@@ -21,13 +21,12 @@ from unfold.enums import ActionVariant
 
 from accounts.access import signed_in
 from accounts.models import User
-from agora.lib.admin import ReadOnlyAdmin
-from compliance import audit
 from compliance.four_eyes import Refused
 from kyc import cases
 from kyc.admin import case_forms, case_page
 from kyc.admin.case_forms import CaseForm, Dialog
 from kyc.admin.case_list import DUE_COLOURS, STATE_COLOURS, QueueFilter, due, span
+from kyc.admin.people import Looked, PersonAdmin
 from kyc.cases.record import ASSIGN, WORK
 from kyc.models import Case
 
@@ -75,7 +74,7 @@ _REJECT_DOCUMENT = Dialog(
 
 
 @admin.register(Case)
-class CaseAdmin(ReadOnlyAdmin):
+class CaseAdmin(PersonAdmin):
     list_display = [
         "case", "state_label", "due_label", "age", "country", "assigned_to", "reviewed_by",
     ]  # fmt: skip
@@ -194,37 +193,21 @@ class CaseAdmin(ReadOnlyAdmin):
     # --- the page of one case
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Case]:
-        """Nobody reads their own: it may say that a list is thought to mean them."""
-        rows: QuerySet[Case] = super().get_queryset(request)
-        others = rows.exclude(application__user=signed_in(request))
         # Here and not in list_select_related, which Django passes over once anything is selected here.
-        return others.select_related(
-            "application__user", "tier", "assigned_to", "locked_by", "group"
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("application__user", "tier", "assigned_to", "locked_by", "group")
         )
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        case = self.get_object(request, object_id or "")
-        if case is None or not self.has_view_permission(request, case):
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        now = timezone.now()
-        officer = signed_in(request)
-        audit.viewed(
-            viewer=officer,
-            object_type="kyc_application",
-            object_id=str(case.application_id),
-            fields=["full_name", "tax_id", "texts"],
-            now=now,
-        )
-        shown = case_page.context(request, case, officer, now)
-        return super().changeform_view(
-            request, object_id, form_url, {**shown, **(extra_context or {})}
-        )
+    def looked_at(self, row: Case) -> Looked:
+        return "kyc_application", row.application_id, ["full_name", "tax_id", "texts"]
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        context.update(case_page.context(request, obj, signed_in(request), timezone.now()))
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
         """Only what makes sense now; buttons for documents stand beside the documents."""

@@ -1,5 +1,6 @@
 """What people say is wrong in their application: an officer proposes to change it, or says why not."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,27 +10,26 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.access import signed_in
 from agora.lib import crypto
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_to
-from compliance import audit
+from agora.lib.admin import PROPOSED, DialogForm, answer_dialog, dialog, link, trail_link
+from agora.lib.catalog import Text
 from compliance.four_eyes import Refused
 from kyc import corrections
+from kyc.admin.people import ERASED, Looked, PersonAdmin
 from kyc.cases.record import WORK
 from kyc.correction_decision import LABELS
 from kyc.models import Correction
 
-PROPOSED = "PROPOSED"
+_WITH_SECOND = "PROPOSED"
 WAITS_FOR_SECOND = _("Waits for a second person")
 
 
-class AnswerForm(BaseDialogForm):
+class AnswerForm(DialogForm):
     """What the person reads."""
 
     text = forms.CharField(
@@ -54,7 +54,7 @@ class StateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         waiting, *ended = Correction.State.choices
-        return [waiting, (PROPOSED, WAITS_FOR_SECOND), *ended]
+        return [waiting, (_WITH_SECOND, WAITS_FOR_SECOND), *ended]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Correction]
@@ -62,13 +62,13 @@ class StateFilter(admin.SimpleListFilter):
         chosen = self.value()
         if chosen is None:
             return queryset
-        proposed = chosen == PROPOSED
+        proposed = chosen == _WITH_SECOND
         state = Correction.State.OPEN if proposed else chosen
         return queryset.filter(state=state, proposed=proposed)
 
 
 @admin.register(Correction)
-class CorrectionAdmin(ReadOnlyAdmin):
+class CorrectionAdmin(PersonAdmin):
     list_display = ["asked_at", "person", "what", "status", "decided_at"]
     list_filter = [StateFilter, "asked_at"]
     list_select_related = ["application__user"]
@@ -81,11 +81,15 @@ class CorrectionAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     actions_detail = ["propose", "decline"]
 
+    trail = trail_link("kyc_application", pk="application_id")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Correction]:
-        """Nobody works on their own."""
         rows: QuerySet[Correction] = super().get_queryset(request)
-        others = rows.exclude(application__user=signed_in(request))
-        return others.annotate(proposed=corrections.is_proposed())
+        return rows.annotate(proposed=corrections.is_proposed())
+
+    def looked_at(self, row: Correction) -> Looked:
+        answer = ["answer"] if row.answer_encrypted else []
+        return "kyc_application", row.application_id, [*row.fields, "reason", *answer]
 
     def get_fields(self, request: HttpRequest, obj: Correction | None = None) -> list[str]:
         """Of name and tax id only what is to be corrected is shown, and what waits if it does."""
@@ -94,25 +98,6 @@ class CorrectionAdmin(ReadOnlyAdmin):
         if obj is None or corrections.open_proposal(obj.pk) is None:
             hidden.add("decision")
         return [name for name in self.fields if name not in hidden]
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The page shows who somebody is, and words of theirs: the look at it is written down."""
-        found = self.get_object(request, object_id or "")
-        if found is not None and self.has_view_permission(request, found):
-            audit.viewed(
-                viewer=signed_in(request),
-                object_type="kyc_application",
-                object_id=str(found.application_id),
-                fields=[*found.fields, "reason", *(["answer"] if found.answer_encrypted else [])],
-                now=timezone.now(),
-            )
-        return super().changeform_view(request, object_id, form_url, extra_context)
 
     @admin.display(description=_("person"))
     def person(self, row: Correction) -> str:
@@ -127,7 +112,7 @@ class CorrectionAdmin(ReadOnlyAdmin):
         ordering="state",
         label={
             Correction.State.OPEN: "warning",
-            PROPOSED: "info",
+            _WITH_SECOND: "info",
             Correction.State.MADE: "success",
             Correction.State.DECLINED: "danger",
             Correction.State.WITHDRAWN: "default",
@@ -135,18 +120,17 @@ class CorrectionAdmin(ReadOnlyAdmin):
     )
     def status(self, row: Any) -> tuple[str, str]:
         if row.proposed:
-            return PROPOSED, str(WAITS_FOR_SECOND)
+            return _WITH_SECOND, str(WAITS_FOR_SECOND)
         return row.state, row.get_state_display()
 
     @admin.display(description=_("decision"))
     def decision(self, row: Correction) -> str:
         """Who reads this may be the second person: one click away from the proposal."""
         proposal = corrections.open_proposal(row.pk)
-        return format_html(
-            '<a class="underline" href="{}">{}</a>',
-            reverse("admin:compliance_proposal_change", args=[proposal.pk]) if proposal else "",
-            WAITS_FOR_SECOND,
-        )
+        if proposal is None:
+            return "–"
+        page = reverse("admin:compliance_proposal_change", args=[proposal.pk])
+        return link(page, WAITS_FOR_SECOND)
 
     @admin.display(description=_("full name"))
     def full_name_change(self, row: Correction) -> str:
@@ -158,25 +142,16 @@ class CorrectionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("why"))
     def why(self, row: Correction) -> str:
-        return _text(row, "reason")
+        return str(crypto.unless_shredded(lambda: row.reason, ERASED))
 
     @admin.display(description=_("answer"))
     def answered(self, row: Correction) -> str:
-        return _text(row, "answer")
+        return str(crypto.unless_shredded(lambda: row.answer or "–", ERASED))
 
     @admin.display(description=_("documents"))
     def documents(self, row: Correction) -> str:
-        address = reverse("admin:kyc_document_changelist")
-        return format_html(
-            '<a class="underline" href="{}?q={}">{}</a>',
-            address,
-            row.application_id,
-            _("What the person has shown"),
-        )
-
-    @admin.display(description=_("audit trail"))
-    def trail(self, row: Correction) -> str:
-        return trail_to("kyc_application", row.application_id)
+        address = f"{reverse('admin:kyc_document_changelist')}?q={row.application_id}"
+        return link(address, _("What the person has shown"))
 
     def has_work_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Only what waits for an officer can be decided, not what waits for a second person."""
@@ -190,67 +165,62 @@ class CorrectionAdmin(ReadOnlyAdmin):
         description=_("Propose the correction"),
         url_path="propose",
         permissions=["work"],
-        dialog={
-            "title": _("Propose the correction"),
-            "description": _(
+        dialog=dialog(
+            _("Propose the correction"),
+            _(
                 "The person's data is changed, and they are looked up again, once a second person "
                 "approves it. The reason is kept with the decision; the trail holds a digest."
             ),
-            "form_class": ReasonForm,
-            "form_submit_text": _("Propose"),
-        },
+            _("Propose"),
+        ),
     )
-    def propose(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        return answer_dialog(
-            request,
-            lambda: corrections.propose(
-                correction_id=UUID(object_id),
-                officer=signed_in(request),
-                reason=form.cleaned_data["reason"],
-                now=timezone.now(),
-            ),
-            refusal=Refused,
-            done=str(_("Proposed. It takes effect once a second person approves it.")),
-            back=reverse("admin:kyc_correction_change", args=[object_id]),
-        )
+    def propose(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
+        back = reverse("admin:kyc_correction_change", args=[object_id])
+        return _act(corrections.propose, request, form, object_id, PROPOSED, back)
 
     @action(
         description=_("Do not correct it"),
         url_path="decline",
         permissions=["work"],
-        dialog={
-            "title": _("Do not correct it"),
-            "description": _("Nothing is changed. The person reads your text."),
-            "form_class": AnswerForm,
-            "form_submit_text": _("Answer"),
-        },
+        dialog=dialog(
+            _("Do not correct it"),
+            _("Nothing is changed. The person reads your text."),
+            _("Answer"),
+            AnswerForm,
+        ),
     )
-    def decline(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        return answer_dialog(
-            request,
-            lambda: corrections.decline(
-                correction_id=UUID(object_id),
-                officer=signed_in(request),
-                text=form.cleaned_data["text"],
-                now=timezone.now(),
-            ),
-            refusal=Refused,
-            done=str(_("Answered. The person is told.")),
-            back=reverse("admin:kyc_correction_changelist"),
-        )
+    def decline(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
+        done, back = _("Answered. The person is told."), reverse("admin:kyc_correction_changelist")
+        return _act(corrections.decline, request, form, object_id, done, back)
+
+
+def _act(
+    service: Callable[..., object],
+    request: HttpRequest,
+    form: DialogForm,
+    object_id: str,
+    done: Text,
+    back: str,
+) -> HttpResponse:
+    return answer_dialog(
+        request,
+        lambda: service(
+            correction_id=UUID(object_id),
+            officer=signed_in(request),
+            **form.values,
+            now=timezone.now(),
+        ),
+        refusal=Refused,
+        done=str(done),
+        back=back,
+    )
 
 
 def _change(row: Correction, column: str) -> str:
     """Now and wanted; once it was corrected, what it was corrected to: that may be the past by now."""
-    try:
+
+    def read() -> str:
         now, wanted = getattr(row.application, column), getattr(row, column)
-    except crypto.Shredded:
-        return str(_("erased"))
-    return wanted if row.state == Correction.State.MADE else f"{now} → {wanted}"
+        return wanted if row.state == Correction.State.MADE else f"{now} → {wanted}"
 
-
-def _text(row: Correction, column: str) -> str:
-    try:
-        return getattr(row, column) or "–"
-    except crypto.Shredded:
-        return str(_("erased"))
+    return str(crypto.unless_shredded(read, ERASED))

@@ -9,16 +9,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from accounts.access import signed_in
-from agora.lib.admin import ReadOnlyAdmin, answer_dialog, trail_link
-from compliance import audit
+from agora.lib.admin import DialogForm, ReadOnlyAdmin, answer_dialog, dialog, link, trail_link
 from kyc import documents
+from kyc.admin.people import Looked, PersonAdmin, case_link
 from kyc.documents import DocumentRefused
 from kyc.documents.refusals import LONGEST_NOTE
 from kyc.documents.viewing import VIEW_PERMISSION, may_open
@@ -26,7 +25,7 @@ from kyc.models import Case, Document, DocumentView
 from kyc.views.documents import page_response
 
 
-class RejectionForm(BaseDialogForm):
+class RejectionForm(DialogForm):
     """Why a document is not accepted."""
 
     reason = forms.ChoiceField(
@@ -44,7 +43,7 @@ class RejectionForm(BaseDialogForm):
 
 
 @admin.register(Document)
-class DocumentAdmin(ReadOnlyAdmin):
+class DocumentAdmin(PersonAdmin):
     list_display = ["uploaded_at", "person", "kind", "status", "page_count", "decided_by"]
     list_filter = ["state", "kind", "uploaded_at"]
     list_select_related = ["application__user"]
@@ -74,24 +73,15 @@ class DocumentAdmin(ReadOnlyAdmin):
             document_id=document_id, page=page, viewer=signed_in(request), own=False
         )
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The page shows the note to the person, so that the look at it is written down."""
-        found = self.get_object(request, object_id or "")
-        if found is not None and found.note and self.has_view_permission(request, found):
-            audit.viewed(
-                viewer=signed_in(request),
-                object_type="kyc_document",
-                object_id=str(found.pk),
-                fields=["note"],
-                now=timezone.now(),
-            )
-        return super().changeform_view(request, object_id, form_url, extra_context)
+    def looked_at(self, row: Document) -> Looked:
+        return "kyc_document", row.pk, ["note"] if row.note else []
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        """Pages are shown to officers who may open them."""
+        obj.openable = may_open(obj, signed_in(request))
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     @admin.display(description=_("person"), ordering="application__user__email")
     def person(self, document: Document) -> str:
@@ -112,12 +102,7 @@ class DocumentAdmin(ReadOnlyAdmin):
     @admin.display(description=_("open case"))
     def case(self, document: Document) -> str:
         """Where the document is decided about, as long as there is one."""
-        found = _open_cases(document.application_id).first()
-        if found is None:
-            return "–"
-        return format_html(
-            '<a href="{}">{}</a>', reverse("admin:kyc_case_change", args=[found.pk]), found
-        )
+        return case_link(_open_cases(document.application_id).first())
 
     @admin.display(description=_("note to the person"))
     def note_shown(self, document: Document) -> str:
@@ -126,16 +111,7 @@ class DocumentAdmin(ReadOnlyAdmin):
     @admin.display(description=_("who looked"))
     def views_link(self, document: Document) -> str:
         address = reverse("admin:kyc_documentview_changelist")
-        return format_html(
-            '<a href="{}?document__id__exact={}">{}</a>', address, document.pk, _("Views")
-        )
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        """With what the pages need: whether this officer may open them."""
-        found = super().get_object(request, object_id, from_field)
-        if found is not None:
-            found.openable = may_open(found, signed_in(request))
-        return found
+        return link(f"{address}?document__id__exact={document.pk}", _("Views"))
 
     @admin.display(description=_("pages"))
     def pages_shown(self, document: Any) -> str:
@@ -162,11 +138,6 @@ class DocumentAdmin(ReadOnlyAdmin):
         user = request.user
         return user.has_perm("kyc.review_document") and user.has_perm(VIEW_PERMISSION)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
-        """Nobody reads their own here: it leads to a case that they may not know of."""
-        rows: QuerySet[Document] = super().get_queryset(request)
-        return rows.exclude(application__user=signed_in(request))
-
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
         """No buttons while a case is open: the document is decided about there, under its lock."""
         document: Document | None = self.get_object(request, str(object_id))
@@ -178,12 +149,12 @@ class DocumentAdmin(ReadOnlyAdmin):
         description=_("Accept"),
         url_path="accept",
         permissions=["review"],
-        dialog={
-            "title": _("Accept the document"),
-            "description": _("The person is told. It says nothing yet about the application."),
-            "form_class": None,
-            "form_submit_text": _("Accept"),
-        },
+        dialog=dialog(
+            _("Accept the document"),
+            _("The person is told. It says nothing yet about the application."),
+            _("Accept"),
+            None,
+        ),
     )
     def accept_document(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         document_id = UUID(object_id)
@@ -201,12 +172,12 @@ class DocumentAdmin(ReadOnlyAdmin):
         description=_("Reject"),
         url_path="reject",
         permissions=["review"],
-        dialog={
-            "title": _("Reject the document"),
-            "description": _("The person is told why, and uploads another one."),
-            "form_class": RejectionForm,
-            "form_submit_text": _("Reject"),
-        },
+        dialog=dialog(
+            _("Reject the document"),
+            _("The person is told why, and uploads another one."),
+            _("Reject"),
+            RejectionForm,
+        ),
     )
     def reject_document(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         document_id = UUID(object_id)
@@ -215,8 +186,7 @@ class DocumentAdmin(ReadOnlyAdmin):
             lambda: documents.reject(
                 document_id=document_id,
                 officer=signed_in(request),
-                reason=form.cleaned_data["reason"],
-                note=form.cleaned_data["note"],
+                **form.values,
                 now=timezone.now(),
             ),
             refusal=DocumentRefused,

@@ -12,7 +12,16 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, decimal_column, trail_link
+from accounts.access import signed_in
+from agora.lib.admin import (
+    PROPOSED,
+    ReadOnlyAdmin,
+    ReasonForm,
+    answer_dialog,
+    decimal_column,
+    dialog,
+    trail_link,
+)
 from compliance.four_eyes import Refused
 from kyc import limit_decisions
 from kyc.models import DailyLimit, Tier
@@ -25,9 +34,6 @@ class LimitForm(ReasonForm):
         label=_("daily limit, USD"), max_length=20, widget=UnfoldAdminTextInputWidget
     )
     field_order = ["daily_limit_usd", "reason"]
-
-
-_PROPOSED = _("Proposed. It takes effect once a second person approves it.")
 
 
 @admin.register(Tier)
@@ -48,14 +54,12 @@ class TierAdmin(ReadOnlyAdmin):
         description=_("Propose another limit"),
         url_path="propose-limit",
         permissions=["propose"],
-        dialog={
-            "title": _("Propose another limit"),
-            "description": _(
-                "It holds for everybody in the tier once a second person approves it."
-            ),
-            "form_class": LimitForm,
-            "form_submit_text": _("Propose"),
-        },
+        dialog=dialog(
+            _("Propose another limit"),
+            _("It holds for everybody in the tier once a second person approves it."),
+            _("Propose"),
+            LimitForm,
+        ),
     )
     def propose_limit(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._propose(request, form, int(object_id))
@@ -64,15 +68,15 @@ class TierAdmin(ReadOnlyAdmin):
         description=_("Propose a new tier"),
         url_path="propose-tier",
         permissions=["propose"],
-        dialog={
-            "title": _("Propose a new tier"),
-            "description": _(
+        dialog=dialog(
+            _("Propose a new tier"),
+            _(
                 "It comes above the highest one, and people can apply for it once a second person "
                 "approves it."
             ),
-            "form_class": LimitForm,
-            "form_submit_text": _("Propose"),
-        },
+            _("Propose"),
+            LimitForm,
+        ),
     )
     def propose_tier(self, request: HttpRequest, form: Any) -> HttpResponse:
         return self._propose(request, form, limit_decisions.next_tier())
@@ -82,13 +86,12 @@ class TierAdmin(ReadOnlyAdmin):
             request,
             lambda: limit_decisions.propose_tier_limit(
                 number=number,
-                daily_limit_usd=form.cleaned_data["daily_limit_usd"],
-                reason=form.cleaned_data["reason"],
-                maker=request.user,  # type: ignore[arg-type]
+                **form.values,
+                maker=signed_in(request),
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_PROPOSED),
+            done=str(PROPOSED),
             back=reverse("admin:kyc_tier_changelist"),
         )
 
@@ -115,15 +118,15 @@ class DailyLimitAdmin(ReadOnlyAdmin):
         description=_("Propose a limit of their own"),
         url_path="propose-limit",
         permissions=["propose"],
-        dialog={
-            "title": _("Propose a limit of their own"),
-            "description": _(
+        dialog=dialog(
+            _("Propose a limit of their own"),
+            _(
                 "At most that of their tier; the tier's own amount lets them follow the tier again. It "
                 "holds once a second person approves it."
             ),
-            "form_class": LimitForm,
-            "form_submit_text": _("Propose"),
-        },
+            _("Propose"),
+            LimitForm,
+        ),
     )
     def propose_limit(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         limit = DailyLimit.objects.select_related("application").get(pk=UUID(object_id))
@@ -131,12 +134,11 @@ class DailyLimitAdmin(ReadOnlyAdmin):
             request,
             lambda: limit_decisions.propose_person_limit(
                 application=limit.application,
-                daily_limit_usd=form.cleaned_data["daily_limit_usd"],
-                reason=form.cleaned_data["reason"],
-                maker=request.user,  # type: ignore[arg-type]
+                **form.values,
+                maker=signed_in(request),
                 now=timezone.now(),
             ),
             refusal=Refused,
-            done=str(_PROPOSED),
+            done=str(PROPOSED),
             back=reverse("admin:kyc_dailylimit_changelist"),
         )

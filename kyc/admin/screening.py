@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -15,10 +14,19 @@ from unfold.decorators import action, display
 
 from accounts.access import signed_in
 from agora.lib import crypto
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, leave_dialog, trail_to
+from agora.lib.admin import (
+    PROPOSED,
+    ReadOnlyAdmin,
+    answer_dialog,
+    dialog,
+    leave_dialog,
+    link,
+    trail_link,
+)
 from compliance import audit
 from compliance.four_eyes import Refused
 from kyc import screening
+from kyc.admin.people import ERASED, Looked, PersonAdmin, case_link
 from kyc.models import Case, ScreeningList, ScreeningMatch, ScreeningRun
 from kyc.screening import runs
 from kyc.screening.matching import open_proposal
@@ -45,17 +53,8 @@ def waiting_count(request: HttpRequest) -> str:
     return str(count) if count else ""
 
 
-def _dialog(title: Any, description: Any, submit: Any) -> dict[str, Any]:
-    return {
-        "title": title,
-        "description": description,
-        "form_class": ReasonForm,
-        "form_submit_text": submit,
-    }
-
-
 @admin.register(ScreeningMatch)
-class ScreeningMatchAdmin(ReadOnlyAdmin):
+class ScreeningMatchAdmin(PersonAdmin):
     list_display = [
         "found_at", "status", "listed_name", "list_name", "by", "score", "is_sanctioned", "person",
     ]  # fmt: skip
@@ -70,10 +69,10 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     actions_detail = ["dismiss", "propose_dismissal", "confirm", "reopen"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ScreeningMatch]:
-        """Nobody reads what a list may say of themselves."""
-        rows: QuerySet[ScreeningMatch] = super().get_queryset(request)
-        return rows.exclude(application__user=signed_in(request))
+    trail = trail_link("kyc_application", pk="application_id")
+
+    def looked_at(self, row: ScreeningMatch) -> Looked:
+        return "kyc_application", row.application_id, ["full_name"]
 
     def has_review_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("kyc.review_match")
@@ -128,8 +127,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
         proposal = open_proposal(match.pk)
         if proposal is None:
             return str(_("This match pauses buying: two people end it."))
-        return format_html(
-            '<a class="underline" href="{}">{}</a>',
+        return link(
             reverse("admin:compliance_proposal_change", args=[proposal.pk]),
             _("This match pauses buying: its end waits for a second person."),
         )
@@ -144,38 +142,12 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("name now"))
     def person_name(self, match: ScreeningMatch) -> str:
-        try:
-            return match.application.full_name
-        except crypto.Shredded:
-            return str(_("erased"))
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The page shows the person's name, so that the look at it is written down."""
-        found = self.get_object(request, object_id or "")
-        if found is not None and self.has_view_permission(request, found):
-            audit.viewed(
-                viewer=signed_in(request),
-                object_type="kyc_application",
-                object_id=str(found.application_id),
-                fields=["full_name"],
-                now=timezone.now(),
-            )
-        return super().changeform_view(request, object_id, form_url, extra_context)
+        return str(crypto.unless_shredded(lambda: match.application.full_name, ERASED))
 
     @admin.display(description=_("case"))
     def case(self, match: ScreeningMatch) -> str:
         found = Case.objects.filter(application=match.application_id).order_by("-opened_at").first()
-        if found is None:
-            return "–"
-        return format_html(
-            '<a href="{}">{}</a>', reverse("admin:kyc_case_change", args=[found.pk]), found
-        )
+        return case_link(found)
 
     @admin.display(description=_("on the list"))
     def listed(self, match: ScreeningMatch) -> SafeString:
@@ -187,15 +159,11 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
             format_html_join("", "<dt><b>{}</b></dt><dd>{}</dd>", (_shown(*row) for row in rows)),
         )
 
-    @admin.display(description=_("audit trail"))
-    def trail(self, match: ScreeningMatch) -> str:
-        return trail_to("kyc_application", match.application_id)
-
     @action(
         description=_("It is somebody else"),
         url_path="dismiss",
         permissions=["dismiss"],
-        dialog=_dialog(
+        dialog=dialog(
             _("It is somebody else"),
             _(
                 "Say what tells them apart. The match comes back if the entry on the list changes, or the "
@@ -211,7 +179,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
         description=_("Propose: it is somebody else"),
         url_path="propose-dismissal",
         permissions=["propose_dismissal"],
-        dialog=_dialog(
+        dialog=dialog(
             _("Propose: it is somebody else"),
             _(
                 "This match pauses buying: two people end it. Say what tells them apart; buying goes on "
@@ -227,7 +195,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
         description=_("It is the same person"),
         url_path="confirm",
         permissions=["decide"],
-        dialog=_dialog(
+        dialog=dialog(
             _("It is the same person"),
             _("Say what shows it. What follows from it, two people decide in the person's case."),
             _("Confirm"),
@@ -240,7 +208,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
         description=_("Propose to decide anew"),
         url_path="reopen",
         permissions=["reopen"],
-        dialog=_dialog(
+        dialog=dialog(
             _("Propose to decide anew"),
             _(
                 "Say what was wrong, or what is known now. Once a second person approves it the match is "
@@ -253,8 +221,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
         return self._propose(request, form, object_id, screening.propose_reopening)
 
     def _propose(self, request: HttpRequest, form: Any, object_id: str, act: Any) -> HttpResponse:
-        done = _("Proposed. It takes effect once a second person approves it.")
-        return self._act(request, form, object_id, act, done)
+        return self._act(request, form, object_id, act, PROPOSED)
 
     def _decide(self, request: HttpRequest, form: Any, object_id: str, act: Any) -> HttpResponse:
         done = _("Decided. It is noted in the audit trail.")
@@ -268,7 +235,7 @@ class ScreeningMatchAdmin(ReadOnlyAdmin):
             lambda: act(
                 match_id=UUID(object_id),
                 officer=signed_in(request),
-                reason=form.cleaned_data["reason"],
+                **form.values,
                 now=timezone.now(),
             ),
             refusal=Refused,
@@ -322,12 +289,12 @@ class ScreeningListAdmin(ReadOnlyAdmin):
         description=_("Look everybody up again"),
         url_path="look-up",
         permissions=["load"],
-        dialog={
-            "title": _("Look everybody up again"),
-            "description": _("A worker looks up everybody who has applied, in every active list."),
-            "form_class": None,
-            "form_submit_text": _("Look up"),
-        },
+        dialog=dialog(
+            _("Look everybody up again"),
+            _("A worker looks up everybody who has applied, in every active list."),
+            _("Look up"),
+            None,
+        ),
     )
     def look_up_everybody(self, request: HttpRequest, form: Any) -> HttpResponse:
         actor = audit.actor_of(request.user)
@@ -353,6 +320,4 @@ class ScreeningRunAdmin(ReadOnlyAdmin):
     ]
     readonly_fields = fields
 
-    @admin.display(description=_("audit trail"))
-    def trail(self, run: ScreeningRun) -> str:
-        return trail_to(runs.RUN, run.pk)
+    trail = trail_link(runs.RUN)
