@@ -225,6 +225,19 @@ def test_two_people_open_a_decided_match_again_and_a_case_for_it(decided: Match)
     assert (last.action, last.actor) == ("screening.reopened", f"user:{checker.pk}")
 
 
+def test_of_a_closed_account_a_match_is_kept_and_no_case_is_opened() -> None:
+    person = people.onboarded().kyc_application
+    match = a_match(person)
+    User.objects.filter(pk=person.user_id).update(is_active=False)
+
+    decide(match, Match.CONFIRMED)
+    casework.approve(proposed_anew(match), officer())
+
+    match.refresh_from_db()
+    assert match.state == Match.OPEN
+    assert not Case.objects.exists()
+
+
 def test_a_mistaken_confirmation_does_not_bar_for_ever() -> None:
     person = people.onboarded().kyc_application
     match = a_match(person)
