@@ -51,6 +51,15 @@ def test_a_difference_that_was_signed_is_told(client: Client) -> None:
     assert "1.5" in text
 
 
+def test_figures_are_written_as_the_reader_writes_them(client: Client) -> None:
+    with_signature(a_stored_snapshot(difference=Decimal("1.5"), breaks=2))
+
+    answer = client.get(reverse("reserves"), headers={"Accept-Language": "es"})
+
+    assert "1,5" in answer.content.decode()
+    assert "1.5" not in answer.content.decode()
+
+
 def test_an_older_snapshot_that_is_signed_late_takes_its_place_in_the_past(client: Client) -> None:
     now = timezone.now()
     older = a_stored_snapshot(block_number=7, built_at=now - timedelta(days=1))
