@@ -11,3 +11,8 @@ class ErasureForm(forms.Form):
         label=_("I have read what is erased and what stays. Close my account and erase my data."),
         error_messages={"required": _("Tick the box first: erasure cannot be undone later.")},
     )
+    gives_up_tokens = forms.BooleanField(
+        label=_("I give up the tokens that my wallets still hold, such as when a key is lost."),
+        help_text=_("They stay where they are, and Agora never learns again that they were yours."),
+        required=False,
+    )

@@ -130,6 +130,7 @@ class ErasureRequestAdmin(_OfPeople):
     list_filter = ["state", "attention", "requested_at"]
     fields = [
         "id", "user_id", "state", "requested_by", "requested_at", "execute_after", "standing",
+        "gives_up_tokens",
         "withdrawn_at", "closed_at", "keep_until", "erased_at", "attention", "last_error", "attempts",
         "next_attempt_at", "trail",
     ]  # fmt: skip

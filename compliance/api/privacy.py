@@ -14,8 +14,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
-from accounts.models import User
+from accounts.authentication import BearerAuthentication, HasScope, own_account
 from agora.lib import rest
 from agora.lib.problems import Problem, wrong
 from compliance import audit
@@ -115,17 +114,24 @@ class ErasureView(serializers.Serializer[Any]):
     page = serializers.URLField(help_text="Where the person reads what is erased and what stays.")
 
 
+class ErasureWish(rest.StrictSerializer):
+    """Nothing has to be said, unless tokens are given up."""
+
+    gives_up_tokens = rest.Flag(
+        required=False,
+        default=False,
+        help_text=(
+            "The tokens that the person's wallets still hold do not stand against it, such as when a "
+            "key is lost. They stay where they are."
+        ),
+    )
+
+
 class _OwnEndpoint(rest.Endpoint):
-    """Of the token's own account; any other user id is 404."""
+    """Of the token's own account."""
 
     authentication_classes = (BearerAuthentication,)
     permission_classes = (HasScope,)
-
-    def own(self, request: Request, user_id: UUID) -> User:
-        user = user_of(request)
-        if user.pk != user_id:
-            raise Problem("not_found")
-        return user
 
 
 class Consents(_OwnEndpoint):
@@ -141,7 +147,7 @@ class Consents(_OwnEndpoint):
         summary="List one's consents, and the texts in force",
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        user = self.own(request, user_id)
+        user = own_account(request, user_id)
         rows = Consent.objects.filter(user=user).select_related("text")
         texts = (consent.ACCOUNT, consent.VERIFICATION)
         return Response(
@@ -158,7 +164,7 @@ class Consents(_OwnEndpoint):
     )
     def post(self, request: Request, user_id: UUID) -> Response:
         asked = rest.validated(ConsentRequest, request)
-        user = self.own(request, user_id)
+        user = own_account(request, user_id)
         terms = consent.VERIFICATION
         if asked["version"] != terms.version:
             raise wrong("version", _("The consent text has changed. Read it again."))
@@ -183,7 +189,7 @@ class DocumentLooks(_OwnEndpoint):
         description="One row for a viewer, a document and a day in UTC; an officer is not named.",
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        user = self.own(request, user_id)
+        user = own_account(request, user_id)
         pages = Paginator(looks_at_documents(user), _PAGE)
         page = pages.get_page(request.query_params.get("page", "1"))
         return Response(
@@ -221,7 +227,7 @@ class Erasure(_OwnEndpoint):
         description="503 while the wallet's balance cannot be read from the chain.",
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        user = self.own(request, user_id)
+        user = own_account(request, user_id)
         asked = erasure.of_user(user.pk)
         try:
             found = (
@@ -234,7 +240,7 @@ class Erasure(_OwnEndpoint):
     @extend_schema(
         operation_id="request_erasure",
         tags=["personal data"],
-        request=rest.NoBody,
+        request=ErasureWish,
         responses={202: ErasureView},
         summary="Ask for the erasure of one's data",
         description=(
@@ -244,10 +250,15 @@ class Erasure(_OwnEndpoint):
         ),
     )
     def post(self, request: Request, user_id: UUID) -> Response:
-        rest.validated(rest.NoBody, request)
-        user = self.own(request, user_id)
+        wish = rest.validated(ErasureWish, request)
+        user = own_account(request, user_id)
         try:
-            asked = erasure.request(user=user, actor=audit.actor_of(user), now=timezone.now())
+            asked = erasure.request(
+                user=user,
+                actor=audit.actor_of(user),
+                gives_up_tokens=wish["gives_up_tokens"],
+                now=timezone.now(),
+            )
         except ErasureRefused as refused:
             raise _problem(refused) from refused
         return Response(_erasure(asked, []), status=202)
@@ -259,7 +270,7 @@ class Erasure(_OwnEndpoint):
         summary="Keep the account after all",
     )
     def delete(self, request: Request, user_id: UUID) -> Response:
-        user = self.own(request, user_id)
+        user = own_account(request, user_id)
         try:
             asked = erasure.withdraw(
                 user_id=user.pk, actor=audit.actor_of(user), now=timezone.now()

@@ -87,8 +87,9 @@ class ErasureRequest(Job):
     """A person's wish to have their data erased, and what became of it (LGPD art. 18 VI).
 
     REQUESTED: may be withdrawn until `execute_after`, then the job carries it out once nothing stands
-    against it (`obstacles`: codes). CLOSED: the account is closed and all is erased that no law keeps;
-    the rest is unreadable from `keep_until` on. ERASED: that has been done too.
+    against it (`obstacles`: codes); tokens do not where the person gives them up. CLOSED: the account
+    is closed and all is erased that no law keeps; the rest is unreadable from `keep_until` on. ERASED:
+    that has been done too.
     """
 
     class State(models.TextChoices):
@@ -104,6 +105,7 @@ class ErasureRequest(Job):
     execute_after = models.DateTimeField(_("can be undone until"))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.REQUESTED)
     obstacles = models.JSONField(_("stands against it"), default=list, blank=True)
+    gives_up_tokens = models.BooleanField(_("gives up tokens"), default=False, db_default=False)
     withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, blank=True)
     closed_at = models.DateTimeField(_("account closed"), null=True, blank=True)
     keep_until = models.DateTimeField(_("legal records kept until"), null=True, blank=True)

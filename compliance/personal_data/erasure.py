@@ -67,20 +67,27 @@ class ErasureRefused(Exception):
         self.obstacles = found
 
 
-def standing(user: User) -> list[Obstacle]:
-    """What has to be wound up first; asks the chain. Raises ErasureRefused (unknown)."""
+def standing(user: User, *, gives_up_tokens: bool = False) -> list[Obstacle]:
+    """What has to be wound up first; asks the chain, unless the user gives up what they hold there.
+
+    Raises ErasureRefused (unknown).
+    """
+    found = obstacles.in_database(user)
     try:
-        return obstacles.in_database(user) + obstacles.on_chain(user)
+        return found if gives_up_tokens else found + obstacles.on_chain(user)
     except OutsideError as error:
         raise ErasureRefused("unknown") from error
 
 
-def request(*, user: User, actor: str, now: datetime) -> ErasureRequest:
+def request(
+    *, user: User, actor: str, gives_up_tokens: bool = False, now: datetime
+) -> ErasureRequest:
     """Ask for the erasure of the user's data; until settings.ERASURE_UNDO_DAYS are over it can be undone.
 
-    Raises ErasureRefused: asked_before, obstacles, unknown. Locks nothing.
+    Tokens in a wallet of theirs stand against it unless the user themselves gives them up, such as
+    when its key is lost. Raises ErasureRefused: asked_before, obstacles, unknown. Locks nothing.
     """
-    found = standing(user)
+    found = standing(user, gives_up_tokens=gives_up_tokens)
     if found:
         raise ErasureRefused("obstacles", found)
     after = now + timedelta(days=settings.ERASURE_UNDO_DAYS)
@@ -88,13 +95,14 @@ def request(*, user: User, actor: str, now: datetime) -> ErasureRequest:
         user_id=user.pk,
         requested_by=actor,
         requested_at=now,
+        gives_up_tokens=gives_up_tokens,
         execute_after=after,
         next_attempt_at=after,
     )
     try:
         with transaction.atomic():
             asked.save(force_insert=True)
-            _record(asked, "requested", actor=actor, now=now)
+            _record(asked, "requested", actor=actor, now=now, gives_up_tokens=gives_up_tokens)
             _tell_requested(user, asked, now=now)
     except IntegrityError as error:
         raise ErasureRefused("asked_before") from error
@@ -190,7 +198,7 @@ def _close(lease: Lease[ErasureRequest], *, now: datetime) -> None:
     # An order that ends after the chain was asked would be in neither look: so there is one before.
     before, orders = obstacles.in_database(user), Order.objects.filter(user=user).count()
     try:
-        held = obstacles.on_chain(user)
+        held = [] if lease.row.gives_up_tokens else obstacles.on_chain(user)
     except OutsideError as error:
         if not work.retry_later(lease, error=error.message, wait=None, now=now):
             log.error("erasure.needs_attention", error=error.message)

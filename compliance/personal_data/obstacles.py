@@ -19,7 +19,7 @@ MESSAGES: dict[str, Text] = {
     "orders_open": _("An order is still under way. Wait until it has ended, or cancel it."),
     "tokens_held": _(
         "Your wallet, or one that was yours before, still holds AAPL-RAT. Agora could not tell any "
-        "more that they are yours: send them elsewhere first."
+        "more that they are yours: send them elsewhere first, or give them up as you ask for it."
     ),
     "subscriptions_running": _("You still copy a strategy. Stop it, and wait until it has closed."),
     "strategies_published": _("You still publish a strategy. Delete it first."),

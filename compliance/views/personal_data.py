@@ -1,5 +1,6 @@
 """The person's page on their own data: consents, who looked, a copy, erasure (LGPD art. 18)."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.conf import settings
@@ -109,16 +110,23 @@ def request_erasure(request: HttpRequest) -> HttpResponse:
     asked = erasure.of_user(user.pk)
     if request.method == "POST" and form.is_valid():
         try:
-            erasure.request(user=user, actor=audit.actor_of(user), now=now)
+            erasure.request(
+                user=user,
+                actor=audit.actor_of(user),
+                gives_up_tokens=form.cleaned_data["gives_up_tokens"],
+                now=now,
+            )
         except ErasureRefused as error:
             refusal = error
         else:
             return redirect("erasure")
+    found = refusal.obstacles if refusal else _obstacles(user, asked)
     context = {
         "form": form,
         "refusal": refusal,
         "asked": asked,
-        "obstacles": refusal.obstacles if refusal else _obstacles(user, asked),
+        "obstacles": found,
+        "only_tokens": [obstacle.code for obstacle in found] == ["tokens_held"],
         "keeps": kyc.has_records(user),
         "years": round(erasure.retention_days() / 365),
         "undo_days": settings.ERASURE_UNDO_DAYS,
@@ -127,7 +135,7 @@ def request_erasure(request: HttpRequest) -> HttpResponse:
     return render(request, "compliance/erasure.html", context, status=status)
 
 
-def _obstacles(user: User, asked: ErasureRequest | None) -> list[Obstacle]:
+def _obstacles(user: User, asked: ErasureRequest | None) -> Sequence[Obstacle]:
     """What stands against it as the page is opened; an unreadable chain is told when it is sent."""
     if asked is not None:
         return []

@@ -4,6 +4,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User, Wallet, WalletChange
@@ -11,7 +13,7 @@ from accounts.wallet_proofs import finish_proof, start_proof
 from accounts.wallets import apply_due, cool_down
 from agora.sandbox.client import SandboxControl
 from compliance import ownership
-from compliance.models import ChainTransfer, ErasureRequest, LiabilityNonce
+from compliance.models import AuditRow, ChainTransfer, ErasureRequest, LiabilityNonce
 from compliance.personal_data import erasure, obstacles
 from compliance.personal_data.topics import TOPICS
 from compliance.reserves import chain_index, holdings, liabilities
@@ -77,6 +79,27 @@ def send_all_away(chain: Chain, address: str) -> None:
     )
     send(chain, address, to=new_address(), units=int(str(units), 16))
     chain.mine(3)
+
+
+def test_who_gives_up_tokens_out_of_reach_can_be_erased(
+    sandbox: SandboxControl, chain: Chain, client: Client
+) -> None:
+    person = onboarded()
+    settle(place(person), chain=chain)
+    change_wallet(person)
+    client.force_login(person)
+    page = reverse("erasure")
+    assert "give up the tokens" in client.get(page).text
+    assert client.post(page, {"understood": "on"}).status_code == 422
+
+    client.post(page, {"understood": "on", "gives_up_tokens": "on"})
+
+    request = ErasureRequest.objects.get()
+    assert AuditRow.objects.get(action="erasure.requested").evidence["gives_up_tokens"] is True
+    ErasureRequest.objects.update(next_attempt_at=timezone.now())
+    erasure.step(request_id=request.pk, now=request.execute_after)
+    request.refresh_from_db()
+    assert request.state == ErasureRequest.State.CLOSED
 
 
 def test_after_a_change_of_wallet_proofs_stay_and_erasure_finds_them(
