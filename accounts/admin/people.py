@@ -19,7 +19,7 @@ from accounts import notices
 from accounts.access import signed_in
 from accounts.decisions import propose_role
 from accounts.models import AddressEntry, Notice, User
-from agora.lib.admin import PROPOSED, ReadOnlyAdmin, ReasonForm, answer_dialog, trail_link
+from agora.lib.admin import PROPOSED, ReadOnlyAdmin, ReasonForm, answer_dialog, dialog, trail_link
 from compliance import audit
 from compliance.four_eyes import Refused
 
@@ -79,14 +79,14 @@ class UserAdmin(ReadOnlyAdmin):
         description=_("Propose a role"),
         url_path="propose-role",
         permissions=["propose_role"],
-        dialog={
-            "title": _("Propose a role"),
-            "description": _(
+        dialog=dialog(
+            _("Propose a role"),
+            _(
                 "A role opens the back office. It is given or taken away once a second person approves."
             ),
-            "form_class": RoleForm,
-            "form_submit_text": _("Propose"),
-        },
+            _("Propose"),
+            RoleForm,
+        ),
     )
     def propose_role(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return answer_dialog(

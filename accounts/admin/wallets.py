@@ -13,7 +13,7 @@ from unfold.decorators import action, display
 
 from accounts import wallets
 from accounts.models import Wallet, WalletChange, WalletProof
-from agora.lib.admin import ReadOnlyAdmin, answer_dialog, trail_link, trail_to
+from agora.lib.admin import ReadOnlyAdmin, answer_dialog, dialog, trail_link, trail_to
 
 _VERIFIED = {"verified": "success", "unverified": "warning", "disputed": "danger"}
 
@@ -115,15 +115,15 @@ class WalletChangeAdmin(ReadOnlyAdmin):
         description=_("Cancel the change"),
         url_path="cancel",
         permissions=["cancel"],
-        dialog={
-            "title": _("Cancel the change of this person's wallet"),
-            "description": _(
+        dialog=dialog(
+            _("Cancel the change of this person's wallet"),
+            _(
                 "Their wallet stays as it is, and they are told. Do this when they say that the change "
                 "was not theirs."
             ),
-            "form_class": None,
-            "form_submit_text": _("Cancel the change"),
-        },
+            _("Cancel the change"),
+            None,
+        ),
     )
     def cancel(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return answer_dialog(

@@ -17,7 +17,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import User
-from agora.lib.admin import ReadOnlyAdmin, ReasonForm, answer_dialog, trail_to
+from agora.lib.admin import ReadOnlyAdmin, answer_dialog, dialog, trail_to
 from compliance import audit
 from compliance.models import DataExport, ErasureRequest
 from compliance.personal_data import erasure, exports, obstacles
@@ -100,15 +100,15 @@ class DataExportAdmin(_OfPeople):
         description=_("Make a copy for a person"),
         url_path="request",
         permissions=["request_copy"],
-        dialog={
-            "title": _("Make a copy of a person's data"),
-            "description": _(
+        dialog=dialog(
+            _("Make a copy of a person's data"),
+            _(
                 "For somebody who asked for it in another way. They are told when it is ready, and "
                 "they alone can download it. The law gives 15 days (LGPD art. 19)."
             ),
-            "form_class": PersonForm,
-            "form_submit_text": _("Make it"),
-        },
+            _("Make it"),
+            PersonForm,
+        ),
     )
     def request_copy(self, request: HttpRequest, form: Any) -> HttpResponse:
         return self._answer(
@@ -171,15 +171,15 @@ class ErasureRequestAdmin(_OfPeople):
         description=_("Ask for a person's erasure"),
         url_path="request",
         permissions=["request_for"],
-        dialog={
-            "title": _("Ask for the erasure of a person's data"),
-            "description": _(
+        dialog=dialog(
+            _("Ask for the erasure of a person's data"),
+            _(
                 "For somebody who asked for it in another way; make sure that it was them. They are "
                 "told by e-mail and can undo it for some days."
             ),
-            "form_class": PersonForm,
-            "form_submit_text": _("Ask for it"),
-        },
+            _("Ask for it"),
+            PersonForm,
+        ),
     )
     def request_for(self, request: HttpRequest, form: Any) -> HttpResponse:
         return self._answer(
@@ -197,15 +197,14 @@ class ErasureRequestAdmin(_OfPeople):
         description=_("Undo"),
         url_path="undo",
         permissions=["undo"],
-        dialog={
-            "title": _("Keep the account"),
-            "description": _(
+        dialog=dialog(
+            _("Keep the account"),
+            _(
                 "Nothing has been erased yet. The account stays as it is. The person is told, with "
                 "your reason."
             ),
-            "form_class": ReasonForm,
-            "form_submit_text": _("Keep it"),
-        },
+            _("Keep it"),
+        ),
     )
     def undo(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         asked = ErasureRequest.objects.get(pk=object_id)

@@ -20,7 +20,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.access import signed_in
 from accounts.models import User
-from agora.lib.admin import ReadOnlyAdmin, answer_dialog, trail_to
+from agora.lib.admin import ReadOnlyAdmin, answer_dialog, dialog, trail_to
 from compliance import four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
@@ -189,14 +189,12 @@ class ProposalAdmin(ReadOnlyAdmin):
         description=_("Approve"),
         url_path="approve",
         permissions=["decide"],
-        dialog={
-            "title": _("Approve"),
-            "description": _(
-                "You are the second person: it takes effect at once, and both names stay with it."
-            ),
-            "form_class": ApprovalForm,
-            "form_submit_text": _("Approve"),
-        },
+        dialog=dialog(
+            _("Approve"),
+            _("You are the second person: it takes effect at once, and both names stay with it."),
+            _("Approve"),
+            ApprovalForm,
+        ),
     )
     def approve(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._act(
@@ -212,12 +210,12 @@ class ProposalAdmin(ReadOnlyAdmin):
         description=_("Refuse"),
         url_path="refuse",
         permissions=["decide"],
-        dialog={
-            "title": _("Refuse"),
-            "description": _("Nothing changes. Whoever proposed it reads your reason."),
-            "form_class": RefusalForm,
-            "form_submit_text": _("Refuse"),
-        },
+        dialog=dialog(
+            _("Refuse"),
+            _("Nothing changes. Whoever proposed it reads your reason."),
+            _("Refuse"),
+            RefusalForm,
+        ),
     )
     def refuse(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._act(
@@ -233,12 +231,12 @@ class ProposalAdmin(ReadOnlyAdmin):
         description=_("Withdraw"),
         url_path="withdraw",
         permissions=["withdraw"],
-        dialog={
-            "title": _("Withdraw"),
-            "description": _("Your proposal is closed and nothing changes."),
-            "form_class": None,
-            "form_submit_text": _("Withdraw"),
-        },
+        dialog=dialog(
+            _("Withdraw"),
+            _("Your proposal is closed and nothing changes."),
+            _("Withdraw"),
+            None,
+        ),
     )
     def withdraw(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return self._act(

@@ -21,7 +21,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agora.lib.admin import ReadOnlyAdmin, decimal_column, leave_dialog
+from agora.lib.admin import ReadOnlyAdmin, decimal_column, dialog, leave_dialog
 from copytrade.models import Fill, LedgerEntry, LedgerProof
 from copytrade.services.proof import ProofRefused, book_difference, correct
 
@@ -124,15 +124,15 @@ class LedgerEntryAdmin(ExportMixin, ReadOnlyAdmin):
         description=_("Take back"),
         url_path="take-back",
         permissions=["book"],
-        dialog={
-            "title": _("Take back this entry"),
-            "description": _(
+        dialog=dialog(
+            _("Take back this entry"),
+            _(
                 "The entry stays; its opposite is booked beside it. Only deposits and withdrawals "
                 "that a person booked can be taken back."
             ),
-            "form_class": WordsForm,
-            "form_submit_text": _("Book the opposite"),
-        },
+            _("Book the opposite"),
+            WordsForm,
+        ),
     )
     def take_back(self, request: HttpRequest, form: Any, object_id: int) -> HttpResponse:
         note = form.cleaned_data["note"]
@@ -191,15 +191,15 @@ class LedgerProofAdmin(ReadOnlyAdmin):
         description=_("Book the difference"),
         url_path="book",
         permissions=["book"],
-        dialog={
-            "title": _("Book the difference as a deposit or withdrawal"),
-            "description": _(
+        dialog=dialog(
+            _("Book the difference as a deposit or withdrawal"),
+            _(
                 "Only when it is known what it was. It is refused when something was booked since "
                 "this comparison, or when there is a newer one."
             ),
-            "form_class": WordsForm,
-            "form_submit_text": _("Book"),
-        },
+            _("Book"),
+            WordsForm,
+        ),
     )
     def book(self, request: HttpRequest, form: Any, object_id: int) -> HttpResponse:
         row = LedgerProof.objects.get(pk=object_id)

@@ -23,9 +23,9 @@ from accounts.models import User
 from agora.lib.admin import (
     PROPOSED,
     ReadOnlyAdmin,
-    ReasonForm,
     answer_dialog,
     decimal_column,
+    dialog,
     leave_dialog,
     trail_link,
     trail_to,
@@ -112,16 +112,16 @@ class RiskLimitsAdmin(ReadOnlyAdmin):
         description=_("Set everybody's limits"),
         url_path="platform",
         permissions=["set"],
-        dialog={
-            "title": _("Limits of the platform"),
-            "description": _(
+        dialog=dialog(
+            _("Limits of the platform"),
+            _(
                 "They apply to every person besides their own limits; the stricter one counts. An "
                 "empty field is no limit. Amounts in USDT. Where one is raised or lifted, all of this "
                 "takes effect once a second person approves it."
             ),
-            "form_class": PlatformLimitsForm,
-            "form_submit_text": _("Set"),
-        },
+            _("Set"),
+            PlatformLimitsForm,
+        ),
     )
     def set_platform(self, request: HttpRequest, form: Any) -> HttpResponse:
         """Narrower limits are set at once; wider ones are proposed."""
@@ -214,15 +214,15 @@ class KillSwitchAdmin(ReadOnlyAdmin):
         description=_("Stop copying"),
         url_path="stop",
         permissions=["switch"],
-        dialog={
-            "title": _("Stop copying"),
-            "description": _(
+        dialog=dialog(
+            _("Stop copying"),
+            _(
                 "Nothing more is sent to the exchange, closes included, until the switch is "
                 "released. What opens is skipped, closes wait."
             ),
-            "form_class": StopForm,
-            "form_submit_text": _("Stop"),
-        },
+            _("Stop"),
+            StopForm,
+        ),
     )
     def stop(self, request: HttpRequest, form: Any) -> HttpResponse:
         exchange = form.cleaned_data["exchange"]
@@ -263,12 +263,12 @@ class KillSwitchAdmin(ReadOnlyAdmin):
         description=_("Release"),
         url_path="release",
         permissions=["release"],
-        dialog={
-            "title": _("Release the kill switch"),
-            "description": _("Closes that waited are sent at once; opens come with new signals."),
-            "form_class": None,
-            "form_submit_text": _("Release"),
-        },
+        dialog=dialog(
+            _("Release the kill switch"),
+            _("Closes that waited are sent at once; opens come with new signals."),
+            _("Release"),
+            None,
+        ),
     )
     def release(self, request: HttpRequest, form: Any, object_id: int) -> HttpResponse:
         return answer_dialog(
@@ -283,15 +283,14 @@ class KillSwitchAdmin(ReadOnlyAdmin):
         description=_("Propose to release"),
         url_path="propose-release",
         permissions=["propose_release"],
-        dialog={
-            "title": _("Propose to release the kill switch"),
-            "description": _(
+        dialog=dialog(
+            _("Propose to release the kill switch"),
+            _(
                 "Once a second person approves, closes that waited are sent at once; opens come with "
                 "new signals."
             ),
-            "form_class": ReasonForm,
-            "form_submit_text": _("Propose"),
-        },
+            _("Propose"),
+        ),
     )
     def propose_release(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         return answer_dialog(
