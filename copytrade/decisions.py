@@ -113,11 +113,12 @@ def _widen(proposal: Proposal, now: datetime) -> None:
 
 def _lines_of_limits(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     before, after = proposal.payload["before"], proposal.payload["after"]
+    nothing = _("no limit")
     labels = {field.name: field.verbose_name for field in RiskLimits._meta.fields}
     return [
         (
             labels[name],
-            f"{before[name] or _('no limit')} → {after[name] or _('no limit')}",
+            f"{before[name] or nothing} → {after[name] or nothing}",
         )
         for name in AMOUNTS
         if before[name] != after[name]
