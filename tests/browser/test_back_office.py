@@ -17,6 +17,7 @@ PAGES = (
     "accounts_wallet_change",
     "compliance_auditrow_changelist",
     "compliance_auditrow_change",
+    "compliance_auditrow_show_clauses",
     "compliance_proposal_changelist",
     "compliance_proposal_change",
     "compliance_reservesnapshot_changelist",
@@ -27,6 +28,7 @@ PAGES = (
     "kyc_document_change",
     "trading_order_change",
 )
+EVIDENCE = "docs/audit-trail.md#retention"
 
 
 @pytest.mark.parametrize(
@@ -44,4 +46,7 @@ def test_pages_of_an_officer(visitors: Visitors, viewport: ViewportSize, dark: b
         named = {"object_id": world.object_of(name)} if page.endswith("_change") else {}
         visitor.open(reverse(name, kwargs=named))
         wrong[page] = inspect(visitor)
+    evidence = reverse("admin:compliance_auditrow_show_clauses", query={"evidence": EVIDENCE})
+    visitor.open(evidence)
+    wrong["evidence"] = inspect(visitor)
     assert_clean(wrong)
