@@ -118,7 +118,8 @@ def _redis() -> str:
     ) as client:
         client.ping()
         information = client.info("server")
-        waiting = client.llen("celery")
+        queues = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()} | {"celery"}
+        waiting = sum(int(client.llen(queue)) for queue in queues)
     version = information.get("valkey_version") or information["redis_version"]
     return f"{information.get('server_name', 'redis')} {version}, {waiting} tasks waiting"
 

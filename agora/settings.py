@@ -394,8 +394,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
 }
-# The trail is chained within seconds, however long the work takes that fills the other workers.
-CELERY_TASK_ROUTES = {"compliance.tasks.seal_audit": {"queue": "seal"}}
+# The trail is chained within seconds, however long the work takes that fills the other workers; and
+# what takes minutes, and may wait, keeps none of the processes that settle orders.
+CELERY_TASK_ROUTES = {
+    "compliance.tasks.seal_audit": {"queue": "seal"},
+    "compliance.tasks.build_data_export": {"queue": "slow"},
+    "compliance.tasks.build_reserve_snapshot": {"queue": "slow"},
+    "compliance.tasks.remove_expired": {"queue": "slow"},
+    "kyc.tasks.remove_orphaned_files": {"queue": "slow"},
+    "kyc.tasks.screen_everybody": {"queue": "slow"},
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {

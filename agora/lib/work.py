@@ -287,7 +287,8 @@ def _publish(task: str, pk: str, delay: float) -> None:
         str(uuid.uuid4()), task, kwargs={"id": pk}, countdown=delay or None, ignore_result=True
     )
     try:
-        amqp.send_task_message(_producer(), task, message, retry=False)
+        route = amqp.router.route({}, task)
+        amqp.send_task_message(_producer(), task, message, retry=False, **route)
     except Exception as error:  # any broker failure means the same: the sweep will do it
         _producer.cache_clear()
         log.warning("nudge.failed", task=task, error=type(error).__name__)

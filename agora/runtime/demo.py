@@ -90,7 +90,7 @@ class Demo:
         return self._watch(services)
 
     def _start_agora(self, services: Services, *, port: int) -> dict[str, Any]:
-        """Prepare the database and the contract, and start web, worker, sealer and beat.
+        """Prepare the database and the contract, and start web, workers, sealer and beat.
 
         Where the last start prepared the same, all of it happens at once, which halves the time.
         """
@@ -117,6 +117,7 @@ class Demo:
         begun = [
             parts.worker(env=self.env, folder=services.folder),  # the slowest goes first
             parts.web(env=self.env, port=port),
+            parts.slow_worker(env=self.env, folder=services.folder),
             parts.sealer(env=self.env, folder=services.folder),
             parts.beat(env=self.env),
         ]
@@ -228,7 +229,7 @@ class Demo:
 
     def _watch(self, services: Services) -> NoReturn:
         """Show the logs until a signal comes or a part ends; raises Stopped or PartFailed."""
-        self.follower.follow(["web", "worker", "sealer", "beat", "sandbox"])
+        self.follower.follow(["web", "worker", "slow-worker", "sealer", "beat", "sandbox"])
         while True:
             self.follower.print_new()
             self._look_after(services)

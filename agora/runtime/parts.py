@@ -1,4 +1,4 @@
-"""Agora's own processes: web, worker, sealer and beat."""
+"""Agora's own processes: web, worker, slow worker, sealer and beat."""
 
 import shutil
 import sys
@@ -10,7 +10,7 @@ from agora.runtime.folder import Folder
 from agora.runtime.processes import Part
 
 # As CELERY_TASK_ROUTES names it; the runtime itself loads no settings of the product.
-SEAL_QUEUE = "seal"
+SEAL_QUEUE, SLOW_QUEUE = "seal", "slow"
 _CALM = {
     # Known and harmless here: static files are served from their sources, root runs a local demo.
     "PYTHONWARNINGS": "ignore:No directory at,ignore:You're running the worker with superuser",
@@ -38,6 +38,16 @@ def worker(*, env: Mapping[str, str], folder: Folder) -> Part:
     """One Celery worker; it leads the orders from state to state."""
     own = ("--concurrency", "2", "--prefetch-multiplier", "1")
     return _celery("worker", own, env=env, folder=folder)
+
+
+def slow_worker(*, env: Mapping[str, str], folder: Folder) -> Part:
+    """A worker for what takes minutes and may wait.
+
+    One process is enough, because nobody waits for it; a child of its own, because Celery ends a task
+    at its time limit in a child only.
+    """
+    own = ("--concurrency", "1", "--queues", SLOW_QUEUE, "--hostname", "slow@%h")
+    return _celery("slow-worker", own, env=env, folder=folder)
 
 
 def sealer(*, env: Mapping[str, str], folder: Folder) -> Part:

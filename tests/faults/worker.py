@@ -27,7 +27,7 @@ def wait_until(condition: Callable[[], bool], *, limit: float, what: str) -> Non
 
 
 class Worker:
-    """A prefork worker whose failpoints can be armed, and the sweep that beat would send it."""
+    """A prefork worker whose failpoints can be armed; it takes slow work, too, unlike a real one."""
 
     def __init__(self, *, folder: Path, concurrency: int = 4) -> None:
         self.points = folder / "failpoints"
@@ -40,7 +40,8 @@ class Worker:
         """Start it in a process group of its own and wait until it takes tasks."""
         environ = {**os.environ, "FAILPOINTS_DIR": str(self.points)}
         command = [sys.executable, "-m", "celery", "-A", "agora", "worker", "--loglevel=INFO"]
-        command += [f"--concurrency={self._concurrency}", "--without-gossip", "--without-mingle"]
+        command += ["--queues=celery,slow", f"--concurrency={self._concurrency}"]
+        command += ["--without-gossip", "--without-mingle"]
         before = self.log().count(" ready.")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
