@@ -99,6 +99,15 @@ def test_an_erasure_is_asked_for_read_and_undone(owner: Api) -> None:
     assert problem.body["reason"] == "too_late"
 
 
+def test_tokens_are_given_up_only_by_saying_so(owner: Api) -> None:
+    where = path(owner, "erasure")
+    assert_problem(owner.post(where, {"gives_up_tokens": "yes"}), 422, "invalid")
+
+    assert owner.post(where, {"gives_up_tokens": True}).status == 202
+
+    assert ErasureRequest.objects.get().gives_up_tokens
+
+
 def test_what_has_to_be_wound_up_first_is_listed(owner: Api) -> None:
     assert owner.user is not None
     new_account(user=owner.user)

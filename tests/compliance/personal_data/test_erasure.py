@@ -11,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.conf import settings as current
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection
 from django.test import Client
 from pytest_django import Settings
@@ -142,6 +143,16 @@ def test_who_undoes_it_for_somebody_says_why_and_the_person_reads_it(person: Use
     evidence = AuditRow.objects.get(action="erasure.withdrawn").evidence
     assert len(evidence["reason_digest"]) == 64
     assert "You wrote" not in str(evidence)
+
+
+def test_the_operator_undoes_it_with_a_reason_too(person: User) -> None:
+    asked(person)
+    with pytest.raises(CommandError, match="reason"):
+        call_command("personal_data", "keep", str(person.pk))
+
+    call_command("personal_data", "keep", str(person.pk), "--reason", "You called us!")
+
+    assert "You called us! If" in Notice.objects.get(kind="erasure_withdrawn").text
 
 
 def test_one_s_own_undoing_is_no_news(person: User) -> None:
