@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Functions of agora/environment.py that read a name, besides the methods of `env`.
 _HELPERS = {
     *("required", "one_of", "flag", "whole", "seconds"),
-    *("address", "evm_address", "vendor_address", "live_vendors"),
+    *("address", "evm_address", "host_name", "vendor_address", "live_vendors"),
 }
 _ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| .+ \| ([^|]*) \| [^|]*\|$", re.MULTILINE)
 
@@ -26,7 +26,11 @@ def _default(call: ast.Call) -> str | None:
     """The default as the document writes it; None where it is computed."""
     if isinstance(call.func, ast.Name) and call.func.id == "required":
         return "required"
-    if isinstance(call.func, ast.Name) and call.func.id in {"evm_address", "live_vendors"}:
+    if isinstance(call.func, ast.Name) and call.func.id in {
+        "evm_address",
+        "host_name",
+        "live_vendors",
+    }:
         return "empty"
     for keyword in call.keywords:
         if keyword.arg == "default" and isinstance(keyword.value, ast.Constant):
