@@ -5,6 +5,7 @@ rows or messages to the person, who must not be warned.
 """
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -174,7 +175,7 @@ def propose_reopening(
 def _propose(
     kind: str,
     match: ScreeningMatch,
-    payload: dict[str, object],
+    payload: Mapping[str, object],
     officer: User,
     reason: str,
     now: datetime,

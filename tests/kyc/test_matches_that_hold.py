@@ -61,7 +61,10 @@ def found(person: Application) -> ScreeningMatch:
 @pytest.mark.parametrize("by", By)
 @pytest.mark.parametrize("state", State)
 def test_python_and_the_database_agree_on_what_holds(
-    match: ScreeningMatch, is_sanctioned: bool, by: By, state: State
+    match: ScreeningMatch,
+    is_sanctioned: bool,
+    by: ScreeningMatch.By,
+    state: ScreeningMatch.State,
 ) -> None:
     match.is_sanctioned, match.by, match.state = is_sanctioned, by, state
     if state != State.OPEN:
