@@ -15,8 +15,9 @@ from tests.kyc import casework
 from tests.people import new_officer
 from tests.settling import place, settle
 from trading.models import Order
-from trading.services import OrderRefused, try_again
+from trading.services import OrderRefused
 from trading.states import State
+from trading.tasks import sweep_orders
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("chain", "sandbox")]
 
