@@ -307,17 +307,20 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
         texts = {each["row"]: each["text"] for each in signature.explanations} if signature else {}
         return _rows_table(
             snapshot.rows.filter(is_break=True),
+            label=_("differences"),
             more=[(_("since"), lambda row: f"{since[row.number]:%Y-%m-%d %H:%M}"),
                   (_("explanation"), lambda row: texts.get(row.number, "–"))],
         )  # fmt: skip
 
     @admin.display(description=_("orders"))
     def flight_table(self, snapshot: ReserveSnapshot) -> str:
-        return _rows_table(snapshot.rows.filter(is_break=False).exclude(kind=_NOT_MINTED))
+        rows = snapshot.rows.filter(is_break=False).exclude(kind=_NOT_MINTED)
+        return _rows_table(rows, label=_("orders"))
 
     @admin.display(description=_("owed back in money"))
     def not_minted_table(self, snapshot: ReserveSnapshot) -> str:
-        return _rows_table(snapshot.rows.filter(kind=_NOT_MINTED))
+        rows = snapshot.rows.filter(kind=_NOT_MINTED)
+        return _rows_table(rows, label=_("owed back in money"))
 
     @admin.display(description=_("as they answered"))
     def sources_table(self, snapshot: ReserveSnapshot) -> str:
@@ -333,12 +336,15 @@ def _figure(snapshot: ReserveSnapshot, name: str) -> str:
     return str(snapshot.figures.get(name, "–"))
 
 
-def _rows_table(found: "QuerySet[ReserveRow]", *, more: Sequence[_Column] = ()) -> str:
+def _rows_table(
+    found: "QuerySet[ReserveRow]", *, label: object, more: Sequence[_Column] = ()
+) -> str:
     rows = [
         [row.number, row.get_kind_display(), *(cell(row) for _name, cell in more), *_cells(row)]
         for row in found[:_MOST_ROWS]
     ]
-    table = _table([_("row"), _("kind"), *(name for name, _cell in more), *_COLUMNS], rows)
+    headers = [_("row"), _("kind"), *(name for name, _cell in more), *_COLUMNS]
+    table = _table(headers, rows, label=str(label))
     left = found.count() - len(rows)
     if not left:
         return table
@@ -357,7 +363,10 @@ def _order_link(row: ReserveRow) -> str:
     return format_html('<a class="underline" href="{}">{}</a>', address, str(row.order_id)[:8])
 
 
-def _table(headers: Sequence[object], rows: Sequence[Sequence[object]]) -> SafeString:
+def _table(
+    headers: Sequence[object], rows: Sequence[Sequence[object]], *, label: str = ""
+) -> SafeString:
+    """`label` tells the region apart from others; else the first headers do."""
     names = [str(each) for each in headers]
-    context: dict[str, object] = {"headers": names, "rows": rows, "label": ", ".join(names[:3])}
+    context = {"headers": names, "rows": rows, "label": label or ", ".join(names[:3])}
     return render_to_string("admin/compliance/snapshot_table.html", context)
