@@ -34,9 +34,9 @@ def check_connection(**_: object) -> None:
 def preload(*, options: Mapping[str, Any], **_: object) -> None:
     """Import the vendors' SDKs (seconds) once, before workers fork, not on the first order.
 
-    The sealer, which takes tasks of its own queue only, calls no vendor.
+    The sealer calls no vendor, and slow work may wait for what it needs of them.
     """
-    if options.get("queues") == ["seal"]:
+    if options.get("queues") in (["seal"], ["slow"]):
         return
     vault.preload()
     runner.preload()
