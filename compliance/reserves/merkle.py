@@ -134,10 +134,10 @@ def build(
     account that comes twice, and for units that are negative or sum up to more than 128 bits.
     """
     with hasher or Hasher() as working:
-        owed = _packed_units(units)
-        holders = table(accounts, ACCOUNT_BYTES)
+        salts, holders, owed = _salted(working, snapshot, accounts, units, nonces)
         _refuse_twice(holders)
-        salts = _salts(working, snapshot, holders, table(nonces, HASH_BYTES))
+        if sum(units) > LARGEST_SUM:
+            raise TreeError("sum_overflow", "The units of all holders exceed 128 bits.")
         order = np.argsort(salts[:, :8].copy().view(np.uint64).ravel())
         leaves = _leaves(working, order, holders, salts, owed)
         return Tree(snapshot, len(accounts), _levels(working, leaves), order)
@@ -148,8 +148,6 @@ def _packed_units(units: Sequence[int]) -> Bytes2D:
         packed = b"".join(map(_to_bytes, units, repeat(SUM_BYTES), repeat("big")))
     except OverflowError as error:
         raise TreeError("units_out_of_range", "Units must lie between 0 and 2^128 - 1.") from error
-    if sum(units) > LARGEST_SUM:
-        raise TreeError("sum_overflow", "The units of all holders exceed 128 bits.")
     return np.frombuffer(packed, dtype=np.uint8).reshape(len(units), SUM_BYTES)
 
 
@@ -168,15 +166,28 @@ def _refuse_twice(accounts: Bytes2D) -> None:
         raise TreeError("account_twice", "An account stands twice among the holders.")
 
 
-def _salts(hasher: Hasher, snapshot: uuid.UUID, accounts: Bytes2D, nonces: Bytes2D) -> Bytes2D:
+def _salted(
+    hasher: Hasher,
+    snapshot: uuid.UUID,
+    accounts: Sequence[bytes],
+    units: Sequence[int],
+    nonces: Sequence[bytes],
+) -> tuple[Bytes2D, Bytes2D, Bytes2D]:
+    """The holders' salts, accounts and units; packed part by part while helpers hash."""
+    count, width = len(accounts), HASH_BYTES + 16 + ACCOUNT_BYTES
+    holders = np.empty((count, ACCOUNT_BYTES), dtype=np.uint8)
+    owed = np.empty((count, SUM_BYTES), dtype=np.uint8)
+
     def lay_out(start: int, stop: int) -> memoryview:
-        messages = np.empty((stop - start, HASH_BYTES + 16 + ACCOUNT_BYTES), dtype=np.uint8)
-        messages[:, :32] = nonces[start:stop]
+        holders[start:stop] = table(accounts[start:stop], ACCOUNT_BYTES)
+        owed[start:stop] = _packed_units(units[start:stop])
+        messages = np.empty((stop - start, width), dtype=np.uint8)
+        messages[:, :32] = table(nonces[start:stop], HASH_BYTES)
         messages[:, 32:48] = np.frombuffer(snapshot.bytes, dtype=np.uint8)
-        messages[:, 48:] = accounts[start:stop]
+        messages[:, 48:] = holders[start:stop]
         return messages.reshape(-1).data
 
-    return _hashed(hasher, lay_out, count=len(accounts), width=HASH_BYTES + 16 + ACCOUNT_BYTES)
+    return _hashed(hasher, lay_out, count=count, width=width), holders, owed
 
 
 def _leaves(
@@ -184,10 +195,10 @@ def _leaves(
 ) -> Bytes2D:
     width = 1 + 8 + ACCOUNT_BYTES + HASH_BYTES + SUM_BYTES
     leaves = np.empty((len(order), NODE_BYTES), dtype=np.uint8)
-    leaves[:, HASH_BYTES:] = units.take(order, axis=0)
 
     def lay_out(start: int, stop: int) -> memoryview:
         chosen = order[start:stop]
+        leaves[start:stop, HASH_BYTES:] = units.take(chosen, axis=0)
         messages = np.empty((stop - start, width), dtype=np.uint8)
         messages[:, 0] = LEAF[0]
         messages[:, 1:9] = np.arange(start, stop, dtype=">u8").view(np.uint8).reshape(-1, 8)
