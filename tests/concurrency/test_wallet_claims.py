@@ -1,11 +1,8 @@
 """An order and a proof of its wallet by somebody else at the same moment: one knows of the other."""
 
-from collections.abc import Callable
 from decimal import Decimal
-from threading import Event
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User, Wallet
@@ -15,7 +12,7 @@ from kyc.models import DailyLimit
 from tests.people import new_address, new_user, onboarded
 from tests.quoting import a_quote
 from tests.signing import Signer
-from tests.threads import at_once, until_somebody_waits
+from tests.threads import after
 from trading.models import Order
 from trading.services import OrderRefused, place_order
 
@@ -68,27 +65,10 @@ def buy(user: User) -> Order:
     )
 
 
-def while_uncommitted(first: Callable[[], object], then: Callable[[], object]) -> list[object]:
-    """What both answered or raised; `then` begins, and waits, before `first` is committed."""
-    begun = Event()
-
-    def run(number: int) -> object:
-        if number:
-            assert begun.wait(20)
-            return then()
-        with transaction.atomic():
-            answer = first()
-            begun.set()
-            until_somebody_waits()
-            return answer
-
-    return list(at_once(2, run))
-
-
 def test_who_proves_the_wallet_of_an_order_being_placed_finds_the_order(
     claimer: User, key: Signer
 ) -> None:
-    order, refused = while_uncommitted(lambda: buy(claimer), lambda: prove(key))
+    order, refused = after(lambda: buy(claimer), lambda: prove(key))
 
     assert isinstance(order, Order)
     assert isinstance(refused, WalletRefused)
@@ -97,7 +77,7 @@ def test_who_proves_the_wallet_of_an_order_being_placed_finds_the_order(
 
 
 def test_who_orders_while_the_wallet_is_being_proved_is_refused(claimer: User, key: Signer) -> None:
-    prover, refused = while_uncommitted(lambda: prove(key), lambda: buy(claimer))
+    prover, refused = after(lambda: prove(key), lambda: buy(claimer))
 
     assert Wallet.objects.get(address=key.address).user == prover
     assert isinstance(refused, OrderRefused)
