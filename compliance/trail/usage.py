@@ -5,7 +5,7 @@ person is gone, so they cannot stand in the trail themselves. What stands there 
 closed day. An erasure tells in the trail how many rows of which days go with the person; such days
 are sealed anew, and both digests are kept: that a day has changed is seen, and nothing of what it
 held. A day whose rows are fewer or more than that accounts for is never sealed anew: it stays a fault
-in the log of every run, and in every export.
+in the log of every run, and in every export. What leaves their number as it was, only exports show.
 """
 
 from collections import Counter
@@ -16,13 +16,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Max
 from django.db.models.fields.json import KT
 
 from compliance import audit
 from compliance.models import AuditRow, RetentionRule
-from compliance.trail.archive import cell, moment
+from compliance.trail.archive import cell, moment, patient
 
 SEALED, ERASED = "usage.sealed", "usage.erased"
 OBJECT = "usage"
@@ -190,7 +190,7 @@ def seal_days(
 
     Of days from `since`, before `until`, UTC. What nothing accounts for is told in the log, as
     `audit.usage_rows_removed` or `audit.usage_rows_added`. Harmless when repeated, or when two run at
-    once. Each day is a transaction of its own.
+    once. Each day is a transaction of its own; call it outside of any.
     """
     return [row for kind in kinds for row in _sealed(kind, since, until, now)]
 
@@ -198,8 +198,9 @@ def seal_days(
 def _sealed(kind: Kind, since: date, until: date, now: datetime) -> Iterator[AuditRow]:
     kept, closed = kept_days(kind, now=now)
     first, until = max(kept, since, date(1970, 1, 1)), min(closed, until)
-    known = seals(kind, first=first, until=until)
-    counts = _counts(kind, kind.within, [midnight(first), midnight(until)])
+    with patient():
+        known = seals(kind, first=first, until=until)
+        counts = _counts(kind, kind.within, [midnight(first), midnight(until)])
     for day in sorted(known.keys() | counts.keys()):
         before = known.get(day)
         if before is None or before.rows != counts[day]:
@@ -209,7 +210,8 @@ def _sealed(kind: Kind, since: date, until: date, now: datetime) -> Iterator[Aud
 
 
 def _seal(kind: Kind, day: date, before: Seal | None, now: datetime) -> AuditRow | None:
-    with transaction.atomic():
+    # The row gets its number at the end, so however long the reading takes, it is chained in time.
+    with patient():
         rows, digest, erased = digest_of(kind, day)
         missing = before.rows + before.erased - rows - erased if before else 0
         if missing:

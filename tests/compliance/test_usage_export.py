@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -110,6 +111,22 @@ def test_the_digest_of_each_closed_day_stands_in_the_trail(uses: None) -> None:
 
 def test_a_day_is_sealed_once_while_nothing_changes(sealed: None) -> None:
     assert usage.seal_days(now=NOW) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_day_that_cannot_be_sealed_takes_no_other_days_seal_along(uses: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TRIGGER no_second_day BEFORE INSERT ON compliance_auditrow FOR EACH ROW"
+            " WHEN (NEW.object_id = 'token-uses/2026-11-19') EXECUTE FUNCTION agora_refuse_change()"
+        )
+        try:
+            with pytest.raises(DatabaseError, match="refused"):
+                export_of("token-uses", chosen=Filter(), form="csv", actor="user:auditor", now=NOW)
+        finally:
+            cursor.execute("DROP TRIGGER no_second_day ON compliance_auditrow")
+
+    assert AuditRow.objects.get(action="usage.sealed").object_id == "token-uses/2026-11-18"
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
