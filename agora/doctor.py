@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from celery import current_app
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
@@ -33,6 +34,8 @@ from trading import broker
 
 OLDEST_POSTGRES = 150000
 MOST_SKEW = 2.0  # seconds; vendors refuse requests signed much further away from their time
+MOST_WAITING = 1000  # tasks in a queue; sweeps add a few dozen a minute
+_WORKERS_ANSWER = 1.0  # seconds that workers have to answer
 LEAST_GAS_WEI = 10**15  # 0.001 ETH, some dozen mints on an L2
 _FAILURES = (
     OutsideError,
@@ -118,10 +121,31 @@ def _redis() -> str:
     ) as client:
         client.ping()
         information = client.info("server")
-        queues = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()} | {"celery"}
-        waiting = sum(int(client.llen(queue)) for queue in queues)
     version = information.get("valkey_version") or information["redis_version"]
-    return f"{information.get('server_name', 'redis')} {version}, {waiting} tasks waiting"
+    return f"{information.get('server_name', 'redis')} {version}"
+
+
+def _workers() -> str:
+    """Each queue in which tasks wait has a worker that takes them, and keeps up."""
+    with Redis.from_url(
+        settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, decode_responses=True
+    ) as client:
+        queues = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()} | {"celery"}
+        waiting = {queue: int(client.llen(queue)) for queue in sorted(queues)}
+    answers = current_app.control.inspect(timeout=_WORKERS_ANSWER).active_queues() or {}
+    taken = {queue["name"] for answer in answers.values() for queue in answer}
+    for queue, tasks in waiting.items():
+        if tasks and queue not in taken:
+            raise Trouble(
+                f"Queue {queue}: {tasks} waiting, and no worker answers that takes from it.",
+                f"Start a worker for the queue {queue} (docs/runtime.md).",
+            )
+        if tasks > MOST_WAITING:
+            raise Trouble(
+                f"Queue {queue}: {tasks} waiting.", f"Start more workers for the queue {queue}."
+            )
+    told = [f"{queue}: {tasks} waiting" for queue, tasks in waiting.items() if queue in taken]
+    return ", ".join(told) or "none runs, and nothing waits"
 
 
 def _chain_id() -> str:
@@ -267,6 +291,7 @@ _CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("database", _database, "Start PostgreSQL, or correct DATABASE_URL."),
     ("migrations", _migrations, "manage.py migrate"),
     ("broker", _redis, "Start Valkey or Redis, or correct REDIS_URL."),
+    ("workers", _workers, "Start Valkey or Redis, or correct REDIS_URL."),
     ("chain", _chain_id, "Correct CHAIN_RPC_URL, or start the node."),
     ("contract", _contract, "Correct CONTRACT_ADDRESS, or run manage.py deploy_contract."),
     ("minter", _minter, "Correct FIREBLOCKS_MINTER_VAULT."),

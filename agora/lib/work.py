@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 # While the broker is away nudges pile up; past this many they are dropped, the sweep has them.
 _MAX_WAITING_NUDGES = 1000
+# A queue of its own may have no worker, or one that is busy for long. Its sweeps come once a minute at
+# the latest, so what waits longer is in the broker again; past that many nothing is added.
+_NUDGE_EXPIRES = 60
 
 # What a worn-out row is parked with.
 WORKER_DIED = "Its worker died too often."
@@ -283,15 +286,31 @@ def _publisher(pid: int) -> ThreadPoolExecutor:
 def _publish(task: str, pk: str, delay: float) -> None:
     """What `send_task` does, with a producer that is kept: opening one costs as much as sending."""
     amqp = current_app.amqp
-    message = amqp.create_task_message(
-        str(uuid.uuid4()), task, kwargs={"id": pk}, countdown=delay or None, ignore_result=True
-    )
     try:
         route = amqp.router.route({}, task)
+        queue = route["queue"].name
+        aside = queue != current_app.conf.task_default_queue
+        if aside and _waiting(queue) >= _MAX_WAITING_NUDGES:
+            log.warning("nudge.dropped", task=task, queue=queue)
+            return
+        message = amqp.create_task_message(
+            str(uuid.uuid4()),
+            task,
+            kwargs={"id": pk},
+            countdown=delay or None,
+            expires=delay + _NUDGE_EXPIRES if aside else None,
+            ignore_result=True,
+        )
         amqp.send_task_message(_producer(), task, message, retry=False, **route)
     except Exception as error:  # any broker failure means the same: the sweep will do it
         _producer.cache_clear()
         log.warning("nudge.failed", task=task, error=type(error).__name__)
+
+
+def _waiting(queue: str) -> int:
+    """How many tasks wait in a queue."""
+    channel: Any = _producer().channel
+    return int(channel.queue_declare(queue).message_count)
 
 
 @lru_cache(maxsize=1)
