@@ -24,6 +24,8 @@ _QUIET = {
     "fontTools": "WARNING",
     "celery.worker.strategy": "WARNING",
     "celery.app.trace": "WARNING",
+    # Its INFO lines tell of sweeps that expired while no worker was ready; the next are on their way.
+    "celery.worker.request": "WARNING",
     "celery.beat": "WARNING",
     "django.server": "WARNING",
     # Its warnings for 4xx carry the raw path; our access line has told of the request already.
