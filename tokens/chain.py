@@ -43,6 +43,8 @@ _NEVER = (
     "block gas limit",
     "rlp",
 )
+# Checked before a transaction gets into the pool: so it is not in.
+_NOT_NOW = ("insufficient funds", "insufficientfunds", "txpool is full")
 _FEE_TOO_LOW = ("underpriced", "fee too low", "feetoolow", "less than block base fee")
 # isValidSignature(bytes32,bytes) of EIP-1271; the answer that means yes begins with the same bytes.
 _ERC1271 = bytes.fromhex("1626ba7e")
@@ -293,9 +295,10 @@ def with_signature(unsigned: dict[str, Any], *, r: int, s: int, v: int) -> Signe
 def broadcast(raw_transaction: str) -> None:
     """Hand a signed transaction to the node. Doing so again is harmless: it has one nonce.
 
-    Raises Rejected when no node will ever take it, Temporary for any other refusal (code FEE: with
-    higher fees it would), Unknown when the answer is lost. "Already known" and "nonce too low" are
-    no refusal: the transaction, or one of its nonce, is in.
+    Raises Rejected when no node will ever take it, Temporary when this one certainly has not (code
+    FEE: with higher fees it would), Unknown for any other error and when the answer is lost: a node
+    may pass it on and then say "request timed out". "Already known" and "nonce too low" are no
+    refusal: the transaction, or one of its nonce, is in.
     """
     try:
         _web3().eth.send_raw_transaction(HexStr(raw_transaction))
@@ -305,8 +308,12 @@ def broadcast(raw_transaction: str) -> None:
             return
         if any(words in text for words in _NEVER):
             raise Rejected(f"The node refuses it: {text[:200]}", code="rpc") from error
-        code = FEE if any(words in text for words in _FEE_TOO_LOW) else "rpc"
-        raise Temporary(f"The node does not take it now: {text[:200]}", code=code) from error
+        told = f"The node does not take it now: {text[:200]}"
+        if any(words in text for words in _FEE_TOO_LOW):
+            raise Temporary(told, code=FEE) from error
+        if any(words in text for words in _NOT_NOW):
+            raise Temporary(told, code="rpc") from error
+        raise Unknown(told, code="rpc") from error
     except (requests.RequestException, Web3Exception, ValueError) as error:
         raise Unknown(f"The node's answer was lost: {type(error).__name__}") from error
 

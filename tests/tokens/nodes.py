@@ -13,20 +13,29 @@ from django.conf import settings
 
 from tokens import chain as evm
 
-# Of a call and its honest answer: the answer to give; text is sent as it is.
-Twist = Callable[[dict[str, Any], dict[str, Any]], "dict[str, Any] | str"]
+# Of a call and its honest answer: the answer to give; text is sent as it is. Calls that come together
+# are twisted one by one; None leaves an answer out.
+Twist = Callable[[dict[str, Any], dict[str, Any]], "dict[str, Any] | str | None"]
 
 
 @contextmanager
-def twisted_node(twist: Twist) -> Iterator[None]:
-    """Let the settings point to such a node for a while."""
+def twisted_node(twist: Twist, *, batch_limit: int | None = None) -> Iterator[None]:
+    """Let the settings point to such a node for a while; it refuses longer batches than its limit."""
     honest = settings.CHAIN_RPC_URL
+
+    def together(asked: list[dict[str, Any]], told: list[dict[str, Any]]) -> Any:
+        if batch_limit is not None and len(asked) > batch_limit:
+            error = {"code": -32600, "message": "batch too large"}
+            return {"jsonrpc": "2.0", "id": None, "error": error}
+        answers = {each["id"]: each for each in told}
+        twisted = [twist(each, answers[each["id"]]) for each in asked]
+        return [each for each in twisted if each is not None]
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             told = requests.post(honest, json=asked, timeout=10).json()
-            answer = told if isinstance(asked, list) else twist(asked, told)
+            answer = together(asked, told) if isinstance(asked, list) else twist(asked, told)
             body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")

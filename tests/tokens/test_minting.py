@@ -22,7 +22,9 @@ from tests.kyc import casework
 from tests.people import onboarded
 from tests.settling import place, settle
 from tests.tokens import minting
+from tests.tokens.nodes import Twist, twisted_node
 from tokens import chain as evm
+from tokens import services as tokens
 from tokens.models import FreeNonce, MintAttempt, MintTx, NonceCounter
 from trading import settlement
 from trading.models import Order
@@ -379,15 +381,45 @@ def test_what_may_have_been_sent_goes_on_although_its_answer_was_lost_and_the_bu
     assert not FreeNonce.objects.exists()
 
 
-def test_what_the_node_has_refused_is_not_sent_and_can_be_kept_back(
-    in_custody: Order, buyer: User, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("words", ["request timed out", "internal error"])
+def test_what_a_node_has_passed_on_counts_as_sent_although_it_answers_with_an_error(
+    in_custody: Order, buyer: User, chain: Chain, words: str
 ) -> None:
-    def refuse(_raw: str) -> None:
-        raise Temporary("The node does not take it now.", code="rpc")
-
-    monkeypatch.setattr(evm, "broadcast", refuse)
-    order = steps_until(in_custody, lambda o: "does not take it" in o.last_error)
+    with twisted_node(handed_in_it_says(words)):
+        order = steps_until(in_custody, lambda o: "does not take it" in o.last_error)
+    assert tokens.may_be_mined(the_mint(order))
     held(buyer)
+
+    assert_minted_once(settle(order, chain=chain))
+    assert not FreeNonce.objects.exists()
+
+
+def handed_in_it_says(words: str) -> Twist:
+    """A node that takes transactions and then answers with this error."""
+
+    def twist(asked: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+        if asked["method"] != "eth_sendRawTransaction":
+            return told
+        return {"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32000, "message": words}}
+
+    return twist
+
+
+@pytest.mark.parametrize("words", ["insufficient funds for gas", "txpool is full", "rlp: too long"])
+def test_what_the_node_has_refused_is_not_sent_and_can_be_kept_back(
+    in_custody: Order, buyer: User, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    order = steps_until(in_custody, lambda o: bool(o.mint and attempts(o)[0].raw_transaction))
+
+    def refuse(_raw: object) -> None:
+        raise Web3RPCError(words)
+
+    monkeypatch.setattr(evm._web3().eth, "send_raw_transaction", refuse)
+    order = step(order)
+    assert words in order.last_error
+    assert not tokens.may_be_mined(the_mint(order))
+    held(buyer)
+    try_again(order_ids=[order.pk], actor="user:officer", now=timezone.now())
 
     order = step(order)
     assert (order.attention, the_mint(order).nonce) == (True, None)
@@ -518,7 +550,9 @@ def test_a_mint_whose_fees_are_too_low_by_the_time_it_is_sent_goes_out_with_high
     [
         ("already known", None),
         ("nonce too low: next nonce 7, tx nonce 6", None),
-        ("request rate exceeded", Temporary),
+        ("request timed out", Unknown),
+        ("internal error", Unknown),
+        ("request rate exceeded", Unknown),
         ("txpool is full", Temporary),
         ("insufficient funds for gas * price + value", Temporary),
         ("replacement transaction underpriced", Temporary),

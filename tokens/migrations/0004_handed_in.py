@@ -1,10 +1,11 @@
 from django.db import migrations, models
-from django.db.models import F
+from django.db.models.functions import Coalesce
 
 
-def _what_was_sent_was_handed_in(apps, schema_editor):
-    attempts = apps.get_model("tokens", "MintAttempt").objects
-    attempts.filter(broadcast_at__isnull=False).update(asked_at=F("broadcast_at"))
+def _what_was_signed_was_handed_in(apps, schema_editor):
+    """The answer may have been lost, so whatever could be sent counts as sent."""
+    signed = apps.get_model("tokens", "MintAttempt").objects.exclude(raw_transaction="")
+    signed.update(asked_at=Coalesce("broadcast_at", "created_at"))
 
 
 class Migration(migrations.Migration):
@@ -17,5 +18,5 @@ class Migration(migrations.Migration):
             "asked_at",
             models.DateTimeField(blank=True, null=True, verbose_name="handed in"),
         ),
-        migrations.RunPython(_what_was_sent_was_handed_in, migrations.RunPython.noop),
+        migrations.RunPython(_what_was_signed_was_handed_in, migrations.RunPython.noop),
     ]
