@@ -115,13 +115,28 @@ def supply(*, block: int) -> int:
 
 
 def balances(addresses: Sequence[str], *, block: int) -> list[int]:
-    """Base units that each of these holds at a block, as the contract tells; raises Temporary."""
+    """Base units that each of these holds at a block, as the contract tells; raises Temporary.
+
+    A node that does not answer all of a batch gets smaller ones, in the end a call at a time.
+    """
     found: list[int] = []
-    for start in range(0, len(addresses), _BATCH):
-        some = addresses[start : start + _BATCH]
-        answers = _read(partial(_asked_at_once, [_balance_call(each, block) for each in some]))
-        found += [int(answer, 16) for answer in answers]
+    size = _BATCH
+    while some := addresses[len(found) : len(found) + size]:
+        if size == 1:
+            found.append(chain.token_balance(some[0], block=block))
+            continue
+        calls = [_balance_call(each, block) for each in some]
+        try:
+            found += _read(partial(_asked_at_once, calls))
+        except Temporary as error:
+            if not isinstance(error.__cause__, _NotAllAnswered):
+                raise
+            size = max(1, len(some) // 2)
     return found
+
+
+class _NotAllAnswered(ValueError):
+    """A node took a batch and did not give every result in it."""
 
 
 def _balance_call(address: str, block: int) -> tuple[RPCEndpoint, Any]:
@@ -129,14 +144,17 @@ def _balance_call(address: str, block: int) -> tuple[RPCEndpoint, Any]:
     return RPCEndpoint("eth_call"), [{"to": chain.contract_address(), "data": data}, hex(block)]
 
 
-def _asked_at_once(calls: list[tuple[RPCEndpoint, Any]]) -> list[str]:
-    """The results of calls sent together (JSON-RPC 2.0, "Batch"); raises ValueError without one."""
+def _asked_at_once(calls: list[tuple[RPCEndpoint, Any]]) -> list[int]:
+    """The numbers that calls sent together result in (JSON-RPC 2.0, "Batch"), in their order.
+
+    Raises _NotAllAnswered when one is missing.
+    """
     provider = cast(HTTPProvider, _web3().provider)
     answers = provider.make_batch_request(calls)
     results = [str(each.get("result", "")) for each in answers] if isinstance(answers, list) else []
     if len(results) != len(calls) or not all(len(result) == 66 for result in results):
-        raise ValueError("The node did not answer every call.")
-    return results
+        raise _NotAllAnswered("The node did not answer every call.")
+    return [int(result, 16) for result in results]
 
 
 def events(*, first: int, last: int) -> Events:
