@@ -10,6 +10,8 @@ from typing import NamedTuple
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Model, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from agora.lib.outcome import Temporary
 from compliance import ownership
@@ -20,6 +22,7 @@ from tokens.events import Events
 
 log = structlog.get_logger(__name__)
 _BATCH = 2000
+_PORTION = 20_000  # rows dropped by one statement
 _NOBODY = "0x0000000000000000000000000000000000000000"
 
 
@@ -41,6 +44,7 @@ def read_up_to(*, token: Token, block: int, pulse: Callable[[], None]) -> None:
     Goes on where the last reading ended. `pulse` is called after each range.
     """
     first = _canonical_end(token) + 1
+    _drop_unmarked(token, pulse)
     while first <= block:
         last = min(block, first + settings.CHAIN_LOG_BLOCKS - 1)
         found = events.events(first=first, last=last)
@@ -56,7 +60,7 @@ def read_up_to(*, token: Token, block: int, pulse: Callable[[], None]) -> None:
 
 
 def _canonical_end(token: Token) -> int:
-    """The last block that is read and still on the chain; what was read beyond it is dropped."""
+    """The last block that is read and still on the chain; checkpoints beyond it are dropped."""
     kept = ChainCheckpoint.objects.filter(**token._asdict()).order_by("-block_number")
     end = settings.CONTRACT_FIRST_BLOCK - 1
     gone = False
@@ -67,10 +71,24 @@ def _canonical_end(token: Token) -> int:
         gone = True
     if gone:
         log.warning("reserve.chain_reorganised", back_to_block=end)
-        with transaction.atomic():
-            for model in (ChainTransfer, ChainMint, ChainCheckpoint):
-                model._default_manager.filter(**token._asdict(), block_number__gt=end).delete()
+        ChainCheckpoint.objects.filter(**token._asdict(), block_number__gt=end).delete()
     return end
+
+
+def _drop_unmarked(token: Token, pulse: Callable[[], None]) -> None:
+    """Drop what stands beyond the newest checkpoint: it is no longer trusted.
+
+    In portions, as all that was ever read would take longer than one statement may. Each looks at
+    the checkpoints again: another worker's come together with its events.
+    """
+    where = token._asdict()
+    points = ChainCheckpoint.objects.filter(**where).order_by("-block_number")
+    newest = Subquery(points.values("block_number")[:1])
+    beyond = {**where, "block_number__gt": Coalesce(newest, settings.CONTRACT_FIRST_BLOCK - 1)}
+    for model in (ChainTransfer, ChainMint):
+        rows: QuerySet[Model] = model._default_manager.all()
+        while rows.filter(pk__in=rows.filter(**beyond).values("pk")[:_PORTION]).delete()[0]:
+            pulse()
 
 
 def _keep(token: Token, found: Events) -> None:
@@ -83,10 +101,9 @@ def _keep(token: Token, found: Events) -> None:
 
 
 def forget(*, token: Token) -> None:
-    """Drop all that is kept, so that the next reading begins anew: for when it proves wrong."""
+    """Have the next reading begin anew, without anything that is kept: for when it proves wrong."""
     log.warning("reserve.events_forgotten")
-    for model in (ChainTransfer, ChainMint, ChainCheckpoint):
-        model._default_manager.filter(**token._asdict()).delete()
+    ChainCheckpoint.objects.filter(**token._asdict()).delete()
 
 
 _HOLDERS = f"""
