@@ -12,10 +12,11 @@ from kyc import screening
 from kyc.models import DailyLimit, ScreeningMatch
 from tests.conftest import Chain
 from tests.kyc import casework
-from tests.people import new_officer
+from tests.people import new_officer, onboarded
 from tests.settling import place, settle
 from trading.models import Order
 from trading.services import OrderRefused
+from trading.settlement import mint_holds
 from trading.states import State
 from trading.tasks import sweep_orders
 
@@ -109,3 +110,21 @@ def test_what_was_bought_is_minted_once_it_is_settled(buyer: User, chain: Chain)
     dismiss(match)
     sweep_orders()
     assert settle(order, chain=chain).state == State.MINT_CONFIRMED
+
+
+def test_however_many_orders_are_kept_back_a_sweep_looks_for_ended_holds_by_one_query(
+    chain: Chain, django_assert_num_queries: Any
+) -> None:
+    parked = []
+    for _number in range(3):
+        person = onboarded()
+        order = settle(place(person), chain=chain, until={State.CUSTODY_CONFIRMED})
+        matched(person)
+        order = settle(order, chain=chain)
+        assert order.attention
+        parked.append((order, person))
+    ended = parked[1][0]
+    dismiss(ScreeningMatch.objects.get(application=parked[1][1].kyc_application))
+
+    with django_assert_num_queries(1):
+        assert list(mint_holds.ended()) == [ended.pk]
