@@ -40,8 +40,9 @@ _MESSAGES: dict[str, Text] = {
     "change_pending": _("Your wallet is about to change already. Cancel that change first."),
     "wallet_taken": _("This wallet address is linked to another account."),
     "wallet_disputed": _(
-        "You have proved that this address is yours, but orders of another account are minted to it. "
-        "We have told that account and our team. Use another wallet, or write to us."
+        "You have proved that this address is yours, but another account has placed orders for it. "
+        "What was not sent to be minted yet is kept back. We have told that account and our team. "
+        "Use another wallet, or write to us."
     ),
     "too_many_proofs": _("You asked for many messages to sign. Wait ten minutes, then go on."),
     "proof_used": _("This message was answered already. Ask for a new one."),
@@ -184,8 +185,8 @@ def _dispute(claim: Wallet, *, prover: UUID, now: datetime) -> None:
         level=Notice.Level.WARNING,
         subject=gettext_noop("A wallet is disputed"),
         body=gettext_noop(
-            "Somebody has proved an address that orders of another account are minted to. Its owner "
-            "cannot buy. Find out whose it is."
+            "Somebody has proved an address that another account has placed orders for. That account "
+            "cannot buy, and what was not sent to be minted yet is kept back. Find out whose it is."
         ),
         params={},
         url=f"{reverse('admin:accounts_wallet_changelist')}?disputed_at__isempty=0",
