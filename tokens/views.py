@@ -42,8 +42,8 @@ _DEEP_LINKS = (
 )
 
 
-# Each post is an audit row.
-_limited = throttle.limited("key")
+# Each post is an audit row. Proving a wallet leaves the checks of exchange keys their minute.
+_limited = throttle.limited("key", counter="wallet_page")
 
 
 @login_required

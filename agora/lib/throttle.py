@@ -64,26 +64,31 @@ def noted_today(*, what: str, who: str) -> int:
     return int(found or 0)
 
 
-def allowed(*, rate: str, who: str) -> bool:
-    """Count an act outside the API against one of its rates; True also while Redis is away."""
+def allowed(*, rate: str, who: str, counter: str = "") -> bool:
+    """Count an act outside the API against one of its rates; True also while Redis is away.
+
+    A `counter` of its own has the size of the rate, but leaves what else counts there alone.
+    """
     try:
-        used = count(rate=rate, who=who, now=time.time())
+        used = count(rate=counter or rate, who=who, now=time.time())
     except redis.RedisError:
         return True
     limit = settings.API_RATES[rate]
     return not limit or used <= limit
 
 
-def limited(rate: str) -> Callable[[View[P]], View[P]]:
+def limited(rate: str, *, counter: str = "") -> Callable[[View[P]], View[P]]:
     """Decorate a page whose forms count against one of the API's rates: over it they get 429 as a page.
 
-    Put it below the decorator that lets only people in who have signed in: it counts by user.
+    Put it below the decorator that lets only people in who have signed in: it counts by user, with
+    `counter` apart from the rate's other uses.
     """
 
     def decorate(view: View[P]) -> View[P]:
         @functools.wraps(view)
         def counted(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            if request.method == "POST" and not allowed(rate=rate, who=str(request.user.pk)):
+            who = str(request.user.pk)
+            if request.method == "POST" and not allowed(rate=rate, who=who, counter=counter):
                 return render(request, "429.html", status=429)
             return view(request, *args, **kwargs)
 

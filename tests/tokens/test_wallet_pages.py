@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from accounts.models import User, Wallet, WalletChange, WalletProof
 from accounts.services import set_wallet
+from agora.lib import throttle
 from agora.lib.outcome import Temporary
 from tests.conftest import Chain
 from tests.people import new_cpf, new_user, note_sign_in, signed_in_recently
@@ -190,6 +191,16 @@ def test_posting_is_limited(person: Person, settings: Settings) -> None:
 
     assert person.client.post(f"{PAGE}prove/").status_code == 429
     assert person.client.get(PAGE).status_code == 200
+
+
+def test_proving_a_wallet_leaves_the_checks_of_exchange_keys_alone(
+    person: Person, settings: Settings
+) -> None:
+    settings.API_RATES = {**settings.API_RATES, "key": 2}
+    person.prove()
+    person.prove()
+
+    assert throttle.allowed(rate="key", who=str(person.user.pk))
 
 
 def test_wallet_apps_are_led_to_this_site(person: Person, settings: Settings) -> None:
