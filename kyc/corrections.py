@@ -156,8 +156,7 @@ def propose(*, correction_id: uuid.UUID, officer: User, reason: str, now: dateti
 
 def open_proposal(correction_id: uuid.UUID) -> Proposal | None:
     """What waits for a second person about the correction."""
-    proposals = four_eyes.proposals_of(object_type=OBJECT, object_id=correction_id)
-    return proposals.filter(state=Proposal.State.OPEN).first()
+    return four_eyes.open_proposal(object_type=OBJECT, object_id=correction_id)
 
 
 def is_proposed() -> Exists:

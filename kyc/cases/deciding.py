@@ -112,8 +112,7 @@ def take_back(*, case_id: uuid.UUID, officer: User, now: datetime) -> Proposal:
 
 def open_proposal(case_id: uuid.UUID) -> Proposal | None:
     """What waits for a second person about the case."""
-    open_ones = Proposal.objects.filter(state=Proposal.State.OPEN, object_type=CASE)
-    return open_ones.filter(object_id=str(case_id)).first()
+    return four_eyes.open_proposal(object_type=CASE, object_id=case_id)
 
 
 def propose_suspension(
