@@ -56,6 +56,9 @@ def test_pages_of_an_officer(visitors: Visitors, viewport: ViewportSize, dark: b
         assert visitor.open(path).url.endswith(path), page  # a row that is not there leads home
         wrong[page] = inspect(visitor)
     evidence = reverse("admin:compliance_auditrow_show_clauses", query={"evidence": EVIDENCE})
-    visitor.open(evidence)
+    assert visitor.open(evidence).url.endswith(evidence)
+    marked = visitor.page.locator("mark#part")
+    assert marked.is_visible()
+    assert marked.inner_text().startswith("## Retention")
     wrong["evidence"] = inspect(visitor)
     assert_clean(wrong)
