@@ -158,6 +158,7 @@ KINDS: dict[str, Kind] = {
         ),
     )
 }
+RetentionRule.TITLES.update((kind.name, kind.title) for kind in KINDS.values())
 
 
 @dataclass(frozen=True)

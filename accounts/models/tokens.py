@@ -78,7 +78,7 @@ class TokenUse(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.route} {self.last_at:%Y-%m-%d %H:%M}"
+        return f"{self.endpoint}, {self.last_at:%Y-%m-%d %H:%M}"
 
     @property
     def endpoint(self) -> str:

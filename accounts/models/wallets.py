@@ -117,7 +117,7 @@ class WalletProof(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.address} {self.created_at:%Y-%m-%d %H:%M}"
+        return f"{self.get_purpose_display()}, {self.created_at:%Y-%m-%d %H:%M}"
 
 
 class WalletChange(models.Model):

@@ -1,8 +1,10 @@
 """The audit trail: rows, their places in the chain, anchors of it, and how long records are kept."""
 
 import uuid
+from typing import ClassVar
 
 from django.db import models
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 
@@ -92,6 +94,9 @@ class RetentionRule(models.Model):
     A kind without a rule is never removed.
     """
 
+    # What the kinds are called (compliance.retention).
+    TITLES: ClassVar[dict[str, str | Promise]] = {}
+
     kind = models.SlugField(_("kind of record"), max_length=40, primary_key=True)
     days = models.PositiveIntegerField(_("days kept"))
     legal_basis = models.CharField(_("legal basis"), max_length=300)
@@ -106,4 +111,4 @@ class RetentionRule(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.days} d"
+        return f"{self.TITLES.get(self.kind, self.kind)}: {self.days} d"

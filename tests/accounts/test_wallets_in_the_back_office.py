@@ -65,6 +65,7 @@ def test_every_nonce_is_shown_with_its_outcome(client: Client, change: WalletCha
         proof.nonce
         in client.get(f"/admin/accounts/walletproof/{proof.pk}/change/").content.decode()
     )
+    assert str(proof) == f"Change to another wallet, {proof.created_at:%Y-%m-%d %H:%M}"
 
 
 def test_uses_of_tokens_are_found_by_network_address(client: Client) -> None:
@@ -72,7 +73,7 @@ def test_uses_of_tokens_are_found_by_network_address(client: Client) -> None:
     token, _raw = issue_token(
         user=new_user(), name="x", scopes=["read"], expires_at=None, now=timezone.now()
     )
-    TokenUse.objects.create(
+    use = TokenUse.objects.create(
         token=token, minute=now, outcome="used", address="203.0.113.7", count=3, method="GET",
         route="api:orders", status=200, last_at=now,
     )  # fmt: skip
@@ -82,6 +83,7 @@ def test_uses_of_tokens_are_found_by_network_address(client: Client) -> None:
     assert (
         "api:orders" not in client.get("/admin/accounts/tokenuse/?q=203.0.113.8").content.decode()
     )
+    assert str(use) == "GET orders, 2026-11-22 08:00"
 
 
 def test_an_officer_cancels_a_change_in_their_own_name(

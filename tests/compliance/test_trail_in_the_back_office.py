@@ -370,6 +370,10 @@ def test_an_anchor_and_a_rule_are_shown(auditor: User) -> None:
         assert browser.get(reverse(f"admin:compliance_{name}_changelist")).status_code == 200
 
 
+def test_a_rule_is_called_by_what_it_keeps() -> None:
+    assert str(RetentionRule(kind="session", days=1)) == "Sessions, from their expiry: 1 d"
+
+
 def test_an_officer_proposes_how_long_records_are_kept() -> None:
     RetentionRule.objects.update_or_create(
         kind="session", defaults={"days": 1, "legal_basis": "test"}
