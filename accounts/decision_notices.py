@@ -66,13 +66,14 @@ def remind(*, now: datetime) -> None:
 
 
 def _deciders(proposal: Proposal) -> Iterable[UUID]:
-    """Whoever may decide it now: neither its maker nor whom it is about."""
+    """Whoever may approve it now: neither its maker nor whom it is about."""
     found = holders_of(four_eyes.CHECKER)
     needed = four_eyes.kind_of(proposal.kind).reader_permission
     if needed:
         found = found.filter(pk__in=holders_of(needed).values("pk"))
     concerned = [pk for pk in (proposal.maker_id, proposal.subject_id) if pk]
-    return found.exclude(pk__in=concerned).values_list("pk", flat=True)
+    others = found.exclude(pk__in=concerned)
+    return [person.pk for person in others if not four_eyes.is_closed_to(proposal, person)]
 
 
 def _nothing_waits(proposal: Proposal, now: datetime) -> None:

@@ -14,7 +14,7 @@ from typing import Protocol
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from agora.lib import crypto
@@ -64,6 +64,8 @@ class Kind:
     subject: Callable[[Proposal], uuid.UUID | None] = lambda _proposal: None
     reader_permission: str = ""
     personal: tuple[str, ...] = ()
+    # Which proposals of this kind a checker is not asked to decide, as they could not approve them.
+    closed_to: Callable[[Person], Q] | None = None
     # Told, in the same transaction, of a proposal refused, withdrawn or expired.
     dropped: Callable[[Proposal, datetime], None] | None = None
 
@@ -253,13 +255,39 @@ def proposals_of(*, object_type: str, object_id: object) -> QuerySet[Proposal]:
     return Proposal.objects.filter(object_type=object_type, object_id=str(object_id))
 
 
+def open_proposal(*, object_type: str, object_id: object) -> Proposal | None:
+    """What waits for a second person about one object."""
+    waiting = proposals_of(object_type=object_type, object_id=object_id)
+    return waiting.filter(state=Proposal.State.OPEN).first()
+
+
 def waiting_for(person: Person, *, now: datetime) -> QuerySet[Proposal]:
-    """Open proposals that this person may decide: neither proposed by them nor about them."""
+    """Open proposals that this person may approve: neither proposed by them nor about them.
+
+    As many queries however many wait: the rules of the kinds are part of this one.
+    """
     if not person.has_perm(CHECKER):
         return Proposal.objects.none()
     theirs = [kind.name for kind in kinds()]
     open_ones = readable_by(person).filter(state=Proposal.State.OPEN, kind__in=theirs)
-    return open_ones.filter(expires_at__gt=now).exclude(maker_id=person.pk)
+    open_ones = open_ones.filter(expires_at__gt=now).exclude(maker_id=person.pk)
+    return open_ones.exclude(_closed_to(person))
+
+
+def is_closed_to(proposal: Proposal, person: Person) -> bool:
+    """Whether the rule of its kind keeps the person from approving it. A query if there is a rule."""
+    closed_to = kind_of(proposal.kind).closed_to
+    if closed_to is None:
+        return False
+    return Proposal.objects.filter(closed_to(person), pk=proposal.pk).exists()
+
+
+def _closed_to(person: Person) -> Q:
+    closed = Q(pk__in=[])
+    for kind in kinds():
+        if kind.closed_to is not None:
+            closed |= Q(kind=kind.name) & kind.closed_to(person)
+    return closed
 
 
 def _decidable(proposal_id: uuid.UUID, checker: Person, now: datetime) -> tuple[Proposal, Kind]:

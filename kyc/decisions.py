@@ -9,24 +9,27 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from django.db.models import CharField, Q
+from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
 from accounts.erasure import shown_name
 from accounts.models import User
+from accounts.staff import holders_of
 from agora.lib import crypto
 from agora.lib.catalog import Text
 from agora.lib.money import plain
 from compliance import audit
-from compliance.four_eyes import Kind, Refused
+from compliance.four_eyes import CHECKER, Kind, Person, Refused
 from compliance.models import Proposal
 from kyc.cases import news
-from kyc.cases.deciding import APPROVE, REINSTATE, REJECT, SUSPEND, case_held
+from kyc.cases.deciding import APPROVE, CASE, REINSTATE, REJECT, SUSPEND, case_held
 from kyc.cases.opening import ensure_open, hold_application
 from kyc.cases.record import WORK, check_group, hold, move, store, text_of, unlock, write
 from kyc.cases.requirements import Requirement, about_lists, requirements
 from kyc.limits import limit_of_tier, local_day
 from kyc.models import UNASKED, Application, Case, CaseEvent, DailyLimit
-from kyc.selectors import open_matches, subject_of
+from kyc.selectors import in_other_groups, open_matches, subject_of
 from kyc.states import Outcome, State
 
 Status = Application.Status
@@ -47,7 +50,32 @@ def _check_case(proposal: Proposal) -> Case:
             _("The person has applied for a higher tier meanwhile: withdraw it and look again."),
         )
     _check_decider(proposal, case)
+    if proposing:
+        _check_second(proposal, case)
     return case
+
+
+def _check_second(proposal: Proposal, case: Case) -> None:
+    """In a group of one nobody could decide it before it expires."""
+    if case.group is None:
+        return
+    found = holders_of(CHECKER) & holders_of(_READER)
+    found = found.filter(Q(groups=case.group) | Q(is_superuser=True))
+    if not found.exclude(pk__in=[proposal.maker_id, case.application.user_id]).exists():
+        raise Refused(
+            "no_second",
+            _(
+                "Nobody else in the group %(group)s may decide this. Escalate the case to a group "
+                "where a second person may."
+            )
+            % {"group": case.group.name},
+        )
+
+
+def _of_other_groups(person: Person) -> Q:
+    """What is proposed on cases that were escalated to groups that the person is not in."""
+    others = in_other_groups(person.pk).annotate(key=Cast("pk", CharField()))
+    return Q(object_type=CASE, object_id__in=others.values("key"))
 
 
 def _check_decider(proposal: Proposal, case: Case) -> None:
@@ -266,6 +294,7 @@ KINDS = [
         lines=_case_lines,
         subject=subject_of,
         reader_permission=_READER,
+        closed_to=_of_other_groups,
         dropped=_back,
     ),
     Kind(
@@ -278,6 +307,7 @@ KINDS = [
         lines=_case_lines,
         subject=subject_of,
         reader_permission=_READER,
+        closed_to=_of_other_groups,
         dropped=_back,
     ),
     Kind(

@@ -107,8 +107,9 @@ class Proposals(OfficerEndpoint):
                 "waits",
                 enum=["me"],
                 description=(
-                    "Only what the token's owner may approve or refuse now. A sign-off of reserves "
-                    "(`reserves.sign_off`) approves only who may sign them, too."
+                    "Only what the token's owner may approve now: a sign-off of reserves "
+                    "(`reserves.sign_off`) waits for who may sign them, a decision on an escalated case "
+                    "for its group."
                 ),
             ),
             *PAGES,

@@ -91,8 +91,9 @@ class Documents(rest.Endpoint):
             "It waits for review, in place of one of the same kind that waits. The same file again "
             "gives the document that is there (200), so a request whose answer was lost can be "
             "repeated. 409 `consent_needed` until the person has agreed to the text `verification` "
-            "(`consents`). Refused files are named at `#/file` and nothing of them is stored; 503 with "
-            "`Retry-After` when storage or virus scanner do not answer, or many files come in at once."
+            "(`consents`), and again once that text has changed. Refused files are named at `#/file` "
+            "and nothing of them is stored; 503 with `Retry-After` when storage or virus scanner do "
+            "not answer, or many files come in at once."
         ),
     )
     def post(self, request: Request, user_id: UUID) -> Response:
@@ -152,6 +153,7 @@ class DocumentById(rest.Endpoint):
 
 _PROBLEMS = {
     "consent": "consent_needed",
+    "consent_changed": "consent_needed",
     "not_onboarded": "not_approved",
     "erased": "forbidden",
     "too_many_documents": "too_many_documents",

@@ -229,6 +229,8 @@ def test_the_second_person_must_be_one_who_may_sign(snapshot: ReserveSnapshot) -
         four_eyes.approve(proposal_id=proposal.pk, checker=other, now=now)
     assert refusal.value.code == "may_not_sign"
     assert not ReserveSignature.objects.exists()
+    assert proposal not in four_eyes.waiting_for(other, now=now)
+    assert proposal in four_eyes.waiting_for(a_signer(), now=now)
 
 
 def test_who_may_only_look_proposes_nothing(snapshot: ReserveSnapshot) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -74,6 +75,9 @@ def test_approval_by_a_second_person_grants_the_tier_and_its_limit() -> None:
 
 def test_what_was_escalated_to_a_group_is_decided_in_it() -> None:
     mine, lead, second, outsider = (officer() for _ in range(4))
+    superuser = officer()
+    superuser.is_superuser = True
+    superuser.save()
     team = casework.team()
     for member in (lead, second):
         member.groups.add(team)
@@ -84,6 +88,9 @@ def test_what_was_escalated_to_a_group_is_decided_in_it() -> None:
     case = cases.take(case_id=case.pk, officer=lead, version=case.version, now=now)
     proposal = casework.rejection_proposed(lead, case)
 
+    for asked, person in ((True, second), (False, lead), (False, outsider), (True, superuser)):
+        assert (proposal in four_eyes.waiting_for(person, now=now)) is asked
+        assert Notice.objects.filter(user=person, kind="decision_waits").exists() is asked
     with refused("other_group"):
         casework.approve(proposal, outsider)
     with refused("other_group"):
@@ -92,6 +99,35 @@ def test_what_was_escalated_to_a_group_is_decided_in_it() -> None:
     assert (fresh(case).state, Proposal.objects.get().state) == (State.AWAITING_SECOND, "OPEN")
     casework.approve(proposal, second)
     assert fresh(case).state == State.REJECTED
+
+
+def test_in_a_group_without_a_second_person_nothing_is_proposed() -> None:
+    mine, lead, second = (officer() for _ in range(3))
+    alone, both = casework.team(), casework.team()
+    lead.groups.add(alone, both)
+    second.groups.add(both)
+    case, now = casework.taken(mine), timezone.now()
+    case = cases.escalate(
+        case_id=case.pk, officer=mine, group=alone, text="Hard.", version=case.version, now=now
+    )
+    case = cases.take(case_id=case.pk, officer=lead, version=case.version, now=now)
+
+    with refused("no_second"):
+        casework.rejection_proposed(lead, case)
+
+    case = cases.escalate(
+        case_id=case.pk, officer=lead, group=both, text="Both.", version=case.version, now=now
+    )
+    case = cases.take(case_id=case.pk, officer=lead, version=case.version, now=now)
+    assert casework.rejection_proposed(lead, case).state == "OPEN"
+
+
+def test_many_groups_ask_no_more_queries(django_assert_max_num_queries: Any) -> None:
+    person = User.objects.get(pk=officer().pk)
+    person.groups.add(*(casework.team() for _ in range(3)))
+
+    with django_assert_max_num_queries(4):  # the permissions twice, the unmarked, the count
+        four_eyes.waiting_for(person, now=timezone.now()).count()
 
 
 def test_what_is_decided_names_the_person_until_they_are_erased() -> None:
