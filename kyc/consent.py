@@ -62,10 +62,16 @@ VERIFICATION = Terms(
 
 
 def has_agreed(*, user: User, terms: Terms) -> bool:
-    """Whether the user agreed to this document, in any version, and did not withdraw it."""
-    return Consent.objects.filter(
+    """Whether the user agreed to this very text, and did not withdraw that."""
+    return Consent.objects.filter(user=user, text_id=terms.sha256, withdrawn_at=None).exists()
+
+
+def has_changed(*, user: User, terms: Terms) -> bool:
+    """Whether the user agreed to another version only: they are asked anew, and told why."""
+    agreed = Consent.objects.filter(
         user=user, text__document=terms.document, withdrawn_at=None
-    ).exists()
+    ).values_list("text_id", flat=True)
+    return bool(agreed) and terms.sha256 not in agreed
 
 
 def record(*, user: User, terms: Terms, language: str, now: datetime) -> Consent:

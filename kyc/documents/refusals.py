@@ -57,12 +57,16 @@ _ABOUT_FILE: dict[str, Text] = {
     ),
     "infected": gettext_lazy("The virus scanner found something in this file. It was not stored."),
 }
+_FIELDS = {"consent": "consent", "consent_changed": "consent", "kind": "kind", "reason": "reason"}
 REFUSALS: dict[str, Text] = {
     **_ABOUT_FILE,
     # --- the person
     "kind": gettext_lazy("Choose what the document is."),
     "not_onboarded": gettext_lazy("Tell us who you are first; documents belong to an application."),
     "consent": gettext_lazy("Read the text on documents and agree to it first."),
+    "consent_changed": gettext_lazy(
+        "The text on documents has changed since you agreed to it. Read it again and agree to it first."
+    ),
     "erased": gettext_lazy("The personal data of this account was erased. It takes no documents."),
     "too_many_documents": gettext_lazy(
         "You have %(kept)s documents here already. Withdraw one that is not needed first."
@@ -101,9 +105,7 @@ class DocumentRefused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-        self.field = (
-            "file" if code in _ABOUT_FILE else code if code in ("consent", "kind", "reason") else ""
-        )
+        self.field = "file" if code in _ABOUT_FILE else _FIELDS.get(code, "")
 
     @property
     def message(self) -> str:

@@ -18,7 +18,7 @@ from agora.lib.failpoints import failpoint
 from agora.lib.outcome import Temporary
 from compliance import audit
 from kyc import conversion, filetypes, scanning, storage
-from kyc.consent import VERIFICATION, has_agreed
+from kyc.consent import VERIFICATION, has_agreed, has_changed
 from kyc.conversion import PageImage
 from kyc.documents.forgetting import delete_files, drop_pages
 from kyc.documents.refusals import (
@@ -68,7 +68,8 @@ def _store(user: User, kind: str, file: Upload, now: datetime) -> Document:
     if application is None:
         raise DocumentRefused("not_onboarded")
     if not has_agreed(user=user, terms=VERIFICATION):
-        raise DocumentRefused("consent")
+        changed = has_changed(user=user, terms=VERIFICATION)
+        raise DocumentRefused("consent_changed" if changed else "consent")
     _check_counts(application, now, died=throttle.noted_today(what=_DIED, who=str(user.pk)))
     data = _bytes_of(file)
     digest = hashlib.sha256(data).hexdigest()

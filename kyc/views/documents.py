@@ -20,7 +20,7 @@ from accounts.models import User
 from agora.lib.pages import private_image
 from agora.lib.throttle import limited
 from kyc import documents as service
-from kyc.consent import VERIFICATION, has_agreed, record
+from kyc.consent import VERIFICATION, has_agreed, has_changed, record
 from kyc.documents import DocumentRefused, DocumentsUnavailable
 from kyc.documents.refusals import limits
 from kyc.forms import DocumentForm
@@ -55,6 +55,7 @@ def documents(request: HttpRequest) -> HttpResponse:
         "consent_text": _(VERIFICATION.text),
         "consent_original": VERIFICATION.text,
         "consent_version": VERIFICATION.version,
+        "consent_changed": asks and has_changed(user=user, terms=VERIFICATION),
     }
     status = 503 if isinstance(answer, DocumentsUnavailable) else 422 if form.errors else 200
     response = render(request, "kyc/documents.html", context, status=status)

@@ -12,7 +12,8 @@ from pytest_django import Settings
 from accounts.models import User
 from kyc import documents
 from kyc.consent import VERIFICATION
-from kyc.models import Consent, Document
+from kyc.documents import DocumentRefused
+from kyc.models import Consent, ConsentText, Document
 from tests.document_files import pdf, picture, sent
 from tests.kyc.conftest import files_in
 from tests.people import new_officer, new_user, onboarded, willing
@@ -204,6 +205,22 @@ def test_the_settings_page_tells_where_documents_stand(browser: Client, folder: 
 
     assert PAGE in page
     assert "1 waits for review" in page
+
+
+def test_a_text_that_has_changed_is_agreed_to_anew(client: Client, folder: Path) -> None:
+    person = onboarded()
+    client.force_login(person)
+    assert upload(client, picture(), consent="on").status_code == 302
+    assert "has changed since you agreed" not in client.get(PAGE).text
+    before = ConsentText.objects.create(
+        sha256="0" * 64, document=VERIFICATION.document, version="2026-11", text="Of before."
+    )
+    Consent.objects.filter(text_id=VERIFICATION.sha256).update(text=before)
+
+    assert "has changed since you agreed" in client.get(PAGE).text
+    with pytest.raises(DocumentRefused, check=lambda error: error.code == "consent_changed"):
+        documents.store(user=person, kind="passport", file=sent(picture()), now=timezone.now())
+    assert upload(client, picture(), consent="on").status_code == 302
 
 
 def test_the_first_upload_needs_consent_and_records_it(client: Client, folder: Path) -> None:
