@@ -19,7 +19,15 @@ from accounts import notices
 from accounts.access import signed_in
 from accounts.decisions import propose_role
 from accounts.models import AddressEntry, Notice, User
-from agora.lib.admin import PROPOSED, ReadOnlyAdmin, ReasonForm, answer_dialog, dialog, trail_link
+from agora.lib.admin import (
+    PROPOSED,
+    ReadOnlyAdmin,
+    ReasonForm,
+    answer_dialog,
+    dialog,
+    leave_dialog,
+    trail_link,
+)
 from compliance import audit
 from compliance.four_eyes import Refused
 
@@ -133,6 +141,7 @@ class NoticeAdmin(ReadOnlyAdmin):
     search_help_text = _("Id, e-mail address, what it was told once for")
     date_hierarchy = "created_at"
     actions = ["try_again"]
+    actions_list = ["try_all_again"]
     fields = [
         "id", "user", "kind", "level", "subject_shown", "text_shown", "url", "dedupe_key",
         "created_at", "read_at", "emailed_at", "attention", "last_error", "attempts", "next_attempt_at",
@@ -175,6 +184,25 @@ class NoticeAdmin(ReadOnlyAdmin):
     def has_try_again_permission(self, request: HttpRequest) -> bool:
         """Who may only look at notices may not set them going."""
         return request.user.has_perm("accounts.change_notice")
+
+    @action(
+        description=_("Try all again"),
+        url_path="try-all-again",
+        permissions=["try_again"],
+        dialog=dialog(
+            _("Try all again"),
+            _(
+                "Every e-mail that needs attention is sent again, also those of decisions and cases, "
+                "which are not listed here for others than their readers."
+            ),
+            _("Try all again"),
+            None,
+        ),
+    )
+    def try_all_again(self, request: HttpRequest, form: Any) -> HttpResponse:
+        """Also what the reader does not see: that may be about them, but it must reach its reader."""
+        self.try_again(request, Notice.objects.filter(attention=True))
+        return leave_dialog(reverse("admin:accounts_notice_changelist"))
 
     @admin.action(description=_("Try again what needs attention"), permissions=["try_again"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[Notice]) -> None:

@@ -88,3 +88,21 @@ def test_only_who_may_change_notices_can_set_them_going(
 
     notice.refresh_from_db()
     assert notice.attention is attention
+
+
+@pytest.mark.parametrize(
+    ("permissions", "attention"),
+    [(["view_notice"], True), (["view_notice", "change_notice"], False)],
+)
+def test_failed_e_mails_of_others_decisions_are_tried_again_unseen(
+    notice: Notice, permissions: list[str], attention: bool
+) -> None:
+    Notice.objects.filter(pk=notice.pk).update(kind="decision_waits")
+    officer = an_officer(*permissions)
+    page = officer.get(reverse("admin:accounts_notice_changelist"))
+    assert not page.context["cl"].queryset.exists()
+
+    officer.post(reverse("admin:accounts_notice_try_all_again"), {"_form_submitted": "on"})
+
+    notice.refresh_from_db()
+    assert notice.attention is attention
