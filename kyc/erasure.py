@@ -9,6 +9,7 @@ from accounts.models import User
 from kyc import cases, corrections, documents, limits
 from kyc.consent import withdraw_all
 from kyc.models import Application, DailyLimit, ScreeningMatch
+from kyc.screening import matching
 
 
 def has_records(user: User) -> bool:
@@ -30,7 +31,7 @@ def hold(*, user: User) -> None:
 
 
 def close(*, user: User, now: datetime) -> None:
-    """Let the user order nothing more, for ever, end their open case, and withdraw their consents.
+    """Let the user order nothing more, for ever; end their open case, what is proposed, their consents.
 
     Call it inside the transaction that holds the person's counter (`hold`).
     """
@@ -38,6 +39,7 @@ def close(*, user: User, now: datetime) -> None:
     DailyLimit.objects.filter(application__user=user).update(day=date.max)
     cases.end_with_account(user=user, now=now)
     corrections.end_with_account(user=user, now=now)
+    matching.end_with_account(user=user, now=now)
     withdraw_all(user=user, now=now)
 
 

@@ -1,7 +1,8 @@
 """What has to be done before an approval may be proposed: the list that gates the button."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -69,12 +70,14 @@ def requirements(case: Case) -> list[Requirement]:
 def about_lists(application: Application) -> list[Requirement]:
     """What the lists ask before anything is approved."""
     last = Screening.objects.filter(application=application).first()
-    return [one for one in (_look_up(last), _matches(application, last)) if one]
-
-
-def _look_up(last: Screening | None) -> Requirement | None:
-    """Nobody is approved who was not looked up in the lists of today; None where none is needed."""
     loads = source().loads()
+    # What a list had no room for is nobody's to look at once no list is loaded any more.
+    more = last.more if last and loads else 0
+    return [one for one in (_look_up(last, loads), _matches(application, more)) if one]
+
+
+def _look_up(last: Screening | None, loads: Sequence[UUID]) -> Requirement | None:
+    """Nobody is approved who was not looked up in the lists of today; None where none is needed."""
     if not loads and not settings.SCREENING_REQUIRED:
         return None
     done = bool(loads) and set(loads) <= set(last.loads if last else ())
@@ -89,9 +92,8 @@ def _look_up(last: Screening | None) -> Requirement | None:
     )
 
 
-def _matches(application: Application, last: Screening | None) -> Requirement | None:
+def _matches(application: Application, more: int) -> Requirement | None:
     """Whoever may be on a list is not approved before that is settled; None without any match."""
-    more = last.more if last else 0
     states = list(
         ScreeningMatch.objects.filter(application=application).values_list("state", "is_sanctioned")
     )

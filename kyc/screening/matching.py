@@ -193,8 +193,18 @@ def _propose(
 
 def open_proposal(match_id: uuid.UUID) -> Proposal | None:
     """What waits for a second person about the match."""
-    proposals = four_eyes.proposals_of(object_type=MATCH, object_id=match_id)
-    return proposals.filter(state=Proposal.State.OPEN).first()
+    return four_eyes.open_proposal(object_type=MATCH, object_id=match_id)
+
+
+def end_with_account(*, user: User, now: datetime) -> None:
+    """Close what is proposed on the user's matches, which stay as they are.
+
+    Call it inside the transaction that closes the account, with the application's row held.
+    """
+    for match_id in ScreeningMatch.objects.filter(application__user=user).values_list(
+        "pk", flat=True
+    ):
+        four_eyes.lapse(object_type=MATCH, object_id=match_id, now=now)
 
 
 def load_of(match: ScreeningMatch) -> uuid.UUID | None:

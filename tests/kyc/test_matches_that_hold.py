@@ -13,7 +13,7 @@ from accounts.models import User
 from compliance import audit, four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
-from kyc import cases, corrections, holds, screening
+from kyc import cases, corrections, erasure, holds, screening
 from kyc.models import Application, Case, ScreeningMatch
 from kyc.screening import ScreeningError, lists
 from tests import people
@@ -121,6 +121,16 @@ def test_who_proposed_it_does_not_approve_it(match: ScreeningMatch) -> None:
         approve(proposal, mine)
 
     assert is_held(match)
+
+
+def test_what_is_proposed_lapses_with_the_account(match: ScreeningMatch) -> None:
+    proposal = dismissal_proposed(match)
+
+    with transaction.atomic():
+        erasure.close(user=match.application.user, now=timezone.now())
+
+    proposal.refresh_from_db()
+    assert proposal.state == Proposal.State.EXPIRED
 
 
 def test_it_takes_the_permission_and_somebody_else_s_match(match: ScreeningMatch) -> None:

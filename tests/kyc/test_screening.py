@@ -593,6 +593,16 @@ def settle_all(application: Application) -> int:
     return len(found)
 
 
+def test_without_a_list_no_more_follow(load: Any, few: int) -> None:
+    load(*MANY)
+    application = apply("Maria Silva")
+    lists.active().update(replaced_at=timezone.now())
+
+    assert settle_all(application) == few
+
+    assert is_met("MATCHES", Case.objects.get(application=application))
+
+
 def test_of_many_matches_some_wait_and_the_others_follow_once_these_are_decided(
     load: Any, few: int
 ) -> None:
