@@ -177,8 +177,8 @@ def _where(code: str, case: Case, wallet: Wallet | None) -> str:
 def _wallet(wallet: Wallet | None) -> Text:
     if wallet is None:
         return _("none")
-    proved = wallet.get_method_display() if wallet.verified_at else _("not proved")
-    return f"{wallet.address} ({proved})"
+    proved = wallet.state == Wallet.State.VERIFIED
+    return f"{wallet.address} ({wallet.get_method_display() if proved else wallet.state.label})"
 
 
 def _moments(case: Case) -> list[Moment]:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.serializers import Serializer
 
-from accounts.models import User
+from accounts.models import User, Wallet
 from compliance import four_eyes
 from compliance.models import AuditRow, Proposal
 from kyc import cases, screening
@@ -483,6 +483,16 @@ def test_required_actions_lead_to_where_to_look() -> None:
 
     assert 'href="#viewer"' in shown
     assert reverse("admin:accounts_wallet_change", args=[case.application.user.wallet.pk]) in shown
+
+
+def test_a_disputed_wallet_is_called_so() -> None:
+    mine = officer()
+    case = taken(mine)
+    Wallet.objects.filter(user=case.application.user).update(disputed_at=timezone.now())
+
+    shown = text(seen_by(mine).get(page(case)))
+
+    assert f"{case.application.user.wallet.address} (disputed)" in shown
 
 
 def test_the_dialog_of_taking_says_whose_review_ends_by_it() -> None:
