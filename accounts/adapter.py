@@ -48,7 +48,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         What allauth calls a security key is a passkey on our pages.
         """
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
-        if has_second_factor(user):
+        # allauth asks about nobody, too, before it leads them to sign in.
+        if user.is_authenticated and has_second_factor(user):
             methods = [method for method in methods if method["id"] != "reauthenticate"]
         for method in methods:
             if method["id"] == "mfa_reauthenticate:webauthn":

@@ -72,6 +72,9 @@ _READABLE = {
         "kyc_screeningrun.lease_token",
         "trading_order.lease_token",
     },
+    "says that somebody gave their tokens on the chain up, not which secret": {
+        "compliance_erasurerequest.gives_up_tokens",
+    },
     "what an auditor looks into: nonces of proofs, which are worth nothing without the wallet": {
         "accounts_walletproof.nonce",
     },
