@@ -92,5 +92,5 @@ def test_the_desk_shows_by_itself_what_became_of_an_order(
 
     advance(order)
 
-    visitor.page.get_by_text("Open BTC/USDT").wait_for()
+    visitor.page.get_by_role("cell", name="Open BTC/USDT").wait_for()
     visitor.page.get_by_text("No open order now.").wait_for()
