@@ -176,14 +176,16 @@ class ProposalAdmin(ReadOnlyAdmin):
         return proposal.state, proposal.get_state_display()
 
     def has_decide_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Only an open proposal can be decided; the service knows by whom."""
-        return request.user.has_perm(four_eyes.CHECKER) and self._is_open(object_id)
+        """Only an open proposal of somebody else can be decided; the service knows by whom."""
+        others = Proposal.objects.exclude(maker_id=request.user.pk)
+        return (
+            request.user.has_perm(four_eyes.CHECKER)
+            and others.filter(pk=object_id, state=Proposal.State.OPEN).exists()
+        )
 
     def has_withdraw_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        return self._is_open(object_id, maker_id=request.user.pk)
-
-    def _is_open(self, object_id: str | None, **filters: Any) -> bool:
-        return Proposal.objects.filter(pk=object_id, state=Proposal.State.OPEN, **filters).exists()
+        own = Proposal.objects.filter(maker_id=request.user.pk)
+        return own.filter(pk=object_id, state=Proposal.State.OPEN).exists()
 
     @action(
         description=_("Approve"),

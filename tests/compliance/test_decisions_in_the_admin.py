@@ -87,12 +87,15 @@ def test_who_decides_lands_on_the_decision(proposal: Proposal, checker: User) ->
     assert answer.headers["HX-Redirect"] == decided
 
 
-def test_the_first_officer_is_told_that_a_second_one_has_to_decide(
+def test_the_first_officer_is_told_that_a_second_one_has_to_decide_and_is_offered_no_more(
     proposal: Proposal, maker: User
 ) -> None:
-    (told,) = act(maker, "approve", proposal)
+    page = browser_of(maker).get(reverse("admin:compliance_proposal_change", args=[proposal.pk]))
 
-    assert "second person" in told
+    assert "A second person reads what it does" in page.text
+    assert reverse("admin:compliance_proposal_approve", args=[proposal.pk]) not in page.text
+    assert reverse("admin:compliance_proposal_withdraw", args=[proposal.pk]) in page.text
+    assert act(maker, "approve", proposal) == ["403"]
     assert limit() == 1000
 
 
