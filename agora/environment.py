@@ -19,7 +19,7 @@ from environ.fileaware_mapping import FileAwareMapping
 # The demo only supervises other processes, which get their own secrets from it.
 _SUPERVISES_ONLY = len(sys.argv) > 1 and sys.argv[1] in {"demo", "failpoints", "compilemessages"}
 _FLAGS = {"true": True, "1": True, "yes": True, "on": True}
-_FLAGS |= {"false": False, "0": False, "no": False, "off": False, "": False}
+_FLAGS |= {"false": False, "0": False, "no": False, "off": False}
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # Where each vendor's test side is, by the setting. Market data is the same for paper and live.
 TEST_HOSTS: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -68,7 +68,8 @@ def one_of(name: str, *, allowed: set[str], default: str) -> str:
 
 
 def flag(name: str, *, default: bool) -> bool:
-    text: str = env.str(name, default=str(default)).lower()
+    """True or false; what is set to nothing is as if it was not set, so no protection goes by it."""
+    text = (env.str(name, default="") or str(default)).lower()
     if text not in _FLAGS:
         raise ImproperlyConfigured(f"{name} is {text!r}; it must be true or false.")
     return _FLAGS[text]

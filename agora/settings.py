@@ -646,7 +646,7 @@ KYC_REMIND_DAYS = whole("KYC_REMIND_DAYS", default=7, least=1)
 KYC_NO_ANSWER_DAYS = whole("KYC_NO_ANSWER_DAYS", default=30, least=1)
 SCREENING_SOURCE = env.str("SCREENING_SOURCE", default="kyc.screening.lookup.LocalLists")
 SCREENING_THRESHOLD = whole("SCREENING_THRESHOLD", default=86, least=70)
-SCREENING_REQUIRED = env.bool("SCREENING_REQUIRED", default=True)
+SCREENING_REQUIRED = flag("SCREENING_REQUIRED", default=True)
 
 # --- Personal data --------------------------------------------------------------------------
 DATA_EXPORT_DAYS = whole("DATA_EXPORT_DAYS", default=7, least=1)

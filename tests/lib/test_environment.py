@@ -35,6 +35,7 @@ def _read(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
     ("name", "wrong"),
     [
         ("DEBUG", "maybe"),
+        ("SCREENING_REQUIRED", "ture"),
         ("SITE_URL", "agora.example"),
         ("DATABASE_URL", "nonsense"),
         ("DATABASE_URL", "sqlite:///agora.sqlite3"),
@@ -78,6 +79,13 @@ def test_a_secret_from_a_file_loses_the_line_break_at_its_end(tmp_path: Path) ->
     )
 
     assert result.stdout == "'from a file'\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [("", "True"), ("on", "True"), ("FALSE", "False"), ("0", "False")]
+)
+def test_screening_is_switched_off_by_a_word_for_it_only(given: str, read: str) -> None:
+    assert _read("SCREENING_REQUIRED", SCREENING_REQUIRED=given).stdout == f"{read}\n"
 
 
 def test_a_missing_secret_stops_the_start() -> None:
