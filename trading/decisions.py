@@ -25,12 +25,9 @@ from kyc import limits
 from tokens import services as tokens
 from tokens.models import MintTx
 from trading.models import Order
-from trading.states import MOVES, State
+from trading.states import BOUGHT, MOVES, NOT_BOUGHT, State
 
 RESOLVE = "trading.resolve_order"
-# What the two vouch for, by where the order stands.
-NOT_BOUGHT = frozenset({State.PENDING, State.SUBMITTED})
-BOUGHT = frozenset({State.FILLED, State.CUSTODY_CONFIRMED, State.MINTING})
 
 
 def propose_resolution(*, order: Order, reason: str, maker: User, now: datetime) -> Proposal:

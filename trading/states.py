@@ -18,6 +18,10 @@ class State(TextChoices):
     FAILED = "FAILED", _("Failed")
 
 
+# Nothing is known to be bought, and more may be: the broker may still have the order open.
+NOT_BOUGHT = frozenset({State.PENDING, State.SUBMITTED})
+# Bought, and neither minted nor ended.
+BOUGHT = frozenset({State.FILLED, State.CUSTODY_CONFIRMED, State.MINTING})
 MOVES = Moves(
     {
         State.PENDING: {State.SUBMITTED, State.REJECTED, State.CANCELLED},

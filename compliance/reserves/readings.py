@@ -19,9 +19,9 @@ from compliance.reserves.books import ZERO, Books, Item
 from compliance.reserves.chain_index import Token
 from custody import vault
 from trading import broker
+from trading.states import NOT_BOUGHT
 
 _LOOKS = 4
-_OPEN_AT_BROKER = frozenset({"PENDING", "SUBMITTED"})
 Pulse = Callable[[], None]
 
 
@@ -153,7 +153,7 @@ def _look(*, symbol: str, token: Token, block: int, pulse: Pulse) -> Look:
     at_broker: dict[Item, Decimal] = {}
     in_custody: dict[Item, Decimal] = {}
     for item in found.items:
-        at_broker[item] = _filled(item) if item.leg in _OPEN_AT_BROKER else item.ordered
+        at_broker[item] = _filled(item) if item.leg in NOT_BOUGHT else item.ordered
         in_custody[item] = _arrived(item) if item.wanted > item.recorded else item.recorded
         pulse()
     return Look(found, at_broker, in_custody)

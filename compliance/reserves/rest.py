@@ -12,7 +12,7 @@ from django.conf import settings
 
 from compliance.reserves.books import ZERO
 from compliance.reserves.readings import Bounds, Pulse
-from compliance.reserves.rows import Kind, Row
+from compliance.reserves.rows import Kind, Row, total
 from custody import vault
 from custody.models import CustodyRecord
 from custody.vault import VaultTransfer
@@ -41,7 +41,7 @@ def at_broker(rest: Bounds, *, symbol: str, pulse: Pulse) -> list[Row]:
         for each in page:
             seen.add(each.id)
             rows.extend(_of_broker_order(each, ours.get(each.id)))
-        if rest.hold(_sum(rows, "broker")):
+        if rest.hold(total(rows, "broker")):
             return rows
         if len(page) < _PAGE:
             rows.extend(_not_at_broker(symbol, seen))
@@ -91,7 +91,7 @@ def in_custody(rest: Bounds, *, pulse: Pulse) -> list[Row]:
             rows.extend(_of_transfers(page, custody, seen))
             ended = len(page) < _PAGE
         complete = complete and ended
-    if complete and not rest.hold(_sum(rows, "custody")):
+    if complete and not rest.hold(total(rows, "custody")):
         rows.extend(_not_in_custody(seen))
     return rows
 
@@ -139,7 +139,3 @@ def _not_in_custody(seen: set[str]) -> Iterator[Row]:
                 reference=record.custody_tx_id or "",
                 custody=-record.quantity,
             )
-
-
-def _sum(rows: list[Row], figure: str) -> Decimal:
-    return sum((getattr(row, figure) for row in rows), ZERO)
