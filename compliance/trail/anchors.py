@@ -141,15 +141,19 @@ def verify() -> audit.Verdict:
 
     An anchor that was noted but is not in its place any more is a fault too.
     """
+    names = {place.name for place in places()}
+    # Before the places are read: an anchor that is told meanwhile is noted after it is there.
+    noted = list(
+        AuditAnchor.objects.filter(place__in=names)
+        .order_by("position")
+        .values_list("place", "position")
+    )
     found = outside()
     verdict = audit.verify(anchors=found)
     held = {(kept.place.partition(" ")[0], kept.position) for kept in found}
-    names = {place.name for place in places()}
     lost = [
         f"the anchor of position {position} is not in {place} any more"
-        for place, position in AuditAnchor.objects.filter(place__in=names)
-        .order_by("position")
-        .values_list("place", "position")
+        for place, position in noted
         if (place, position) not in held
     ]
     return replace(verdict, faults=[*verdict.faults, *lost])
