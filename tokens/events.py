@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any, Literal, cast
 
 from django.conf import settings
+from eth_abi.abi import decode
 from hexbytes import HexBytes
-from web3 import HTTPProvider
+from web3 import HTTPProvider, Web3
 from web3.exceptions import BlockNotFound, Web3RPCError
 from web3.types import BlockIdentifier, FilterParams, RPCEndpoint
 
@@ -49,7 +50,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class MintEvent:
-    """Tokens that were minted for one broker trade."""
+    """Tokens that were minted for one broker trade; what is no text in its id stands as U+FFFD."""
 
     block_number: int
     log_index: int
@@ -189,9 +190,16 @@ def _events(first: int, last: int) -> Events:
             told = moved.process_log(log)["args"]
             transfers.append(Transfer(*place, told["from"], told["to"], int(told["value"])))
         else:
-            told = minted.process_log(log)["args"]
-            mints.append(MintEvent(*place, told["to"], int(told["amount"]), told["brokerTradeId"]))
+            # As bytes, which are encoded alike: web3 fails at text that is no UTF-8.
+            units, trade_id = decode(["uint256", "bytes"], log["data"])
+            to_address = Web3.to_checksum_address(log["topics"][1][-20:])
+            mints.append(MintEvent(*place, to_address, units, _text(trade_id)))
     return Events(transfers, mints)
+
+
+def _text(trade_id: bytes) -> str:
+    """The id of a mint as PostgreSQL takes it. Whoever has the minter's key may choose any bytes."""
+    return trade_id.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 
+from agora.lib.money import exactly
+
 LOCALES = {"en": "en_US", "pt-br": "pt_BR", "es": "es_PY"}
 DASH = "\N{EM DASH}"
 HOUR, MINUTE = 3600, 60
@@ -54,6 +56,7 @@ def usd(value: object, decimals: int | str = 2) -> str:
     return format_currency(amount, "USD", format=pattern, locale=locale, currency_digits=False)
 
 
+@exactly()
 def quantity(value: object) -> str:
     """A number of shares or tokens: every digit that counts, at most 18 after the point."""
     amount = _decimal(value)

@@ -1,10 +1,13 @@
 """Decimal arithmetic for money and quantities: exact, no float (ARCHITECTURE 3)."""
 
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 
 CENT = Decimal("0.01")
 SHARE_DECIMALS = 9
 TOKEN_DECIMALS = 18
+_UINT256_DIGITS = 78
 
 
 class InexactUnits(ValueError):
@@ -50,4 +53,11 @@ def token_units(quantity: Decimal) -> int:
 
 def shares_of(units: int) -> Decimal:
     """Share quantity of whole base units."""
-    return Decimal(units).scaleb(-TOKEN_DECIMALS)
+    return Decimal(f"{units}E-{TOKEN_DECIMALS}")
+
+
+@contextmanager
+def exactly() -> Iterator[None]:
+    """Sums of whatever a token contract may hold, without rounding: Decimal itself keeps 28 digits."""
+    with localcontext(prec=2 * _UINT256_DIGITS):
+        yield

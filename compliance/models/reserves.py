@@ -40,7 +40,7 @@ class ReserveSnapshot(Job):
     finality = models.CharField(_("finality"), max_length=10, choices=Finality, blank=True)
     figures = models.JSONField(_("figures"), default=dict)
     difference = models.DecimalField(
-        _("difference"), max_digits=38, decimal_places=18, null=True, blank=True
+        _("difference"), max_digits=78, decimal_places=18, null=True, blank=True
     )
     breaks = models.PositiveIntegerField(_("differences not explained by time"), default=0)
     tree_root = models.CharField(_("root of the tree"), max_length=64, blank=True)
@@ -113,7 +113,7 @@ class ReserveRow(models.Model):
 
     Six figures of the same thing, in shares: what our order, custody record and mint transaction
     say, and what broker, custodian and chain say. Rows of a kind that time explains are in flight;
-    the others are breaks.
+    the others are breaks. Ids and quantities may be all that the contract takes: 128 bytes, uint256.
     """
 
     class Kind(models.TextChoices):
@@ -135,6 +135,7 @@ class ReserveRow(models.Model):
         UNEQUAL = "unequal", _("The legs tell different quantities")
         WITHOUT_ORDER = "without_order", _("A record without an order")
         HOLDERS = "holders", _("Balances by events are not what the contract tells")
+        TOO_MANY_TOKENS = "too_many_tokens", _("More tokens than the tree of holders can sum")
         UNEXPLAINED_BROKER = "rest_broker", _("Rest at the broker that no order explains")
         UNEXPLAINED_CUSTODY = "rest_custody", _("Rest at the custodian that no record explains")
         UNEXPLAINED_CHAIN = "rest_chain", _("Rest of the supply that no mint explains")
@@ -146,13 +147,13 @@ class ReserveRow(models.Model):
     is_break = models.BooleanField(_("a break"))
     order_id = models.UUIDField(_("order"), null=True, blank=True)
     leg = models.CharField(_("state of the order"), max_length=20, blank=True)
-    reference = models.CharField(_("outside id"), max_length=80, blank=True)
-    ordered = models.DecimalField(_("our order"), max_digits=38, decimal_places=18)
-    broker = models.DecimalField(_("broker"), max_digits=38, decimal_places=18)
-    recorded = models.DecimalField(_("our custody record"), max_digits=38, decimal_places=18)
-    custody = models.DecimalField(_("custodian"), max_digits=38, decimal_places=18)
-    minted = models.DecimalField(_("our mint"), max_digits=38, decimal_places=18)
-    chain = models.DecimalField(_("chain"), max_digits=38, decimal_places=18)
+    reference = models.CharField(_("outside id"), max_length=128, blank=True)
+    ordered = models.DecimalField(_("our order"), max_digits=78, decimal_places=18)
+    broker = models.DecimalField(_("broker"), max_digits=78, decimal_places=18)
+    recorded = models.DecimalField(_("our custody record"), max_digits=78, decimal_places=18)
+    custody = models.DecimalField(_("custodian"), max_digits=78, decimal_places=18)
+    minted = models.DecimalField(_("our mint"), max_digits=78, decimal_places=18)
+    chain = models.DecimalField(_("chain"), max_digits=78, decimal_places=18)
 
     class Meta:
         verbose_name = _("difference of a snapshot")

@@ -13,6 +13,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from agora.lib.money import plain
 from compliance import four_eyes
 from compliance.four_eyes import Person, Refused
 from compliance.models import LiabilityTree, Proposal, ReserveSignature, ReserveSnapshot
@@ -88,9 +89,9 @@ def statement_of(snapshot: ReserveSnapshot, explained: Sequence[Explanation] = (
         block_time=content.moment(snapshot.block_time),
         built_at=content.moment(snapshot.built_at),
         finality=_FINALITY[ReserveSnapshot.Finality(snapshot.finality)],
-        difference=f"{(snapshot.difference or Decimal(0)).normalize():f}",
+        difference=plain(snapshot.difference or Decimal(0)),
         breaks=snapshot.breaks,
-        tree_root=snapshot.tree_root or "none: the balances are not what the contract tells",
+        tree_root=snapshot.tree_root or "none: a row of the snapshot says why",
         content_hash=snapshot.content_hash,
         outcome=AGREES if snapshot.agrees else DISAGREES,
         explanations=_words(explained),

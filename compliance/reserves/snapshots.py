@@ -22,12 +22,12 @@ from accounts import notices
 from accounts.models import Notice
 from accounts.staff import holders_of
 from agora.lib import work
-from agora.lib.money import plain, shares_of
+from agora.lib.money import exactly, plain, shares_of
 from agora.lib.outcome import OutsideError, Temporary
 from agora.lib.work import Lease, LeaseLost
 from compliance import audit
 from compliance.models import ReserveRow, ReserveSnapshot, ReserveSource
-from compliance.reserves import balances, chain_index, content, liabilities, readings, rest
+from compliance.reserves import balances, chain_index, content, liabilities, merkle, readings, rest
 from compliance.reserves import rows as differences
 from compliance.reserves.balances import Compared
 from compliance.reserves.books import ZERO
@@ -98,6 +98,7 @@ def _request(actor: str, *, now: datetime, **more: Any) -> ReserveSnapshot:
     return snapshot
 
 
+@exactly()
 def build(*, snapshot_id: uuid.UUID, now: datetime) -> ReserveSnapshot | None:
     """Fill in a requested snapshot; None when it is not due or another worker has it.
 
@@ -192,13 +193,13 @@ def _rows(told: Readings, *, supply: int, block: int, lease: SnapshotLease) -> l
 
 
 def _of_holders(holders: Sequence[Holder], compared: Compared, supply: int) -> list[Row]:
-    """A row where balances by events are not what the contract tells."""
+    """A row where balances by events are not what the contract tells, or too much for the tree."""
     if _sum(holders) != supply or any(holder.units < 0 for holder in holders):
         return [Row(Kind.HOLDERS, reference=f"{_sum(holders)} of {supply} units")]
     if compared.wrong:
         told = f"{compared.wrong} of {compared.asked} balances"
         return [Row(Kind.HOLDERS, reference=told)]
-    return []
+    return [Row(Kind.TOO_MANY_TOKENS)] if supply > merkle.LARGEST_SUM else []
 
 
 def _sum(holders: Sequence[Holder]) -> int:
@@ -210,10 +211,10 @@ def _store(lease: SnapshotLease, found: Found) -> None:
     now, snapshot = timezone.now(), lease.row
     _keep(lease)
     with transaction.atomic():
-        root = None
-        if any(row.kind == Kind.HOLDERS for row in found.rows):
+        root, kinds = None, {row.kind for row in found.rows}
+        if Kind.HOLDERS in kinds:
             chain_index.forget(token=found.token)
-        else:
+        elif Kind.TOO_MANY_TOKENS not in kinds:
             root = liabilities.build(holders=found.holders, snapshot_id=snapshot.pk, now=now)
         sources = [_source_of(snapshot, each) for each in found.sources]
         rows = [_row_of(snapshot, number, row) for number, row in enumerate(found.rows, start=1)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from agora.lib.money import plain, shares_of
+from agora.lib.money import exactly, plain, shares_of
 from agora.lib.outcome import Temporary
 from compliance.models import AuditRow, LiabilityTree, ReserveRow, ReserveSnapshot
 from compliance.reserves import chain_index, content, liabilities, snapshots
@@ -32,6 +32,7 @@ class Verdict:
     faults: list[str]
 
 
+@exactly()
 def verify(*, snapshot: ReserveSnapshot, offline: bool = False) -> Verdict:
     """Compute a ready snapshot anew and name every fault; raises OutsideError without the chain."""
     document = content.stored(snapshot)

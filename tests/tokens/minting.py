@@ -36,13 +36,18 @@ def is_paused() -> bool:
     return bool(evm._contract().functions.paused().call())
 
 
-def mint_beside(chain: Chain, *, to: str, units: int, trade_id: str) -> None:
-    """Mint as a second minter, whom Agora knows nothing of."""
+def grant_minter(chain: Chain) -> str:
+    """Let another account mint, too; its address."""
     admin, *_, other = _accounts(chain)
     functions = evm._contract().functions
-    role = functions.MINTER_ROLE().call()
-    _transact(chain, functions.grantRole(role, other), sender=admin)
-    _transact(chain, functions.mint(Web3.to_checksum_address(to), units, trade_id), sender=other)
+    _transact(chain, functions.grantRole(functions.MINTER_ROLE().call(), other), sender=admin)
+    return other
+
+
+def mint_beside(chain: Chain, *, to: str, units: int, trade_id: str) -> None:
+    """Mint as a second minter, whom Agora knows nothing of."""
+    mint = evm._contract().functions.mint(Web3.to_checksum_address(to), units, trade_id)
+    _transact(chain, mint, sender=grant_minter(chain))
 
 
 def use_nonce(chain: Chain, *, sender: str, nonce: int) -> None:

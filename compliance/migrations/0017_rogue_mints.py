@@ -1,0 +1,91 @@
+"""Rows take every id and quantity that the contract takes; one for more tokens than a tree can sum.
+
+PostgreSQL widens these columns without writing a row anew.
+"""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("compliance", "0016_tokens_given_up"),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name="reserverow",
+            name="broker",
+            field=models.DecimalField(decimal_places=18, max_digits=78, verbose_name="broker"),
+        ),
+        migrations.AlterField(
+            model_name="reserverow",
+            name="chain",
+            field=models.DecimalField(decimal_places=18, max_digits=78, verbose_name="chain"),
+        ),
+        migrations.AlterField(
+            model_name="reserverow",
+            name="custody",
+            field=models.DecimalField(decimal_places=18, max_digits=78, verbose_name="custodian"),
+        ),
+        migrations.AlterField(
+            model_name="reserverow",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("fill_not_read", "Filled at the broker, not read by us yet"),
+                    ("between_reads", "Filled while the sources were read"),
+                    ("to_custody", "Bought, on its way into custody"),
+                    ("custody_not_read", "In custody, not read by us yet"),
+                    ("to_mint", "In custody, on its way to the mint"),
+                    ("after_block", "Minted after the block of the snapshot"),
+                    ("mint_not_read", "Minted, not confirmed by us yet"),
+                    ("not_minted", "Bought and never to be minted, by a decision"),
+                    ("overdue", "On its way for too long"),
+                    ("unknown_broker", "At the broker, unknown to us"),
+                    ("missing_broker", "Missing at the broker"),
+                    ("unknown_custody", "At the custodian, unknown to us"),
+                    ("missing_custody", "Missing at the custodian"),
+                    ("unknown_chain", "Minted, unknown to us"),
+                    ("missing_chain", "Missing on the chain"),
+                    ("unequal", "The legs tell different quantities"),
+                    ("without_order", "A record without an order"),
+                    ("holders", "Balances by events are not what the contract tells"),
+                    ("too_many_tokens", "More tokens than the tree of holders can sum"),
+                    ("rest_broker", "Rest at the broker that no order explains"),
+                    ("rest_custody", "Rest at the custodian that no record explains"),
+                    ("rest_chain", "Rest of the supply that no mint explains"),
+                ],
+                max_length=20,
+                verbose_name="kind",
+            ),
+        ),
+        migrations.AlterField(
+            model_name="reserverow",
+            name="minted",
+            field=models.DecimalField(decimal_places=18, max_digits=78, verbose_name="our mint"),
+        ),
+        migrations.AlterField(
+            model_name="reserverow",
+            name="ordered",
+            field=models.DecimalField(decimal_places=18, max_digits=78, verbose_name="our order"),
+        ),
+        migrations.AlterField(
+            model_name="reserverow",
+            name="recorded",
+            field=models.DecimalField(
+                decimal_places=18, max_digits=78, verbose_name="our custody record"
+            ),
+        ),
+        migrations.AlterField(
+            model_name="reserverow",
+            name="reference",
+            field=models.CharField(blank=True, max_length=128, verbose_name="outside id"),
+        ),
+        migrations.AlterField(
+            model_name="reservesnapshot",
+            name="difference",
+            field=models.DecimalField(
+                blank=True, decimal_places=18, max_digits=78, null=True, verbose_name="difference"
+            ),
+        ),
+    ]
