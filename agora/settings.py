@@ -159,13 +159,17 @@ DATABASES = {
 }
 if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL is not an address that begins postgres://.")
+# A migration takes as long as its table is long. It waits no longer than others for a lock, behind
+# which everybody else would wait, too (but see agora.lib.indexes).
+_LONGEST_STATEMENT_MS = 0 if sys.argv[1:2] == ["migrate"] else 30000
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     connect_timeout=3,
     # Prepared on the connection after a few uses: planning a statement costs more than running it.
     # (A pooler in transaction mode has to support prepared statements.)
     server_side_binding=True,
     prepare_threshold=2,
-    options="-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c lock_timeout=5000",
+    options=f"-c statement_timeout={_LONGEST_STATEMENT_MS}"
+    " -c idle_in_transaction_session_timeout=60000 -c lock_timeout=5000",
 )
 REDIS_URL = address(
     "REDIS_URL", default="redis://127.0.0.1:6379/0", schemes=frozenset({"redis", "rediss"})

@@ -1,7 +1,8 @@
 """A person's rows of the audit trail are found without reading the whole of it."""
 
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
+
+from agora.lib.indexes import AddIndexPatiently
 
 
 class Migration(migrations.Migration):
@@ -11,11 +12,11 @@ class Migration(migrations.Migration):
     dependencies = [("compliance", "0009_liability_trees_expire")]
 
     operations = [
-        AddIndexConcurrently(
+        AddIndexPatiently(
             model_name="auditrow",
             index=models.Index(fields=["actor"], name="compliance_audit_actor"),
         ),
-        AddIndexConcurrently(
+        AddIndexPatiently(
             model_name="auditrow",
             index=models.Index(
                 models.F("evidence__user"),

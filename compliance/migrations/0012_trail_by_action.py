@@ -1,7 +1,8 @@
 """The trail's actions are listed and filtered without reading the whole of it."""
 
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
+
+from agora.lib.indexes import AddIndexPatiently
 
 
 class Migration(migrations.Migration):
@@ -11,7 +12,7 @@ class Migration(migrations.Migration):
     dependencies = [("compliance", "0011_signature_explanations")]
 
     operations = [
-        AddIndexConcurrently(
+        AddIndexPatiently(
             model_name="auditrow",
             index=models.Index(fields=["action"], name="compliance_audit_action"),
         ),

@@ -21,8 +21,12 @@ _LEAST = {
 
 def _read(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Load the settings in a process that has nothing but this environment; print one of them."""
+    return _run(_READ.format(name=name), **environment)
+
+
+def _run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", _READ.format(name=name)],
+        [sys.executable, "-c", program],
         env={"PATH": os.environ["PATH"], **_LEAST, **environment},
         cwd=ROOT,
         capture_output=True,
@@ -86,6 +90,17 @@ def test_a_secret_from_a_file_loses_the_line_break_at_its_end(tmp_path: Path) ->
 )
 def test_screening_is_switched_off_by_a_word_for_it_only(given: str, read: str) -> None:
     assert _read("SCREENING_REQUIRED", SCREENING_REQUIRED=given).stdout == f"{read}\n"
+
+
+@pytest.mark.parametrize(("command", "limit"), [("migrate", "0"), ("check", "30000")])
+def test_a_migration_may_take_as_long_as_its_table_is_long(command: str, limit: str) -> None:
+    argv = f"import sys; sys.argv[1:] = [{command!r}]\n"
+    program = argv + _READ.format(name="DATABASES")
+
+    options = _run(program).stdout
+
+    assert f"-c statement_timeout={limit} " in options
+    assert "-c lock_timeout=5000" in options
 
 
 def test_a_missing_secret_stops_the_start() -> None:
