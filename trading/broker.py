@@ -25,7 +25,7 @@ from agora.lib.money import decimal_of, plain
 from agora.lib.outcome import Rejected, Temporary, Unknown, retry_after_seconds
 
 T = TypeVar("T")
-_DUPLICATE, _NOT_FOUND = "40010001", "40410000"
+_DUPLICATE, NOT_FOUND = "40010001", "40410000"
 _LONGEST_PAGE = 500  # of orders, by the vendor
 _local = threading.local()
 
@@ -210,7 +210,7 @@ def find_order(*, client_order_id: str) -> BrokerOrder | None:
             )
         )
     except Rejected as error:
-        if error.code == _NOT_FOUND:
+        if error.code == NOT_FOUND:
             return None
         raise
 
@@ -218,12 +218,12 @@ def find_order(*, client_order_id: str) -> BrokerOrder | None:
 def get_order(*, broker_order_id: str) -> BrokerOrder:
     """Read an order by the broker's id; raises Temporary or Rejected.
 
-    The broker gave us the id, so "not found" is Temporary: it is not found yet, or here.
+    The broker gave us the id, so "not found" (code NOT_FOUND) is Temporary: not found yet, or here.
     """
     try:
         return _read(lambda: _order_of(_trading().get(f"/orders/{uuid.UUID(broker_order_id)}")))
     except Rejected as error:
-        if error.code in ("404", _NOT_FOUND):
+        if error.code in ("404", NOT_FOUND):
             raise Temporary("The broker does not find the order.", code=error.code) from error
         raise
 
@@ -269,7 +269,7 @@ def position(*, symbol: str) -> Position:
     try:
         return _read(lambda: _checked(read))
     except Rejected as error:
-        if error.code == _NOT_FOUND:
+        if error.code == NOT_FOUND:
             return Position(Decimal(0), None)
         raise
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
+from agora.lib.outcome import Temporary
 from compliance.reserves import books
 from compliance.reserves.books import ZERO, Books, Item
 from compliance.reserves.chain_index import Token
@@ -160,10 +161,17 @@ def _look(*, symbol: str, token: Token, block: int, pulse: Pulse) -> Look:
 
 
 def _filled(item: Item) -> Decimal:
-    """What the broker has filled of an order that may still be open there."""
-    if item.broker_order_id:
-        return broker.get_order(broker_order_id=item.broker_order_id).filled_quantity
-    found = broker.find_order(client_order_id=item.client_order_id)
+    """What the broker has filled of an order that may still be open there; 0 of one unknown there."""
+    try:
+        found = (
+            broker.get_order(broker_order_id=item.broker_order_id)
+            if item.broker_order_id
+            else broker.find_order(client_order_id=item.client_order_id)
+        )
+    except Temporary as error:
+        if error.code != broker.NOT_FOUND:
+            raise
+        return ZERO
     return found.filled_quantity if found else ZERO
 
 

@@ -159,6 +159,8 @@ def _kind_of_not_on_chain(item: Item, row: Row, block: int) -> ReserveRow.Kind:
 
 def _kind_of_held(item: Item, row: Row) -> ReserveRow.Kind:
     """Bought, and neither minted nor decided otherwise."""
+    if row.broker < row.ordered:
+        return Kind.MISSING_AT_BROKER
     if row.broker > row.ordered and not row.custody:
         return Kind.FILL_NOT_READ
     if not row.custody:

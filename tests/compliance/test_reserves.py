@@ -9,6 +9,7 @@ import threading
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
@@ -134,6 +135,24 @@ def test_a_fill_that_we_have_not_read_yet_is_no_difference(
     assert row_of(after, order).kind == Kind.FILL_NOT_READ
     assert quantities(row_of(after, order)) == ["0", "0.1", "0", "0", "0", "0"]
     assert (after.difference, after.breaks) == (before.difference, before.breaks)
+
+
+def test_an_order_that_the_broker_does_not_know_is_a_difference_once_it_was_filled(
+    before: ReserveSnapshot, sandbox: SandboxControl, chain: Chain
+) -> None:
+    sandbox.market(fill={"outcome": "never"})
+    order = settle(place(onboarded(), quantity="0.25"), chain=chain, until={State.SUBMITTED})
+    Order.objects.filter(pk=order.pk).update(broker_order_id=str(uuid4()))
+    assert (a_snapshot().state, a_snapshot().breaks) == ("READY", before.breaks)
+
+    Order.objects.filter(pk=order.pk).update(filled_quantity=Decimal("0.1"))
+    after = a_snapshot()
+
+    row = row_of(after, order)
+    assert (row.kind, row.is_break) == (Kind.MISSING_AT_BROKER, True)
+    assert quantities(row) == ["0.1", "0", "0", "0", "0", "0"]
+    assert change(before, after) == {"orders_filled": Decimal("0.1")}
+    assert (after.difference, after.breaks) == (before.difference, before.breaks + 1)
 
 
 def filled_in_part(books: dict[str, Any]) -> set[str]:
@@ -409,6 +428,16 @@ def test_while_a_source_is_away_nothing_is_told_and_it_is_tried_again(
     snapshots.build(snapshot_id=snapshot.pk, now=timezone.now())
     snapshot.refresh_from_db()
     assert (snapshot.state, change(before, snapshot)) == ("READY", {})
+
+
+def test_a_404_of_a_wrong_address_says_nothing_of_an_order(
+    before: ReserveSnapshot, sandbox: SandboxControl, chain: Chain
+) -> None:
+    sandbox.market(fill={"outcome": "never"})
+    settle(place(onboarded(), quantity="0.25"), chain=chain, until={State.SUBMITTED})
+    sandbox.fault("GET /alpaca/v2/orders/*", "status", status=404, body="no such page")
+
+    assert a_snapshot().state == "REQUESTED"
 
 
 def test_a_snapshot_is_built_once(before: ReserveSnapshot) -> None:
