@@ -21,6 +21,7 @@ from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
+from django.test import override_settings
 from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 from redis import Redis
@@ -61,7 +62,12 @@ def worker(
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Worker]:
     """A running worker on the test database, which is emptied when the module is done."""
-    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+    with (
+        django_db_blocker.unblock(),
+        pytest.MonkeyPatch.context() as patch,
+        # Workers die, restart and wait for leases: a busy machine may need longer than an open lives.
+        override_settings(COPY_OPEN_EXPIRY_SECONDS=120),
+    ):
         for name, value in _ENVIRON.items():
             patch.setenv(name, value)
         Redis.from_url(settings.REDIS_URL).flushall()
@@ -160,7 +166,7 @@ def beat_until(done: Callable[[], bool], *, limit: float, what: str) -> None:
 def settled(*published: Signal) -> None:
     """Wait until no leg of the signals is open any more."""
     open_legs = CopyOrder.objects.filter(signal__in=published, next_attempt_at__isnull=False)
-    beat_until(lambda: not open_legs.exists(), limit=60, what="all legs at rest")
+    beat_until(lambda: not open_legs.exists(), limit=120, what="all legs at rest")
 
 
 # --- Killed at every mark ---------------------------------------------------------------------------
@@ -179,17 +185,19 @@ def killed(worker: Worker, sandbox_exchange: SandboxControl) -> list[Crowd]:
             (worker.points / point).write_text("kill")
         published = [crowd.send(**event) for crowd in crowds]
         settled(*published)
+        # What was not bought cannot be sold: the marks of the closes would stay armed, too.
+        assert outcomes(*published) == {("FILLED", "")}
         assert worker.armed() == []
     return crowds
 
 
+def outcomes(*published: Signal) -> set[tuple[str, str]]:
+    """States and reasons of the legs of signals."""
+    return set(CopyOrder.objects.filter(signal__in=published).values_list("state", "reason"))
+
+
 def test_workers_killed_at_every_mark_neither_double_nor_lose_a_copy(killed: list[Crowd]) -> None:
     assert [fault for crowd in killed for fault in crowd.faults(flat=True)] == []
-    legs = CopyOrder.objects.filter(subscription__in=[s for c in killed for s in c.followers])
-    assert set(legs.exclude(state="FILLED").values_list("reason", flat=True)) <= {
-        "expired",
-        "no_position",
-    }
 
 
 def test_the_marks_of_the_engine_are_all_here() -> None:
