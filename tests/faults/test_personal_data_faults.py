@@ -24,7 +24,7 @@ from copytrade.exchange.credentials import credentials_of
 from copytrade.models import ExchangeAccount
 from kyc.models import Consent
 from tests.copying import new_account
-from tests.faults.worker import Worker, wait_until
+from tests.faults.worker import Worker, let_the_lease_run_out, wait_until
 from tests.people import new_user, onboarded
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300), pytest.mark.fault]
@@ -138,15 +138,18 @@ def test_a_copy_is_whole_though_its_worker_dies(worker: Worker) -> None:
     export.next_attempt_at = EARLY
     export.save(force_insert=True)
 
+    work.nudge(exports.BUILD_TASK, pk=export.pk)
+    wait_until(lambda: worker.armed() == [], limit=60, what="the mark was reached")
+    let_the_lease_run_out(export)
+
     def ready() -> bool:
         for pk in work.due_ids(DataExport, limit=10):
             work.nudge(exports.BUILD_TASK, pk=pk)
         export.refresh_from_db()
         return export.state == DataExport.State.READY
 
-    wait_until(ready, limit=90, what="the copy is ready")
+    wait_until(ready, limit=60, what="the copy is ready")
 
-    assert worker.armed() == []
     assert DataExportPart.objects.filter(export=export).count() == 1
     data = b"".join(exports.download(export=export, actor="system:test", now=timezone.now()))
     assert len(data) == export.size

@@ -1,7 +1,6 @@
 """Workers die in the middle of looking everybody up."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from django.utils import timezone
 from agora.lib import work
 from kyc.models import Application, Screening, ScreeningRun
 from kyc.screening import lists, runs
-from tests.faults.worker import Worker, wait_until
+from tests.faults.worker import Worker, let_the_lease_run_out, wait_until
 from tests.kyc.test_screening import row, written
 from tests.people import onboarded
 
@@ -24,12 +23,6 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     made.start()
     yield made
     made.kill()
-
-
-def let_the_lease_run_out(run: ScreeningRun) -> None:
-    """The minute for which nobody else takes over from a worker that died."""
-    past = timezone.now() - timedelta(seconds=1)
-    ScreeningRun.objects.filter(pk=run.pk).update(lease_until=past)
 
 
 def test_a_run_comes_to_its_end_past_somebody_who_kills_each_worker(

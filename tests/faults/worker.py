@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+from django.utils import timezone
 from redis import Redis
 
 from agora.lib import work
+from agora.lib.work import Job
 from trading.models import Order
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +79,12 @@ class Worker:
     def armed(self) -> list[str]:
         """Marks that were armed and never reached."""
         return sorted(p.name for p in self.points.iterdir() if not p.name.startswith("taken."))
+
+
+def let_the_lease_run_out(job: Job) -> None:
+    """The minute for which nobody else takes over from a worker that died."""
+    past = timezone.now() - timedelta(seconds=1)
+    type(job)._default_manager.filter(pk=job.pk).update(lease_until=past)
 
 
 def sweep_until_rest(orders: list[Order], *, limit: float, redis: Redis | None = None) -> None:
