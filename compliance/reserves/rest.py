@@ -7,8 +7,11 @@ Their lists are compared with our records id by id, newest first, as far as it t
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 
 from compliance.reserves.books import ZERO
 from compliance.reserves.readings import Bounds, Pulse
@@ -19,9 +22,21 @@ from custody.vault import VaultTransfer
 from trading import broker
 from trading.broker import BrokerOrder
 from trading.models import Order
+from trading.states import NOT_BOUGHT
 
 _MOST_PAGES = 20
 _PAGE = 500
+
+
+class _Known(NamedTuple):
+    """What our records say that an entry of a vendor's list brought, and for which order."""
+
+    quantity: Decimal
+    order_id: UUID | None
+    leg: str
+
+
+_UNKNOWN = _Known(ZERO, None, "")
 
 
 def at_broker(rest: Bounds, *, symbol: str, pulse: Pulse) -> list[Row]:
@@ -34,13 +49,10 @@ def at_broker(rest: Bounds, *, symbol: str, pulse: Pulse) -> list[Row]:
         return rows
     seen: set[str] = set()
     for page in _broker_pages(symbol, pulse):
-        ours = {
-            order.broker_order_id: order.filled_quantity
-            for order in Order.objects.filter(broker_order_id__in=[each.id for each in page])
-        }
+        known = _known_at_broker(page)
         for each in page:
             seen.add(each.id)
-            rows.extend(_of_broker_order(each, ours.get(each.id)))
+            rows.extend(_of_broker_order(each, known.get(each.id, _UNKNOWN)))
         if rest.hold(total(rows, "broker")):
             return rows
         if len(page) < _PAGE:
@@ -59,18 +71,40 @@ def _broker_pages(symbol: str, pulse: Pulse) -> Iterator[list[BrokerOrder]]:
         before = str(page[-1].raw.get("submitted_at", ""))
 
 
-def _of_broker_order(each: BrokerOrder, known: Decimal | None) -> Iterator[Row]:
-    filled = -each.filled_quantity if each.raw.get("side") == "sell" else each.filled_quantity
-    if known is None:
-        if filled:
-            yield Row(Kind.UNKNOWN_AT_BROKER, reference=each.id, broker=filled)
-    elif filled < known:
-        yield Row(Kind.MISSING_AT_BROKER, reference=each.id, broker=filled - known)
+def _known_at_broker(page: Sequence[BrokerOrder]) -> dict[str, _Known]:
+    """What we know of a page, by the broker's ids; where its answer was lost we have our own only."""
+    ids = {each.client_order_id: each.id for each in page}
+    ours = Order.objects.filter(
+        Q(broker_order_id__in=list(ids.values()))
+        | Q(broker_order_id=None, client_order_id__in=list(ids))
+    )
+    return {
+        order.broker_order_id or ids[order.client_order_id]: _Known(
+            order.filled_quantity, order.pk, order.state
+        )
+        for order in ours
+    }
+
+
+def _of_broker_order(each: BrokerOrder, known: _Known) -> Iterator[Row]:
+    """The excess over what we know; of orders that may be open the items tell what is filled."""
+    told = -each.filled_quantity if each.raw.get("side") == "sell" else each.filled_quantity
+    if known.leg in NOT_BOUGHT or told == known.quantity:
+        return
+    lacks = abs(told) < abs(known.quantity)
+    yield Row(
+        Kind.MISSING_AT_BROKER if lacks else Kind.UNKNOWN_AT_BROKER,
+        order_id=known.order_id,
+        leg=known.leg,
+        reference=each.id,
+        broker=told - known.quantity,
+    )
 
 
 def _not_at_broker(symbol: str, seen: set[str]) -> Iterator[Row]:
     """Ours that the whole list of the broker lacks."""
     filled = Order.objects.filter(symbol=symbol, filled_quantity__gt=0)
+    filled = filled.exclude(state__in=NOT_BOUGHT)
     for order in filled.only("broker_order_id", "filled_quantity", "state").iterator():
         if order.broker_order_id not in seen:
             row = Row(Kind.MISSING_AT_BROKER, order_id=order.pk, leg=order.state)
