@@ -1,7 +1,7 @@
 """Durable work: the row is the job, Celery is only the nudge (ARCHITECTURE 2).
 
 A job row says what it waits for (`next_attempt_at`), who works on it (`lease_token`, `lease_until`)
-and how often it was tried. `claim` leases due rows in one statement with FOR UPDATE SKIP LOCKED;
+and how often it was tried. `claim` leases a due row in one statement, which one of many gets;
 every later write goes through `Lease.write`, which changes nothing once the lease has passed to
 another worker. Times of leases come from the database's clock, so that skewed workers agree.
 """
@@ -164,27 +164,15 @@ class Lease(Generic[J]):
         return None
 
 
+_DUE = """next_attempt_at <= clock_timestamp()
+    AND (lease_until IS NULL OR lease_until < clock_timestamp())"""
+
+
 def claim(model: type[J], *, pk: object) -> Lease[J] | None:
     """Lease one row if it is due and free; None when it is not. One round trip.
 
     Outside of transactions only: the one that takes a lease does not wait for the disk.
     """
-    leases = _lease(model, where=f"id = %s AND {_DUE}", arguments=[pk])
-    return leases[0] if leases else None
-
-
-def claim_due(model: type[J], *, limit: int) -> list[Lease[J]]:
-    """Lease up to `limit` due rows, oldest first. Outside of transactions only."""
-    due = f"""id IN (SELECT id FROM {model._meta.db_table} WHERE {_DUE}
-        ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED)"""  # noqa: S608
-    return _lease(model, where=due, arguments=[limit])
-
-
-_DUE = """next_attempt_at <= clock_timestamp()
-    AND (lease_until IS NULL OR lease_until < clock_timestamp())"""
-
-
-def _lease(model: type[J], *, where: str, arguments: list[object]) -> list[Lease[J]]:
     token = uuid.uuid4()
     # Table and condition are ours; values are bound. RETURNING saves the second trip of the ORM.
     # The lease alone does not wait for the disk: a crash of the server that forgets it leaves the
@@ -193,9 +181,9 @@ def _lease(model: type[J], *, where: str, arguments: list[object]) -> list[Lease
         UPDATE {model._meta.db_table} SET lease_token = %s, attempts = attempts + 1,
                lease_until = clock_timestamp() + make_interval(secs => %s)
         FROM set_config('synchronous_commit', 'off', true)
-        WHERE {where} RETURNING {model._meta.db_table}.*"""  # noqa: S608
-    rows = model._default_manager.raw(statement, [token, settings.WORK_LEASE_SECONDS, *arguments])
-    return [Lease(row=row, token=token) for row in rows]
+        WHERE id = %s AND {_DUE} RETURNING {model._meta.db_table}.*"""  # noqa: S608
+    rows = model._default_manager.raw(statement, [token, settings.WORK_LEASE_SECONDS, pk])
+    return next((Lease(row=row, token=token) for row in rows), None)
 
 
 def due_ids(model: type[Job], *, limit: int) -> Sequence[object]:

@@ -112,16 +112,6 @@ def test_release_ends_the_step_and_forgets_its_tries() -> None:
     assert (row.attempts, row.missed_lookups, row.last_error) == (0, 0, "")
 
 
-def test_due_rows_are_claimed_oldest_first_up_to_the_limit() -> None:
-    now = timezone.now()
-    jobs = [a_job(next_attempt_at=now - timedelta(minutes=age)) for age in (1, 3, 2)]
-    a_job(next_attempt_at=now + LONG_AGO)
-
-    claimed = work.claim_due(ReserveSnapshot, limit=2)
-
-    assert {lease.row.pk for lease in claimed} == {jobs[1].pk, jobs[2].pk}
-
-
 def test_the_sweep_finds_due_and_abandoned_rows_only() -> None:
     due, held, abandoned = a_job(), a_job(), a_job()
     a_job(next_attempt_at=None)
