@@ -86,30 +86,72 @@ def issue_token(
     second factor shown. Raises TokenRefused, AccountClosed.
     """
     expires = expires_at or now + longest(scopes)
-    allowed = _clean_networks(networks)
-    _check(user=user, name=name, scopes=scopes, expires=expires, now=now)
     prefix, secret = _random(_PREFIX_LENGTH), _random(_SECRET_LENGTH)
     with transaction.atomic():
         # One lock per person makes the count exact.
         locks.open_account(user.pk)
-        if _active(user, now=now).count() >= MOST_ACTIVE:
-            raise TokenRefused(
-                code="too_many_tokens",
-                field="",
-                message=_("You have as many API tokens as allowed. Revoke one first."),
-            )
+        check_asked(
+            user=user, name=name, scopes=scopes, expires_at=expires, networks=networks, now=now
+        )
         token = ApiToken.objects.create(
             user=user,
             name=name.strip(),
             prefix=prefix,
             digest=_digest(secret),
             scopes=sorted(set(scopes), key=SCOPES.index),
-            networks=allowed,
+            networks=_clean_networks(networks),
             created_at=now,
             expires_at=expires,
         )
         _record(token, action="token.issued", now=now)
     return token, f"agr_{prefix}_{secret}"
+
+
+def check_asked(
+    *,
+    user: User,
+    name: str,
+    scopes: Sequence[str],
+    expires_at: datetime,
+    networks: Sequence[str],
+    now: datetime,
+) -> None:
+    """Raise TokenRefused for a token that would not be issued, before a code is spent on it."""
+    _clean_networks(networks)
+    if not name.strip() or len(name.strip()) > _NAME_LENGTH:
+        raise TokenRefused(
+            code="invalid", field="name", message=_("Give the token a name of 1 to 80 characters.")
+        )
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise TokenRefused(
+            code="invalid", field="scopes", message=_("Choose at least one of the known scopes.")
+        )
+    if "admin" in scopes and not user.is_staff:
+        raise TokenRefused(
+            code="forbidden", field="scopes", message=_("Only staff may hold the scope admin.")
+        )
+    if GUARDED.keys() & set(scopes) and not has_second_factor(user):
+        raise TokenRefused(
+            code="forbidden",
+            field="scopes",
+            message=_("The scopes security and admin need a second factor. Set one up first."),
+        )
+    most = longest(scopes)
+    if not now < expires_at <= now + most:
+        message = ngettext(
+            "With these scopes the token must expire in the future, within %(days)s day.",
+            "With these scopes the token must expire in the future, within %(days)s days.",
+            most.days,
+        )
+        raise TokenRefused(
+            code="invalid", field="expires_at", message=message % {"days": most.days}
+        )
+    if _active(user, now=now).count() >= MOST_ACTIVE:
+        raise TokenRefused(
+            code="too_many_tokens",
+            field="",
+            message=_("You have as many API tokens as allowed. Revoke one first."),
+        )
 
 
 def revoke_token(*, user: User, token_id: UUID, now: datetime) -> ApiToken:
@@ -184,39 +226,6 @@ def _clean_networks(networks: Sequence[str]) -> list[str]:
             field="networks",
             message=str(message) % {"text": error.text[:60], "right": error.right},
         ) from error
-
-
-def _check(
-    *, user: User, name: str, scopes: Sequence[str], expires: datetime, now: datetime
-) -> None:
-    if not name.strip() or len(name.strip()) > _NAME_LENGTH:
-        raise TokenRefused(
-            code="invalid", field="name", message=_("Give the token a name of 1 to 80 characters.")
-        )
-    if not scopes or not set(scopes) <= set(SCOPES):
-        raise TokenRefused(
-            code="invalid", field="scopes", message=_("Choose at least one of the known scopes.")
-        )
-    if "admin" in scopes and not user.is_staff:
-        raise TokenRefused(
-            code="forbidden", field="scopes", message=_("Only staff may hold the scope admin.")
-        )
-    if GUARDED.keys() & set(scopes) and not has_second_factor(user):
-        raise TokenRefused(
-            code="forbidden",
-            field="scopes",
-            message=_("The scopes security and admin need a second factor. Set one up first."),
-        )
-    most = longest(scopes)
-    if not now < expires <= now + most:
-        message = ngettext(
-            "With these scopes the token must expire in the future, within %(days)s day.",
-            "With these scopes the token must expire in the future, within %(days)s days.",
-            most.days,
-        )
-        raise TokenRefused(
-            code="invalid", field="expires_at", message=message % {"days": most.days}
-        )
 
 
 def longest(scopes: Iterable[str]) -> timedelta:

@@ -186,17 +186,20 @@ class IssueToken(rest.Endpoint):
     def post(self, request: Request) -> Response:
         asked = rest.validated(TokenRequest, request)
         user = _signed_in(request._request, email=asked["email"], password=asked["password"])
-        _check_second_factor(user, code=asked.get("code", ""))
         now = timezone.now()
+        about = {
+            "user": user,
+            "name": asked["name"],
+            "scopes": asked["scopes"],
+            "expires_at": now + timedelta(days=_days(asked)),
+            "networks": asked["networks"],
+            "now": now,
+        }
         try:
-            token, raw = token_store.issue_token(
-                user=user,
-                name=asked["name"],
-                scopes=asked["scopes"],
-                expires_at=now + timedelta(days=_days(asked)),
-                networks=asked["networks"],
-                now=now,
-            )
+            # A code works once: one is not spent on what would be refused anyway.
+            token_store.check_asked(**about)
+            _check_second_factor(user, code=asked.get("code", ""))
+            token, raw = token_store.issue_token(**about)
         except token_store.TokenRefused as error:
             if error.code == "too_many_tokens":
                 raise Problem(error.code, detail=error.message) from error

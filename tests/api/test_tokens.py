@@ -271,6 +271,24 @@ def test_security_is_asked_for_with_a_code_and_lives_a_day(anybody: Api, member:
     assert token.expires_at == token.created_at + timedelta(days=1)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scopes": ["admin"]},
+        {"scopes": ["security"], "expires_in_days": 2},
+        {"networks": ["nowhere"]},
+    ],
+)
+def test_no_recovery_code_is_spent_on_a_token_that_is_refused(
+    anybody: Api, member: User, wrong: dict[str, Any]
+) -> None:
+    add_authenticator_app(user=member, secret=TOTP_SECRET)
+    code = RecoveryCodes.activate(member).generate_codes()[0]
+
+    assert ask(anybody, member, code=code, **wrong).status in (403, 422)
+    assert ask(anybody, member, code=code).status == 201
+
+
 def test_beside_the_api_too_a_failure_is_a_problem_and_told_as_the_apis(
     anybody: Api, member: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
