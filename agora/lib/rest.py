@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -191,13 +192,22 @@ def moment(value: datetime | None) -> str | None:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def asked_page_size(request: Request, *, usual: int) -> int:
+    """How many rows a page is to have; raises ParseError for what is no number from 1 to 100."""
+    text = request.query_params.get("page_size", str(usual))
+    if not re.fullmatch(r"[1-9][0-9]?|100", text):
+        raise ParseError(_("Give page_size as a number from 1 to 100."))
+    return int(text)
+
+
 class NewestFirst(CursorPagination):
     """Cursor pages, newest first; the neighbours are in the body and in Link (RFC 8288)."""
 
     ordering = ("-created_at", "-id")
     page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 100
+
+    def get_page_size(self, request: Request) -> int:
+        return asked_page_size(request, usual=self.page_size)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:

@@ -10,6 +10,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agora.lib import rest
 from agora.lib.openapi import DECIMAL_TEXT
 from copytrade.api import strategy_schema as schema
 from copytrade.api.strategies import (
@@ -24,7 +25,6 @@ from copytrade.selectors import market
 from copytrade.selectors.market import Search
 
 _DECIMAL = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,18})?")
-_MOST_ROWS = 100
 _SIGNED = {"type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,18})?$"}
 
 
@@ -63,7 +63,7 @@ class Strategies(Endpoint):
             OpenApiParameter("cursor", description="From the links `next` and `previous`."),
             OpenApiParameter(
                 "page_size",
-                type={"type": "integer", "minimum": 1, "maximum": _MOST_ROWS, "default": 25},
+                type={"type": "integer", "minimum": 1, "maximum": 100, "default": 25},
             ),
         ],
         responses={200: schema.MarketPage},
@@ -71,7 +71,8 @@ class Strategies(Endpoint):
         description="Listed strategies that are active. `Link` has the neighbouring pages too.",
     )
     def get(self, request: Request) -> Response:
-        search, size = _search(request), _size(request)
+        search = _search(request)
+        size = rest.asked_page_size(request, usual=market.PAGE_SIZE)
         try:
             page = market.page(search, cursor=request.query_params.get("cursor", ""), size=size)
         except market.CursorInvalid as error:
@@ -120,13 +121,6 @@ def _decimal(request: Request, name: str) -> Decimal | None:
     if not _DECIMAL.fullmatch(text):
         raise ParseError(_("Give “%(name)s” as a plain decimal number.") % {"name": name})
     return Decimal(text)
-
-
-def _size(request: Request) -> int:
-    text = request.query_params.get("page_size", str(market.PAGE_SIZE))
-    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= _MOST_ROWS:
-        raise ParseError(_("Give page_size as a number from 1 to 100."))
-    return int(text)
 
 
 def _url(request: Request, cursor: str | None) -> str | None:
