@@ -31,7 +31,7 @@ from compliance.retention import KINDS
 from compliance.retention_decisions import propose_retention
 from compliance.trail import search
 from compliance.trail.archive import FORMS
-from compliance.trail.export import Filter
+from compliance.trail.export import Filter, moment_of
 from compliance.trail.own import readable_by, unread_by
 from compliance.trail.usage_export import TRAIL
 from compliance.trail.usage_export import Refused as ExportRefused
@@ -44,11 +44,10 @@ class _Moment(forms.DateTimeField):
     widget = UnfoldAdminTextInputWidget
 
     def to_python(self, value: Any) -> datetime | None:
-        with timezone.override(UTC):
-            moment = super().to_python(value)
+        text = str(value or "").strip()
         try:
-            return moment and moment.astimezone(UTC)
-        except OverflowError as error:
+            return moment_of(text) if text else None
+        except ValueError as error:
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from error
 
 
@@ -239,7 +238,7 @@ class RetentionRuleAdmin(ReadOnlyAdmin):
     def has_propose_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("compliance.propose_retention")
 
-    @admin.display(description=_("changed, UTC"), ordering="changed_at", empty_value="–")
+    @admin.display(description=_("changed, UTC"), ordering="changed_at")
     def changed(self, rule: RetentionRule) -> str | None:
         at = rule.changed_at
         return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else None

@@ -6,6 +6,7 @@ be followed from the first to the last, and `manifest.json`. PostgreSQL writes t
 (COPY). Rows that are sealed never change, so no snapshot has to be held for a consistent export.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -24,6 +25,19 @@ TEXTS = ("actor", "action", "object_type", "object_id")  # what a filter takes b
 _FROM = "FROM compliance_auditseal s JOIN compliance_auditrow r ON r.id = s.row_id"
 _COUNT = f"SELECT count(*), min(s.position), max(s.position) {_FROM}"
 _AT = archive.moment("r.at")
+# Python takes any character before the time, and so a zone behind a date for one.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].+)?", re.ASCII)
+
+
+def moment_of(text: str) -> datetime:
+    """A date or a time in ISO 8601, as UTC, which it is in without a zone; raises ValueError."""
+    if not _MOMENT.fullmatch(text):
+        raise ValueError(text)
+    parsed = datetime.fromisoformat(text)
+    try:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(text) from error
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,7 @@ def test_an_auditor_exports_what_the_form_asks_for(auditor: User, rows: None) ->
     [
         {"form": "xlsx"},
         {"form": "csv", "since": "yesterday"},
+        {"form": "csv", "since": "2026-11-20+14:00"},
         {"form": "csv", "since": "0001-01-01T00:00:00+14:00"},
         {"form": "csv", "until": "9999-12-31T23:59:59-01:00"},
         {"form": "csv", "since": "2026-11-21", "until": "2026-11-20"},

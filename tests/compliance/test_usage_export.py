@@ -498,8 +498,17 @@ def test_the_command_exports_uses(sealed: None, tmp_path: Path) -> None:
         call_command("audit", "export", str(path), "--kind", "token-uses", "--actor", "user:1")
 
 
-@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"])
-def test_a_time_outside_the_calendar_is_refused(moment: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-01:00",
+        "2026-11-20+14:00",
+        "20261120T100000",
+        "yesterday",
+    ],
+)
+def test_what_is_no_time_of_the_calendar_is_refused(moment: str, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="is not a date such as"):
         call_command("audit", "export", str(tmp_path / "trail.zip"), f"--since={moment}")
 

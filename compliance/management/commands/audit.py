@@ -1,4 +1,4 @@
-"""`manage.py audit verify|export|anchor|retention`: what auditors and operators do with the trail."""
+"""`manage.py audit …`: what auditors and operators do with the trail."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,20 +15,20 @@ from django.utils import timezone
 
 from agora.lib.commands import actions_of
 from compliance import audit, retention
-from compliance.trail import anchors
+from compliance.models import AuditAnchor
+from compliance.trail import anchors, restored
 from compliance.trail.archive import FORMS
-from compliance.trail.export import Filter
+from compliance.trail.export import Filter, moment_of
 from compliance.trail.usage_export import KINDS, TRAIL, Refused, export_of
 
 ACTOR = audit.system("command")
 
 
 def moment(text: str) -> datetime:
-    """A date or a time in ISO 8601, as UTC, which it is in without a zone."""
+    """A time, as argparse takes it."""
     try:
-        parsed = datetime.fromisoformat(text)
-        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
+        return moment_of(text)
+    except ValueError as error:
         raise ArgumentTypeError(f"{text!r} is not a date such as 2026-11-30") from error
 
 
@@ -46,6 +46,11 @@ class Command(BaseCommand):
         told = actions.add_parser("anchor", help="tell the newest head to the places outside")
         told.add_argument("--due", action="store_true", help="only where the last is a day old")
         told.set_defaults(run=self._anchor)
+        cut = actions.add_parser("restored", help="accept that a restored backup cut the chain")
+        cut.add_argument(
+            "--reason", required=True, help="which backup and why, naming nobody; kept for ever"
+        )
+        cut.set_defaults(run=self._restored)
         expired = actions.add_parser("retention", help="remove records that need not be kept")
         expired.add_argument("--dry-run", action="store_true", help="only count them")
         swept = sorted(kind.name for kind in retention.KINDS.values() if kind.model)
@@ -93,6 +98,8 @@ class Command(BaseCommand):
             waiting = verdict.rows - verdict.sealed
             self.stdout.write(f"{verdict.rows} rows, {verdict.sealed} chained, {waiting} waiting")
             self.stdout.write(f"head {verdict.head}, compared with {verdict.anchors} anchors")
+            for cut in verdict.accepted:
+                self.stdout.write(cut)
         if verdict.faults:
             raise CommandError("\n".join(verdict.faults), returncode=1)
 
@@ -121,11 +128,23 @@ class Command(BaseCommand):
             told = anchors.anchor(now=timezone.now(), only_due=options["due"])
         except anchors.Failed as error:
             raise CommandError(f"Not every place was told: {error}") from error
+        self._show(told)
+        if not told:
+            self.stdout.write("Nothing to tell: every place has the newest head.")
+
+    def _restored(self, options: dict[str, Any]) -> None:
+        try:
+            told = restored.accept(reason=options["reason"], now=timezone.now())
+        except anchors.Failed as error:
+            raise CommandError(f"Not every place was read and told: {error}") from error
+        except restored.Refused as refused:
+            raise CommandError(refused.message) from refused
+        self._show(told)
+
+    def _show(self, told: list[AuditAnchor]) -> None:
         for anchor in told:
             digest = bytes(anchor.hash).hex()
             self.stdout.write(f"position {anchor.position} {digest} in {anchor.reference}")
-        if not told:
-            self.stdout.write("Nothing to tell: every place has the newest head.")
 
     def _retention(self, options: dict[str, Any]) -> None:
         dry_run = options["dry_run"]
