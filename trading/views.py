@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import signed_in
-from accounts.models import User
+from accounts.models import User, Wallet
 from accounts.selectors import wallet_of
 from agora.lib.outcome import OutsideError
 from agora.lib.pages import fragment
@@ -48,7 +48,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     application = application_of(user)
     context = {
         "application": application,
-        "paused": _is_paused(application),
+        "paused": _pause(application, wallet),
         "wallet": wallet,
         "balance": _balance(wallet.address) if wallet else None,
         "limit": limit_status(user=user, now=now),
@@ -64,9 +64,13 @@ def _balance(address: str) -> Balance | None:
         return None
 
 
-def _is_paused(application: Application | None) -> bool:
-    """Whether orders of somebody approved would be refused until officers have looked."""
-    return application is not None and application.is_approved and is_held(application.pk)
+def _pause(application: Application | None, wallet: Wallet | None) -> str:
+    """The code with which every order of somebody approved would be refused now; empty for none."""
+    if application is None or not application.is_approved:
+        return ""
+    if is_held(application.pk):
+        return "buying_paused"
+    return "wallet_disputed" if wallet and wallet.disputed_at else ""
 
 
 @approved_required
@@ -98,8 +102,9 @@ def buy_review(request: HttpRequest) -> HttpResponse:
     user, now = signed_in(request), timezone.now()
     form = QuantityForm(request.POST)
     quote = _quote(now=now)
-    is_paused = _is_paused(application_of(user))
-    if is_paused or not form.is_valid() or quote is None or quote.stale(now):
+    wallet = wallet_of(user)
+    paused = _pause(application_of(user), wallet)
+    if paused or not form.is_valid() or quote is None or quote.stale(now):
         return _buy_page(request, form, now=now, quote=quote, status=422)
     found = _estimate(form, quote=quote, user=user, now=now)
     if found.problem:
@@ -108,7 +113,7 @@ def buy_review(request: HttpRequest) -> HttpResponse:
     context = {
         "estimate": found,
         "quote": quote,
-        "wallet": wallet_of(user),
+        "wallet": wallet,
         "confirm": ConfirmForm(
             initial={
                 "quantity": found.quantity_text,
@@ -179,7 +184,7 @@ def _buy_page(
         "stale": _stale(quote, now=now),
         "limit": limit_status(user=user, now=now),
         "problem": problem,
-        "paused": _is_paused(application_of(user)),
+        "paused": _pause(application_of(user), wallet_of(user)),
     }
     return render(request, "trading/buy.html", context, status=status)
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import User, Wallet
 from kyc.models import ScreeningMatch
 from tests.kyc import casework
 from tests.pages.conftest import SetQuote
@@ -62,6 +62,22 @@ def test_who_may_not_buy_for_now_learns_it_before_filling_in_anything(
         answer = browser.post(reverse(step), form)
         assert answer.status_code == 422
         assert text_of(answer).count("Buying is paused") == 1
+    assert not Order.objects.exists()
+
+
+def test_whose_wallet_is_disputed_is_led_to_it_before_filling_in_anything(
+    browser: Client, buyer: User
+) -> None:
+    form = confirm_form(browser)
+    Wallet.objects.filter(user=buyer).update(disputed_at=timezone.now())
+
+    for answer in (browser.get(reverse("dashboard")), browser.get(reverse("buy"))):
+        assert "Somebody else has proved that your wallet" in text_of(answer)
+        assert f'href="{reverse("wallet")}">Go to your wallet' in answer.content.decode()
+    for step in ("buy_review", "buy_confirm"):
+        answer = browser.post(reverse(step), form)
+        assert answer.status_code == 422
+        assert text_of(answer).count("Somebody else has proved") == 1
     assert not Order.objects.exists()
 
 
