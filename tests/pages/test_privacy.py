@@ -38,7 +38,7 @@ def test_consents_are_shown_with_text_time_and_hash(browser: Client, person: Use
     page = browser.get(PAGE).content.decode()
 
     assert "I ask Agora to open a tier 1 account" in page
-    assert "2026-11-02 12:00" in page
+    assert "2 Nov 2026, 12:00 UTC" in page
     assert person.kyc_application.consent_hash in page
 
 
