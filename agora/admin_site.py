@@ -22,6 +22,7 @@ class AgoraAdminSite(UnfoldAdminSite):
     site_header = _("Agora back office")
     site_title = _("Agora")
     index_title = _("Overview")
+    empty_value_display = "–"
 
     def has_permission(self, request: HttpRequest) -> bool:
         user = request.user

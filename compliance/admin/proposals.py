@@ -278,4 +278,4 @@ def _as_written(text: object) -> str:
     words = str(text)
     if "\n" not in words:
         return words
-    return format_html('<pre class="max-w-full overflow-x-auto text-xs">{}</pre>', words)
+    return format_html('<pre class="source text-xs">{}</pre>', words)

@@ -270,11 +270,8 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
         else:
             return "–"
         return format_html(
-            "<p><strong>{}</strong></p>"
-            '<pre class="max-w-full overflow-x-auto text-xs" tabindex="0" role="region"'
-            ' aria-label="{}">{}</pre>',
+            '<p><strong>{}</strong></p><pre class="source text-xs">{}</pre>',
             note,
-            _("statement"),
             text,
         )
 

@@ -62,3 +62,38 @@ def test_pages_of_an_officer(visitors: Visitors, viewport: ViewportSize, dark: b
     assert marked.inner_text().startswith("## Retention")
     wrong["evidence"] = inspect(visitor)
     assert_clean(wrong)
+
+
+@pytest.mark.parametrize(
+    ("viewport", "dark"),
+    [pytest.param(DESKTOP, True, id="desk-dark"), pytest.param(PHONE, False, id="phone-light")],
+)
+def test_a_dialog_keeps_the_focus_and_is_left_by_key_and_button(
+    visitors: Visitors, viewport: ViewportSize, dark: bool
+) -> None:
+    proposal = casework.approval_proposed(casework.officer())
+    visitor = visitors(viewport=viewport, dark=dark)
+    visitor.sign_in(casework.officer(*casework.WORKS, "compliance.view_proposal"))
+    visitor.open(reverse("admin:compliance_proposal_change", args=[proposal.pk]))
+    opener = visitor.page.get_by_role("link", name="Refuse", exact=True)
+    dialog = visitor.page.get_by_role("dialog", name="Refuse")
+
+    for way_out in ("Escape", "Cancel", "Close"):
+        if viewport == PHONE:
+            visitor.page.get_by_role("button", name="Actions").click()
+        opener.click()
+        dialog.wait_for()
+        assert dialog.get_by_label("Reason").evaluate("e => e === document.activeElement")
+        assert_clean({"dialog": inspect(visitor)})
+        if way_out == "Escape":
+            visitor.page.keyboard.press(way_out)
+        else:
+            dialog.get_by_role("button", name=way_out).click()
+        dialog.wait_for(state="hidden")
+        visitor.page.mouse.click(5, 500)
+    if viewport == PHONE:
+        visitor.page.get_by_role("button", name="Actions").click()
+    opener.click()
+    dialog.get_by_role("button", name="Refuse").click()
+    dialog.get_by_text("This field is required").wait_for()
+    assert_clean({"dialog with an error": inspect(visitor)})
