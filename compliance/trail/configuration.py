@@ -2,13 +2,15 @@
 
 Every setting of `agora.settings` counts, secrets too: what is stored is a keyed digest of each
 value, so that the trail tells that a key was replaced but not which. Numbers and flags, which are
-never secret, stand in the row as they are.
+never secret, stand in the row as they are. What belongs to one machine does not count: its folders,
+and the network address by which it reaches the exchange.
 """
 
 import importlib
 import json
 import os
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from django.conf import ENVIRONMENT_VARIABLE, settings
@@ -19,6 +21,8 @@ from compliance import audit
 from compliance.models import AuditRow
 
 _LOCK = 0x5345545452  # any constant: one note of settings at a time
+# Several workers with these of their own would take turns in noting that they changed.
+_OF_ONE_MACHINE = frozenset({"EGRESS_NAME", "EGRESS_ADDRESSES"})
 
 
 def note(*, process: str, now: datetime) -> AuditRow | None:
@@ -58,7 +62,8 @@ def _last(process: str) -> dict[str, str]:
 def _values() -> dict[str, Any]:
     """The settings that Agora sets itself, as they are in effect."""
     own = vars(importlib.import_module(os.environ[ENVIRONMENT_VARIABLE]))
-    return {name: getattr(settings, name) for name in sorted(own) if name.isupper()}
+    names = sorted(name for name in own if name.isupper() and name not in _OF_ONE_MACHINE)
+    return {name: getattr(settings, name) for name in names}
 
 
 def _is_plain(value: object) -> bool:
@@ -71,7 +76,7 @@ def _digest(name: str, value: object) -> str:
 
 
 def _comparable(value: Any) -> Any:
-    """The same text for the same setting in every process: code and translations are left out."""
+    """The same text for the same setting in every process, without code, translations and paths."""
     if isinstance(value, dict):
         return {str(key): _comparable(each) for key, each in value.items()}
     if isinstance(value, set | frozenset):
@@ -80,7 +85,8 @@ def _comparable(value: Any) -> Any:
         return [_comparable(each) for each in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return type(value).__name__ if callable(value) or _is_lazy(value) else str(value)
+    left_out = callable(value) or _is_lazy(value) or isinstance(value, Path)
+    return type(value).__name__ if left_out else str(value)
 
 
 def _is_lazy(value: object) -> bool:

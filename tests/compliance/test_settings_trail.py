@@ -69,12 +69,31 @@ def test_web_and_worker_are_told_apart(settings: Any) -> None:
     assert [row.object_id for row in AuditRow.objects.order_by("id")] == ["web", "worker", "worker"]
 
 
+def test_workers_on_several_machines_do_not_contradict_each_other(settings: Any) -> None:
+    note("worker")
+    settings.EGRESS_NAME, settings.EGRESS_ADDRESSES = "second", ["203.0.113.2"]
+    settings.DATA_DIR = settings.DOCUMENTS_DIR = Path("/srv/elsewhere")
+
+    assert note("worker") is None
+
+
+def test_another_folder_of_anchors_is_told(settings: Any) -> None:
+    note("worker")
+    settings.AUDIT_ANCHORS_DIR = ""
+
+    row = note("worker")
+
+    assert row is not None
+    assert row.evidence["changed"] == ["AUDIT_ANCHORS_DIR"]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
         ({"b", "a"}, {"a", "b"}),
         ([("a", 1)], (["a", 1],)),
         ({"x": 1, "y": lambda: 1}, {"y": lambda: 2, "x": 1}),
+        ([{"DIRS": [Path("/one/machine")]}], [{"DIRS": [Path("/another")]}]),
     ],
 )
 def test_the_same_setting_has_the_same_digest_in_every_process(one: object, other: object) -> None:
@@ -86,7 +105,6 @@ def test_the_same_setting_has_the_same_digest_in_every_process(one: object, othe
     [
         (1, "1"),
         (True, 1.5),
-        (Path("/a"), Path("/b")),
         (timedelta(seconds=1), timedelta(seconds=2)),
         (Decimal("1.0"), Decimal("1.1")),
         (["a", "b"], ["b", "a"]),
