@@ -13,7 +13,7 @@ import numpy as np
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from compliance.models import LiabilityTree
+from compliance.models import LiabilityLeaf, LiabilityTree
 from compliance.reserves import merkle, tree_store
 from compliance.reserves.digests import Hasher
 from compliance.reserves.merkle import Node, TreeError
@@ -26,6 +26,7 @@ __all__ = [
     "build",
     "held_by",
     "proof_of",
+    "units_of",
     "verify",
 ]
 FORMAT = "agora-liabilities-proof/1"
@@ -222,6 +223,17 @@ def _own_and_siblings(nodes: list[Node | None], *, own_first: bool) -> tuple[Nod
     if own_first or len(there) == 1:
         return there[0], there[1:]
     return there[1], [there[0], *there[2:]]
+
+
+def units_of(*, snapshot_id: uuid.UUID) -> dict[str, int]:
+    """Base units that the stored tree says each account is owed, by address in lower case."""
+    level = tree_store.level_of(snapshot_id, 0)
+    leaves = LiabilityLeaf.objects.filter(snapshot_id=snapshot_id)
+    return {
+        f"0x{bytes(account).hex()}": Node.of(level[position].tobytes()).sum
+        for account, position in leaves.values_list("account", "position")
+        if 0 <= position < len(level)
+    }
 
 
 def verify(*, snapshot_id: uuid.UUID) -> list[str]:

@@ -3,18 +3,21 @@
 Nothing here trusts the snapshot's own columns: each is computed anew from what lies below it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from agora.lib.money import exactly, plain, shares_of
-from agora.lib.outcome import Temporary
+from agora.lib.money import decimal_of, exactly, plain, shares_of
+from agora.lib.outcome import Rejected, Temporary
 from compliance.models import AuditRow, LiabilityTree, ReserveRow, ReserveSnapshot
 from compliance.reserves import chain_index, content, liabilities, snapshots
 from compliance.reserves.books import ZERO
 from compliance.reserves.chain_index import Token
 from compliance.reserves.rows import EXPLAINED
 from tokens import chain, events
+
+_SUPPLY = "total_supply"
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,20 @@ class Verdict:
 
 @exactly()
 def verify(*, snapshot: ReserveSnapshot, offline: bool = False) -> Verdict:
-    """Compute a ready snapshot anew and name every fault; raises OutsideError without the chain."""
+    """Compute a ready snapshot anew and name every fault.
+
+    Raises OutsideError without the chain, and for a snapshot of another chain than the settings'.
+    """
     document = content.stored(snapshot)
     computed = content.digest(document)
-    faults = [*_of_hash(snapshot, computed), *_of_figures(snapshot)]
+    figures = _figures(snapshot)
+    faults = [*_of_hash(snapshot, computed), *_of_figures(snapshot, figures)]
     expired = _tree_expired(snapshot)
-    if snapshot.tree_root and not expired:
-        faults += _of_tree(snapshot)
+    with_tree = bool(snapshot.tree_root) and not expired
+    if with_tree:
+        faults += _of_tree(snapshot, figures)
     if not offline:
-        faults += _of_chain(snapshot)
+        faults += _of_chain(snapshot, figures, with_tree=with_tree)
     return Verdict(str(snapshot.pk), computed, not offline, not expired, faults)
 
 
@@ -71,9 +79,20 @@ def _of_hash(snapshot: ReserveSnapshot, computed: str) -> Iterator[str]:
         yield "the content is not what was signed"
 
 
-def _of_figures(snapshot: ReserveSnapshot) -> Iterator[str]:
+def _figures(snapshot: ReserveSnapshot) -> Mapping[str, Decimal]:
+    """The totals as numbers; none of them unless all that are needed are there and are numbers."""
+    try:
+        figures = {name: decimal_of(text) for name, text in snapshot.figures.items()}
+    except (AttributeError, ValueError):
+        return {}
+    return figures if figures.keys() >= {*_SUMS, "matched", "in_flight", "holders"} else {}
+
+
+def _of_figures(snapshot: ReserveSnapshot, figures: Mapping[str, Decimal]) -> Iterator[str]:
     """The totals must follow from matched orders and rows, whatever the columns say."""
-    figures = {name: Decimal(text) for name, text in snapshot.figures.items()}
+    if not figures:
+        yield "the figures cannot be read"
+        return
     rows = list(snapshot.rows.all())
     for figure, column in _SUMS.items():
         total = figures["matched"] + sum((getattr(row, column) for row in rows), ZERO)
@@ -103,38 +122,51 @@ _SUMS = {
 
 def _of_kinds(rows: list[ReserveRow]) -> Iterator[str]:
     for row in rows:
-        if row.is_break != (ReserveRow.Kind(row.kind) not in EXPLAINED):
+        if row.is_break == (row.kind in EXPLAINED):
             yield f"row {row.number} is of a kind that its mark does not fit"
 
 
-def _of_tree(snapshot: ReserveSnapshot) -> Iterator[str]:
+def _of_tree(snapshot: ReserveSnapshot, figures: Mapping[str, Decimal]) -> Iterator[str]:
     for fault in liabilities.verify(snapshot_id=snapshot.pk):
         yield f"tree: {fault}"
     tree = LiabilityTree.objects.filter(pk=snapshot.pk).first()
     if tree is None or tree.root_hex != snapshot.tree_root:
         yield "the snapshot's root is not that of its tree"
-    elif tree.total != snapshot.tree_sum or shares_of(int(tree.total)) != _supply(snapshot):
+    elif tree.total != snapshot.tree_sum or shares_of(int(tree.total)) != figures.get(_SUPPLY):
         yield "the tree's sum is not the supply"
 
 
-def _supply(snapshot: ReserveSnapshot) -> Decimal:
-    return Decimal(snapshot.figures["total_supply"])
-
-
-def _of_chain(snapshot: ReserveSnapshot) -> Iterator[str]:
-    """What the chain says today of that block; a snapshot of another chain cannot be verified."""
+def _of_chain(
+    snapshot: ReserveSnapshot, figures: Mapping[str, Decimal], *, with_tree: bool
+) -> Iterator[str]:
+    """What the chain says today of that block."""
     token = Token(snapshot.chain_id or 0, snapshot.contract)
     block = snapshot.block_number or 0
+    if token != Token.configured():
+        raise Rejected("The snapshot is of another chain or contract than the settings name.")
     if chain.block_hash(block) != snapshot.block_hash:
         yield f"block {block} has another hash on the chain now"
         return
-    held = chain_index.told_by_the_chain(token=token, block=block)
+    held = chain_index.told_by_the_chain(block=block)
     units = sum(held.values())
-    if str(len(held)) != snapshot.figures["holders"] or shares_of(units) != _supply(snapshot):
+    if len(held) != figures.get("holders") or shares_of(units) != figures.get(_SUPPLY):
         yield f"the chain has {len(held)} holders of {units} units at the block"
+    if with_tree:
+        yield from _of_balances(snapshot, held)
     try:
         supply = events.supply(block=block)
     except Temporary:
         return  # a node that keeps no old state; events tell the same
-    if shares_of(supply) != _supply(snapshot):
+    if shares_of(supply) != figures.get(_SUPPLY):
         yield f"the chain's supply at the block is {plain(shares_of(supply))}"
+
+
+def _of_balances(snapshot: ReserveSnapshot, held: Mapping[str, int]) -> Iterator[str]:
+    """The tree must owe each account what it holds on the chain; names the first ten that differ."""
+    owed = liabilities.units_of(snapshot_id=snapshot.pk)
+    holds = {address.lower(): units for address, units in held.items()}
+    differ = sorted(each for each in owed.keys() | holds if owed.get(each) != holds.get(each))
+    for each in differ[:_MOST_NAMED]:
+        yield f"tree: {each} has {owed.get(each, 0)} units; the chain says {holds.get(each, 0)}"
+    if len(differ) > _MOST_NAMED:
+        yield f"tree: {len(differ) - _MOST_NAMED} more accounts differ from the chain"

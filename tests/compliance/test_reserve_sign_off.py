@@ -1,11 +1,15 @@
 """A snapshot never changes once it is ready, two people sign it, and any tampering is found (PRE-1)."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
+from io import StringIO
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
@@ -19,10 +23,11 @@ from compliance.models import (
     ReserveSignature,
     ReserveSnapshot,
 )
-from compliance.reserves import content, sign_off
+from compliance.reserves import content, liabilities, sign_off
+from compliance.reserves.liabilities import Holder
 from compliance.reserves.verification import verify
 from tests.conftest import Chain
-from tests.people import new_officer, onboarded
+from tests.people import new_address, new_officer, onboarded
 from tests.reserving import (
     a_signer,
     a_snapshot,
@@ -147,6 +152,23 @@ def superuser() -> Callable[..., None]:
             "UPDATE compliance_reserverow SET is_break = NOT is_break WHERE snapshot_id = %s",
             "its mark does not fit",
         ),
+        (
+            "UPDATE compliance_reserverow SET kind = 'no_such' WHERE snapshot_id = %s",
+            "its mark does not fit",
+        ),
+        *(
+            (
+                f"UPDATE compliance_reservesnapshot SET figures = {figures} WHERE id = %s",
+                "the figures cannot be read",
+            )
+            for figures in (
+                "figures - 'matched'",
+                """jsonb_set(figures, '{total_supply}', '"a few"')""",
+                """jsonb_set(figures, '{in_flight}', '"NaN"')""",
+                "jsonb_set(figures, '{holders}', 'null')",
+                "'[]'",
+            )
+        ),
     ],
 )
 def test_what_somebody_changes_past_the_triggers_is_found(
@@ -187,6 +209,73 @@ def test_a_reorganised_block_no_longer_verifies(snapshot: ReserveSnapshot, chain
     assert verify(snapshot=snapshot).faults == [
         f"block {snapshot.block_number} has another hash on the chain now"
     ]
+
+
+def test_a_tree_in_which_two_holders_changed_places_is_found(
+    sandbox: SandboxControl, chain: Chain, superuser: Callable[..., None]
+) -> None:
+    """Its sum and its count are right, and each of its hashes."""
+    addresses = []
+    for quantity in ("0.5", "0.25"):
+        person = onboarded()
+        settle(place(person, quantity=quantity), chain=chain)
+        addresses.append(person.wallet.address.lower())
+    chain.mine(3)
+    snapshot = a_snapshot()
+    owed = liabilities.units_of(snapshot_id=snapshot.pk)
+    first, second = addresses
+    assert (owed[first], owed[second]) == (5 * 10**17, 25 * 10**16)
+    for table in ("tree", "chunk", "leaf"):
+        superuser(f"DELETE FROM compliance_liability{table} WHERE snapshot_id = %s", snapshot.pk)
+    swapped = {**owed, first: owed[second], second: owed[first]}
+    root = liabilities.build(
+        holders=[Holder(address, None, units) for address, units in swapped.items()],
+        snapshot_id=snapshot.pk,
+        now=timezone.now(),
+    )
+    superuser(
+        "UPDATE compliance_reservesnapshot SET tree_root = %s WHERE id = %s", root.hash, snapshot.pk
+    )
+    changed = ReserveSnapshot.objects.get(pk=snapshot.pk)
+
+    faults = verify(snapshot=changed).faults
+
+    assert [fault for fault in faults if fault.startswith("tree: ")] == [
+        f"tree: {address} has {swapped[address]} units; the chain says {owed[address]}"
+        for address in sorted(addresses)
+    ]
+    assert not any("tree" in fault for fault in verify(snapshot=changed, offline=True).faults)
+
+
+def test_of_many_accounts_that_differ_ten_are_named(
+    snapshot: ReserveSnapshot, superuser: Callable[..., None]
+) -> None:
+    for table in ("tree", "chunk", "leaf"):
+        superuser(f"DELETE FROM compliance_liability{table} WHERE snapshot_id = %s", snapshot.pk)
+    strangers = [Holder(new_address(), None, 1) for _ in range(12)]
+    liabilities.build(holders=strangers, snapshot_id=snapshot.pk, now=timezone.now())
+
+    faults = [fault for fault in verify(snapshot=snapshot).faults if fault.startswith("tree: ")]
+
+    assert len(faults) == 11
+    assert re.fullmatch(r"tree: \d+ more accounts differ from the chain", faults[-1])
+
+
+def test_a_snapshot_of_another_chain_is_not_called_wrong(
+    snapshot: ReserveSnapshot, chain: Chain, settings: Any
+) -> None:
+    """After a move the node of the other chain has another block of that number."""
+    assert snapshot.block_number is not None
+    reorganise(chain, chain.height - snapshot.block_number + 1)
+    settings.CHAIN_ID += 1
+    told = StringIO()
+
+    with pytest.raises(CommandError, match=r"another chain .* --offline verifies") as refusal:
+        call_command("proof_of_reserve", "verify", "--id", snapshot.pk, stdout=told)
+    call_command("proof_of_reserve", "verify", "--id", snapshot.pk, "--offline", stdout=told)
+
+    assert refusal.value.returncode == 4
+    assert "verified without the chain" in told.getvalue()
 
 
 def test_two_people_sign_the_words_with_the_figures(snapshot: ReserveSnapshot) -> None:
