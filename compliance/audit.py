@@ -9,7 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from json.encoder import encode_basestring
@@ -162,32 +162,46 @@ def seal_all(*, now: datetime) -> int:
 class Anchor:
     """The head of the chain as it was told to somebody outside the database.
 
-    `place` names where it was found, in the words of a report; `hash` is hexadecimal.
+    `place` names where it was found, in the words of a report; `hash` is hexadecimal. An anchor told
+    after a restore (compliance.trail.restored) says why, and names the anchors of the same place that
+    count no more.
     """
 
     position: int
     hash: str
     place: str
+    reason: str = ""
+    void: frozenset[tuple[int, str]] = frozenset()
+
+    @property
+    def place_name(self) -> str:
+        return self.place.partition(" ")[0]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Outcome of a verification: what was read, and every fault found, in words."""
+    """Outcome of a verification: what was read, and every fault found, in words.
+
+    `accepted` are breaks of which a place outside says that a restore made them.
+    """
 
     rows: int
     sealed: int
     head: str
     faults: list[str]
     anchors: int = 0
+    accepted: list[str] = field(default_factory=list)
 
 
 def verify(*, anchors: Iterable[Anchor] = ()) -> Verdict:
     """Recompute every row hash and the whole chain; names each changed, missing or moved row.
 
     `anchors` are heads kept outside: a chain that was written anew as a whole agrees with itself,
-    but not with them. Reads through a cursor on the server: memory does not grow with the trail.
+    but not with them. What a restore made void is not compared, but named. Reads through a cursor on
+    the server: memory does not grow with the trail.
     """
-    told = sorted(anchors, key=lambda anchor: anchor.position)
+    found = list(anchors)
+    told = sorted(standing(found), key=lambda anchor: anchor.position)
     chain = _Chain(told)
     with transaction.atomic():
         for row in _chained_rows():
@@ -200,6 +214,22 @@ def verify(*, anchors: Iterable[Anchor] = ()) -> Verdict:
         head=chain.head.hex(),
         faults=faults,
         anchors=len(told),
+        accepted=[_told_of_cut(anchor) for anchor in found if anchor.void],
+    )
+
+
+def standing(anchors: Iterable[Anchor]) -> list[Anchor]:
+    """Those that no anchor of the same place, told after a restore, has made void."""
+    found = list(anchors)
+    void = {(one.place_name, *told) for one in found for told in one.void}
+    return [one for one in found if (one.place_name, one.position, one.hash) not in void]
+
+
+def _told_of_cut(anchor: Anchor) -> str:
+    positions = ", ".join(str(position) for position, _hash in sorted(anchor.void))
+    return (
+        f"a backup was restored: anchors of position {positions} count no more, "
+        f"says position {anchor.position} in {anchor.place}: {anchor.reason}"
     )
 
 

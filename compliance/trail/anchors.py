@@ -41,15 +41,21 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Head:
-    """The newest link of the chain."""
+    """The newest link of the chain; after a restore also what it makes void, and why."""
 
     position: int
     hash: str
     at: datetime
+    reason: str = ""
+    void: frozenset[tuple[int, str]] = frozenset()
 
     def content(self) -> dict[str, object]:
         at = self.at.astimezone(UTC).isoformat(timespec="seconds")
-        return {"format": _FORMAT, "at": at, "position": self.position, "hash": self.hash}
+        told = {"format": _FORMAT, "at": at, "position": self.position, "hash": self.hash}
+        if not self.void:
+            return told
+        void = [{"position": position, "hash": head} for position, head in sorted(self.void)]
+        return {**told, "restored": {"reason": self.reason, "void": void}}
 
 
 class Place(Protocol):
@@ -89,7 +95,7 @@ def anchor(*, now: datetime, only_due: bool = False) -> list[AuditAnchor]:
         if _is_told(place, head) or (only_due and not _is_due(place, now)):
             continue
         try:
-            told.append(_tell(place, head))
+            told.append(tell(place, head))
         except Failed as error:
             log.error("audit.anchor_failed", place=place.name, reason=str(error))
             failures.append(str(error))
@@ -106,7 +112,7 @@ def _is_due(place: Place, now: datetime) -> bool:
     return not AuditAnchor.objects.filter(place=place.name, anchored_at__gt=now - EVERY).exists()
 
 
-def _tell(place: Place, head: Head) -> AuditAnchor:
+def tell(place: Place, head: Head) -> AuditAnchor:
     """Outside first, then the note of it: a note without its anchor would promise too much."""
     reference = place.keep(head)
     with transaction.atomic():
@@ -150,7 +156,7 @@ def verify() -> audit.Verdict:
     )
     found = outside()
     verdict = audit.verify(anchors=found)
-    held = {(kept.place.partition(" ")[0], kept.position) for kept in found}
+    held = {(kept.place_name, kept.position) for kept in found}
     lost = [
         f"the anchor of position {position} is not in {place} any more"
         for place, position in noted
@@ -176,7 +182,9 @@ class FilePlace:
                 lines, cut = _lines(file.read())
                 if cut:
                     file.truncate(file.tell() - len(cut))
-                if not any(json.loads(line)["position"] == head.position for line in lines):
+                told = {(it["position"], it["hash"]) for it in map(json.loads, lines)}
+                # Another hash at the same position is another chain: a verification tells which.
+                if (head.position, head.hash) not in told:
                     previous = hashlib.sha256(lines[-1]).hexdigest() if lines else ""
                     content = {**head.content(), "previous": previous}
                     file.write(json.dumps(content).encode() + b"\n")
@@ -272,4 +280,11 @@ def _parsed(raw: bytes, where: str) -> dict[str, Any]:
 
 
 def _anchor(content: dict[str, Any], place: str) -> audit.Anchor:
-    return audit.Anchor(position=content["position"], hash=str(content["hash"]), place=place)
+    try:
+        restored = content.get("restored", {"reason": "", "void": []})
+        void = frozenset((int(each["position"]), str(each["hash"])) for each in restored["void"])
+        reason = str(restored["reason"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failed(f"{place} does not name the anchors that it makes void") from error
+    position, head = content["position"], str(content["hash"])
+    return audit.Anchor(position=position, hash=head, place=place, reason=reason, void=void)

@@ -203,7 +203,8 @@ class Chain:
 def read_anchors(path: str | None) -> Anchors:
     """Position → hashes and where they come from; each line must follow the line before.
 
-    What follows the last line break is an anchor whose writing was cut off: it was never told.
+    What follows the last line break is an anchor whose writing was cut off: it was never told. Anchors
+    that another line makes void, because a backup was restored, are printed and left out.
     """
     anchors: Anchors = {}
     previous = ""
@@ -211,6 +212,7 @@ def read_anchors(path: str | None) -> Anchors:
         return anchors
     content = Path(path).read_bytes()
     lines = content[: content.rfind(b"\n") + 1].splitlines()
+    void: set[tuple[int, str]] = set()
     for number, line in enumerate(lines, start=1):
         anchor = json.loads(line)
         if not isinstance(anchor, dict) or anchor.get("format") != ANCHOR_FORMAT:
@@ -220,7 +222,17 @@ def read_anchors(path: str | None) -> Anchors:
         previous = hashlib.sha256(line).hexdigest()
         place = f"line {number} of the anchors ({anchor['at']})"
         anchors.setdefault(anchor["position"], []).append((anchor["hash"], place))
-    return anchors
+        if restored := anchor.get("restored"):
+            cut = [(each["position"], each["hash"]) for each in restored["void"]]
+            void.update(cut)
+            told = ", ".join(str(position) for position, _hash in sorted(cut))
+            print(
+                f"{place}: positions {told} are void, a backup was restored: {restored['reason']}"
+            )
+    return {
+        position: [one for one in told if (position, one[0]) not in void]
+        for position, told in anchors.items()
+    }
 
 
 def verify(archive: Archive, anchors: Anchors) -> Chain:
