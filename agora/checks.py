@@ -51,6 +51,14 @@ def check_production(**_: object) -> list[CheckMessage]:
             found.append(Error(f"{name} is not https.", id="agora.E003"))
     if settings.OIDC_ISSUER and urlparse(settings.OIDC_ISSUER).scheme != "https":
         found.append(Error("OIDC_ISSUER is not https.", id="agora.E004"))
+    if settings.SITE_IS_HTTPS and settings.EMAIL_BACKEND.endswith(".console.EmailBackend"):
+        found.append(
+            Error(
+                "E-mail is printed, links to reset passwords too: whoever reads the log has them.",
+                hint="Set EMAIL_URL, as smtp+tls://user:password@host:587.",
+                id="agora.E006",
+            )
+        )
     if settings.SITE_IS_HTTPS and not settings.ALLAUTH_TRUSTED_PROXY_COUNT:
         found.append(
             checks.Warning(
@@ -60,6 +68,7 @@ def check_production(**_: object) -> list[CheckMessage]:
                 id="agora.W003",
             )
         )
+    found += _anchors()
     if not settings.SCREENING_REQUIRED:
         found.append(
             checks.Warning(
@@ -72,3 +81,25 @@ def check_production(**_: object) -> list[CheckMessage]:
             checks.Warning("CONTRACT_ADDRESS is not set: nothing can be minted.", id="agora.W001")
         )
     return found
+
+
+def _anchors() -> list[CheckMessage]:
+    """The head of the audit trail must be told where who has this machine cannot write."""
+    if not settings.AUDIT_ANCHORS_DIR and not settings.AUDIT_ANCHORS_BUCKET:
+        return [
+            checks.Warning(
+                "The audit trail is anchored nowhere: who owns the database can write it anew.",
+                hint="Set AUDIT_ANCHORS_DIR or AUDIT_ANCHORS_BUCKET (docs/audit-trail.md).",
+                id="agora.W005",
+            )
+        ]
+    if Path(settings.AUDIT_ANCHORS_DIR) == settings.DATA_DIR / "anchors":
+        return [
+            checks.Warning(
+                "AUDIT_ANCHORS_DIR is the default: it lies beside the data, and a verification on "
+                "another machine misses every anchor.",
+                hint="Set it to a folder that worker and auditor share, or to nothing with a bucket.",
+                id="agora.W004",
+            )
+        ]
+    return []
