@@ -176,16 +176,31 @@ def test_the_database_itself_refuses_whom_it_is_about(
         object_id="1",
         reason="A calmer start.",
         maker_id=maker.pk,
-        checker_id=checker.pk,
         subject_id=about.pk,
-        state=Proposal.State.APPROVED,
         proposed_at=timezone.now(),
         expires_at=timezone.now(),
-        decided_at=timezone.now(),
     )
 
-    with pytest.raises(IntegrityError, match="not_by_whom_it_is_about"), transaction.atomic():
+    def decided() -> None:
         proposal.save(force_insert=True)
+        Proposal.objects.filter(pk=proposal.pk).update(
+            state=Proposal.State.APPROVED, checker_id=checker.pk, decided_at=timezone.now()
+        )
+
+    with pytest.raises(IntegrityError, match="not_by_whom_it_is_about"), transaction.atomic():
+        decided()
+
+
+def test_the_database_itself_refuses_a_decision_that_nobody_proposed(
+    maker: User, checker: User
+) -> None:
+    decided = proposed(maker)
+    decided.pk, decided.object_id = uuid.uuid4(), "2"
+    decided.state, decided.checker_id = Proposal.State.APPROVED, checker.pk
+    decided.decided_at = timezone.now()
+
+    with pytest.raises(DatabaseError, match="proposed before it is taken"), transaction.atomic():
+        decided.save(force_insert=True)
 
 
 def test_the_database_itself_refuses_one_person_as_maker_and_checker(maker: User) -> None:
