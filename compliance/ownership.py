@@ -5,6 +5,7 @@ Both the tree of holders and what the law gives a person (a copy, erasure) go by
 
 import uuid
 
+from django.db import connection
 from django.db.models import Q
 from eth_utils.address import to_checksum_address
 
@@ -13,6 +14,8 @@ from compliance.models import LiabilityNonce
 from trading.models import Order
 from trading.states import State
 
+_NONCES_LOCK = 0x4C49414249  # any constant: one build of a tree or erasure at a time
+_LONGEST_BUILD = "3min"
 # Rank decides between claims to one address. Who merely typed an address, now or before a change,
 # has no claim: they must not be shown what another holds there. Of proofs the latest counts, of
 # mints the first: minting a little to the address of another must not take it from them. Proofs
@@ -71,3 +74,17 @@ def nonces_of(user_id: uuid.UUID) -> Q:
     """Which LiabilityNonce rows are the person's, those included that no tree gave to them yet."""
     accounts = [bytes.fromhex(address[2:]) for address in addresses_of(user_id)]
     return Q(user_id=user_id) | Q(user_id=None, account__in=accounts)
+
+
+def hold_nonces() -> None:
+    """Keep builds and erasures from writing nonces to the end of the transaction.
+
+    Waits for one that does until it has committed, longer than other locks are waited for.
+    """
+    with connection.cursor() as cursor:
+        # To wait for a lock is part of a statement: both limits count.
+        for limit in ("lock_timeout", "statement_timeout"):
+            cursor.execute(f"SET LOCAL {limit} = '{_LONGEST_BUILD}'")
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_NONCES_LOCK])
+        for limit in ("lock_timeout", "statement_timeout"):
+            cursor.execute(f"SET LOCAL {limit} TO DEFAULT")

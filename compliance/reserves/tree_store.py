@@ -1,7 +1,7 @@
 """The tree of liabilities in PostgreSQL: written by binary COPY, read a path at a time.
 
 Every row has a fixed width, so a whole table's input is laid out as one array. Locks: `nonces_of`
-holds an advisory lock to the end of the transaction, so that two builds make no account two nonces.
+holds all nonces to the end of the transaction, so that two builds make no account two of them.
 """
 
 import os
@@ -14,10 +14,11 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
+from compliance import ownership
+from compliance.models import ErasureRequest
 from compliance.reserves.merkle import ACCOUNT_BYTES, HASH_BYTES, NODE_BYTES, Bytes2D, Node, Tree
 
 CHUNK = 32  # nodes in a row: 1.5 KiB, which PostgreSQL keeps in the row itself
-_BUILD_LOCK = 0x4C49414249  # any constant: one build at a time
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # of PostgreSQL's timestamps, in microseconds
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
@@ -65,17 +66,20 @@ def write_leaves(tree: Tree, accounts: Bytes2D) -> None:
 def nonces_of(
     accounts: Sequence[bytes], users: Sequence[uuid.UUID | None], now: datetime
 ) -> list[bytes]:
-    """Each account's nonce; a new one for an account seen for the first time."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_BUILD_LOCK])
-    known = _known_nonces()
+    """Each account's nonce; a new one for an account seen for the first time.
+
+    Who was erased since the holders were read owns none of them any more.
+    """
+    ownership.hold_nonces()
+    known, erased = _known_nonces(), _erased()
     owners = dict(zip(accounts, users, strict=True))
-    _hand_over({a: u for a, u in owners.items() if u and a in known and known[a][1] != u})
+    gained = {a: u for a, u in owners.items() if u and a in known and known[a][1] != u}
+    _hand_over({account: user for account, user in gained.items() if user not in erased})
     missing = [account for account in owners if account not in known]
     fresh = os.urandom(HASH_BYTES * len(missing))
     for at, account in enumerate(missing):
         nonce = fresh[HASH_BYTES * at : HASH_BYTES * (at + 1)]
-        known[account] = (nonce, owners[account])
+        known[account] = (nonce, None if owners[account] in erased else owners[account])
     _write_nonces([(a, *known[a]) for a in missing], now)
     return [known[account][0] for account in accounts]
 
@@ -85,6 +89,11 @@ def _known_nonces() -> dict[bytes, tuple[bytes, uuid.UUID | None]]:
         cursor.execute("SELECT account, nonce, user_id FROM compliance_liabilitynonce")
         rows: list[Any] = cursor.fetchall()
     return {bytes(account): (bytes(nonce), user) for account, nonce, user in rows}
+
+
+def _erased() -> set[uuid.UUID]:
+    requests = ErasureRequest.objects.filter(state=ErasureRequest.State.ERASED)
+    return set(requests.values_list("user_id", flat=True))
 
 
 def _hand_over(owners: dict[bytes, uuid.UUID]) -> None:
