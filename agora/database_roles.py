@@ -63,18 +63,22 @@ WEB_READS = {
 }
 # Asked for by the web, filled in by the worker; a trigger refuses one that is not asked for first.
 WEB_ADDS = {"compliance_reservesnapshot"}
-# Written by people who sign in, through the web only.
+# Written by people who sign in, through the web only; some of it by nothing but their approvals.
 WORKER_READS = {
     "account_emailaddress",
     "account_emailconfirmation",
     "accounts_user_groups",
     "accounts_user_user_permissions",
+    "compliance_reservesignature",
+    "compliance_retentionrule",
     "django_admin_log",
     "django_session",
     "mfa_authenticator",
     "socialaccount_socialaccount",
     "socialaccount_socialapp",
     "socialaccount_socialtoken",
+    "tokens_attestation",
+    "tokens_attestationwithdrawal",
     "usersessions_usersession",
 }
 # Written by migrations only.

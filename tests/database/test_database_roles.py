@@ -376,6 +376,24 @@ def test_every_kind_of_record_that_expires_is_removed_by_the_worker(
     assert outcome.rows == 0
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "compliance_reservesignature",
+        "compliance_retentionrule",
+        "tokens_attestation",
+        "tokens_attestationwithdrawal",
+    ],
+)
+def test_what_only_approvals_write_the_worker_reads(
+    connected: Callable[[str], Any], table: str
+) -> None:
+    with connected(WORKER) as database:
+        database.execute(f"SELECT FROM {table} LIMIT 0")
+        assert refused(database, f"INSERT INTO {table} SELECT * FROM {table} WHERE false")
+        assert refused(database, f"SELECT FROM {table} LIMIT 0 FOR UPDATE")
+
+
 def test_the_web_asks_for_a_proof_of_reserve_and_writes_nothing_of_it(
     acting_as: Callable[[str], Any], sandbox: SandboxControl, chain: Chain
 ) -> None:
