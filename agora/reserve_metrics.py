@@ -1,4 +1,4 @@
-"""Prometheus metrics of the newest reserve snapshot, read from the database when scraped: one query."""
+"""Prometheus metrics of the newest reserve snapshot, read from the database when scraped: two queries."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,10 @@ from compliance.models import ReserveSnapshot
 
 
 class ReservesCollector(Collector):
-    """How old the newest snapshot is, and what in it nothing explains; nothing before the first."""
+    """How old the newest snapshot is, what in it nothing explains, and what could not be built since.
+
+    Of the newest there is nothing before the first.
+    """
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         newest = (
@@ -29,8 +32,15 @@ class ReservesCollector(Collector):
         breaks = GaugeMetricFamily(
             "agora_reserve_breaks", "Differences in the newest snapshot that time does not explain."
         )
+        stuck = GaugeMetricFamily(
+            "agora_reserve_attention",
+            "Reserve snapshots that wait for a person, asked for since the newest was built.",
+        )
+        waiting = ReserveSnapshot.objects.filter(attention=True)
         if newest is not None and newest.built_at is not None:
+            waiting = waiting.filter(requested_at__gt=newest.built_at)
             age.add_metric([], (timezone.now() - newest.built_at).total_seconds())
             difference.add_metric([], float(newest.difference or 0))
             breaks.add_metric([], newest.breaks)
-        yield from (age, difference, breaks)
+        stuck.add_metric([], waiting.count())
+        yield from (age, difference, breaks, stuck)

@@ -111,12 +111,13 @@ def build(*, snapshot_id: uuid.UUID, now: datetime) -> ReserveSnapshot | None:
     try:
         if work.worn_out(lease.row):
             work.park(lease, error=work.WORKER_DIED)
-            log.error("reserve.needs_attention", snapshot=str(snapshot_id))
+            log.error("reserve.needs_attention", snapshot=str(snapshot_id), error=work.WORKER_DIED)
             return lease.row
         found = _find(lease)
         _store(lease, found)
     except OutsideError as error:
-        work.retry_later(lease, error=error.message, wait=None, now=now)
+        if not work.retry_later(lease, error=error.message, wait=None, now=now):
+            log.error("reserve.needs_attention", snapshot=str(snapshot_id), error=error.message)
     except LeaseLost:
         log.warning("reserve.lease_lost", snapshot=str(snapshot_id))
         return None

@@ -78,8 +78,9 @@ def test_a_minted_order_moves_every_source_by_the_same(
     after = a_snapshot()
 
     each = Decimal("0.25")
-    off_chain = {"in_flight", "in_flight_in_custody", "not_minted", "not_minted_in_custody"}
-    assert change(before, after) == {name: each for name in SUMS if name not in off_chain}
+    without_token = ("in_flight", "not_minted", "kept")
+    minted = {name: each for name in SUMS if not name.startswith(without_token)}
+    assert change(before, after) == minted
     assert not after.rows.filter(order_id=order.pk).exists()
     assert (after.difference, after.breaks) == (before.difference, before.breaks)
 
@@ -582,12 +583,34 @@ def test_the_newest_snapshot_is_measured(before: ReserveSnapshot, sandbox: Sandb
     bought_elsewhere(sandbox, "1.5")
     after = a_snapshot()
 
-    told = {
-        metric.name: [sample.value for sample in metric.samples]
-        for metric in ReservesCollector().collect()
-    }
+    told = measured()
 
     assert after.difference is not None
     assert told["agora_reserve_difference_shares"] == [float(after.difference)]
     assert told["agora_reserve_breaks"] == [after.breaks]
     assert 0 <= told["agora_reserve_snapshot_age_seconds"][0] < 60
+    assert told["agora_reserve_attention"] == [0]
+
+
+def measured() -> dict[str, list[float]]:
+    return {
+        metric.name: [sample.value for sample in metric.samples]
+        for metric in ReservesCollector().collect()
+    }
+
+
+@pytest.mark.fault
+def test_a_snapshot_that_waits_for_a_person_is_told_until_another_is_built(
+    sandbox: SandboxControl, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain.mine(3)
+    sandbox.fault("GET /alpaca/v2/positions/AAPL", "status", status=503)
+    asked = snapshots.request(actor="user:officer", now=timezone.now())
+    ReserveSnapshot.objects.filter(pk=asked.pk).update(attempts=settings.WORK_MAX_ATTEMPTS - 1)
+
+    snapshots.build(snapshot_id=asked.pk, now=timezone.now())
+
+    assert measured()["agora_reserve_attention"] == [1]
+    assert "reserve.needs_attention" in caplog.text
+    assert a_snapshot().state == "READY"
+    assert measured()["agora_reserve_attention"] == [0]
