@@ -108,7 +108,8 @@ class ApplicationAdmin(NotesLooks):
             _("Review this person"),
             _(
                 "Opens a case in the queue. The person goes on as before and is not told of it, unless "
-                "something is asked of them."
+                "something is asked of them. Who still waits for their first approval is told what "
+                "two people decide."
             ),
             _("Open a case"),
             ReviewForm,

@@ -133,7 +133,8 @@ _BY_DOCUMENT: dict[str, str] = {
 
 def _good_outcome(case: Case) -> str:
     """What an approval would be for, by what the case is about."""
-    by_lists = case.cause in (Case.Cause.ONBOARDING, Case.Cause.SCREENING)
+    without_documents = case.cause in (Case.Cause.ONBOARDING, Case.Cause.SCREENING)
+    by_lists = without_documents and case.application.matches.exists()
     return Outcome.NO_RISK if by_lists else Outcome.VERIFIED
 
 

@@ -131,7 +131,8 @@ class Cases(OfficerEndpoint):
         responses={201: CaseView},
         summary="Have a person looked at: open a case about them",
         description=(
-            "It waits in the queue. The person is not told of it, unless something is asked of them. "
+            "It waits in the queue. The person is not told of it, unless something is asked of them. Who "
+            "still waits for their first approval is told what two people decide. "
             "409 `case_refused` while they have an open case."
         ),
     )

@@ -47,9 +47,13 @@ def ensure_open(*, application: Application, now: datetime) -> Case | None:
 
 
 def _open_about_lists(person: Application, now: datetime) -> Case:
-    pending = person.status == Application.Status.PENDING
-    cause = Case.Cause.ONBOARDING if pending else Case.Cause.SCREENING
+    cause = _cause(person, Case.Cause.SCREENING)
     return open_case(application=person, cause=cause, tier=person.tier, by=None, now=now)
+
+
+def _cause(person: Application, otherwise: Case.Cause) -> Case.Cause:
+    """Who waits to be approved at all has asked for that, and is told what comes of it."""
+    return Case.Cause.ONBOARDING if person.status == Application.Status.PENDING else otherwise
 
 
 def open_for_officer(
@@ -57,7 +61,8 @@ def open_for_officer(
 ) -> Case:
     """Have a person looked at whom nobody else has asked to be: the new case, for the queue.
 
-    The person goes on as before, and does not learn of it unless officers need something from them.
+    The person goes on as before, and does not learn of it unless officers need something from them. Who
+    still waits for their first approval is told what two people decide.
     Raises PermissionDenied, or CaseError: oneself, no reason, a case that is open already, a closed
     account, or a rejected person. Holds the application's row.
     """
@@ -76,7 +81,7 @@ def open_for_officer(
             raise CaseError("open_already", _("This person has an open case. Work on that one."))
         return open_case(
             application=person,
-            cause=Case.Cause.OFFICER,
+            cause=_cause(person, Case.Cause.OFFICER),
             tier=person.tier,
             by=officer,
             text=words(reason),

@@ -23,7 +23,7 @@ class Case(models.Model):
     class Cause(models.TextChoices):
         TIER = "TIER", _("Wants a higher tier")
         AGAIN = "AGAIN", _("Applies again after a rejection")
-        ONBOARDING = "ONBOARDING", _("A match on a list at onboarding")
+        ONBOARDING = "ONBOARDING", _("At onboarding")
         SCREENING = "SCREENING", _("A match on a list later")
         OFFICER = "OFFICER", _("Asked for by an officer")
 

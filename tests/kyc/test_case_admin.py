@@ -559,7 +559,8 @@ def test_the_outcome_is_chosen_beforehand_by_what_the_case_is_about() -> None:
     Case.objects.update(is_unanswered=True)
     assert chosen(browser, case, "propose_rejection") == "NO_ANSWER"
 
-    Case.objects.update(cause="SCREENING")
+    Case.objects.update(cause="ONBOARDING")
+    assert chosen(browser, case, "propose_approval") == "VERIFIED"
     casework.a_match(case.application)
     ScreeningMatch.objects.update(
         state="CONFIRMED", decided_by=me, decided_at=timezone.now(), reason="Same."

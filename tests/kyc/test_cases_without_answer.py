@@ -211,6 +211,52 @@ def test_approving_such_a_case_changes_nothing_for_the_person() -> None:
     assert not told(person)
 
 
+def before_a_list(settings: Settings) -> User:
+    """Somebody who has applied while no list was loaded, and waits for one."""
+    settings.SCREENING_REQUIRED = True
+    person = people.onboarded()
+    settings.SCREENING_REQUIRED = False
+    assert person.kyc_application.status == Status.PENDING
+    return person
+
+
+def test_who_is_rejected_before_their_first_approval_reads_why_and_when_to_apply_again(
+    settings: Settings,
+) -> None:
+    person, mine = before_a_list(settings), officer()
+    case = review(person, mine)
+    case = cases.take(case_id=case.pk, officer=mine, version=case.version, now=timezone.now())
+
+    casework.approve(casework.rejection_proposed(mine, case), officer())
+
+    assert casework.application(case).status == Status.REJECTED
+    assert told(person) == ["verification-rejected"]
+    stands = cases.standing(user=person, now=timezone.now())
+    assert stands is not None
+    assert (stands.code, stands.explanation) == ("rejected", "Your passport ran out in May.")
+    assert stands.apply_from is not None
+
+
+def test_who_is_approved_for_the_first_time_after_a_review_is_told(settings: Settings) -> None:
+    person, mine = before_a_list(settings), officer()
+    case = review(person, mine)
+    case = cases.take(case_id=case.pk, officer=mine, version=case.version, now=timezone.now())
+    case = casework.all_done(case, mine)
+    proposal = cases.propose_approval(
+        case_id=case.pk,
+        officer=mine,
+        outcome="VERIFIED",
+        reason="All well.",
+        version=case.version,
+        now=timezone.now(),
+    )
+
+    casework.approve(proposal, officer())
+
+    assert is_approved(person)
+    assert told(person) == ["verification-approved"]
+
+
 def test_a_review_needs_who_may_work_on_cases_a_reason_and_somebody_else() -> None:
     person = people.onboarded()
     with pytest.raises(PermissionDenied):
