@@ -133,12 +133,11 @@ def _set_limit(case: Case, *, raised: bool, now: datetime) -> None:
 def _reject(proposal: Proposal, now: datetime) -> None:
     case = case_held(proposal)
     application = case.application
-    risk = proposal.payload["outcome"] == Outcome.RISK_CONFIRMED
-    if application.status == Status.PENDING:
-        _set_status(application, Status.REJECTED, "kyc.rejected", proposal, now)
-    elif application.status == Status.APPROVED and (risk or case.cause in UNASKED):
-        _set_status(application, Status.SUSPENDED, "kyc.suspended", proposal, now)
-        news.suspended(application, now=now)
+    after = _status_after(proposal, case)
+    if after != application.status:
+        _set_status(application, after, f"kyc.{after.lower()}", proposal, now)
+        if after == Status.SUSPENDED:
+            news.suspended(application, now=now)
     text = text_of(_proposed(proposal, case))
     _close(case, State.REJECTED, CaseEvent.Kind.REJECTED, proposal, now, text=text)
     if case.cause not in UNASKED:
@@ -146,6 +145,16 @@ def _reject(proposal: Proposal, now: datetime) -> None:
     # The end of this case leaves nobody with a match that no case is about.
     if open_matches(application).exists():
         ensure_open(application=application, now=now)
+
+
+def _status_after(proposal: Proposal, case: Case) -> Status:
+    """What a rejection makes of the person: who has only not got a higher tier keeps theirs."""
+    status = Status(case.application.status)
+    if status == Status.PENDING:
+        return Status.REJECTED
+    risk = proposal.payload["outcome"] == Outcome.RISK_CONFIRMED
+    suspends = status == Status.APPROVED and (risk or case.cause in UNASKED)
+    return Status.SUSPENDED if suspends else status
 
 
 def _proposed(proposal: Proposal, case: Case) -> CaseEvent:
@@ -230,13 +239,36 @@ def _case_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
         (_("Outcome"), Outcome(str(proposal.payload["outcome"])).label),
         (_("Tier now"), str(case.application.tier_id)),
     ]
+    # What would follow from how the person stands now says nothing of what was decided before.
+    is_open = proposal.state == Proposal.State.OPEN
     if proposal.kind == APPROVE:
-        limit = plain(case.tier.daily_limit_usd)
-        lines += [(_("Tier then"), str(case.tier_id)), (_("Daily limit then, USD"), limit)]
+        lines.append((_("Tier then"), str(case.tier_id)))
+        if is_open:
+            lines.append((_("Daily limit then, USD"), plain(_limit_then(case))))
     else:
         text = crypto.unless_shredded(lambda: text_of(_proposed(proposal, case)), _("erased"))
         lines.append((_("Text for the person"), text))
+        if is_open:
+            lines.append((_("What happens"), _what_happens(proposal, case)))
     return lines
+
+
+def _limit_then(case: Case) -> Decimal:
+    """In USD a day, as `_set_limit` leaves it."""
+    stays = case.tier_id == case.application.tier_id
+    own = DailyLimit.objects.filter(application=case.application_id).first() if stays else None
+    return own.limit_usd if own else case.tier.daily_limit_usd
+
+
+def _what_happens(proposal: Proposal, case: Case) -> Text:
+    after = _status_after(proposal, case)
+    if after == Status.REJECTED:
+        return _("The person is rejected.")
+    if after == Status.APPROVED:
+        return _("The person keeps tier %(tier)s.") % {"tier": case.application.tier_id}
+    if case.application.status == Status.SUSPENDED:
+        return _("The person stays suspended.")
+    return _("The person is suspended.")
 
 
 def _person(proposal: Proposal) -> Application:

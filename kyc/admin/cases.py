@@ -62,7 +62,11 @@ _REJECT = Dialog(
     _("Propose to reject"),
     case_forms.RejectForm,
     _("Propose"),
-    _("A second person decides. Until then you can take it back."),
+    _(
+        "A second person decides. Until then you can take it back. Who waits for their first approval "
+        "is rejected then. Who was approved is suspended if a match on a list is them, or if they had "
+        "not asked for the review; otherwise they keep their tier."
+    ),
 )
 _TAKE_BACK = Dialog(_("Take back your proposal"), CaseForm, _("Take back"))
 _ACCEPT_DOCUMENT = Dialog(

@@ -1,5 +1,6 @@
 """Decisions about people, taken by two: what each does to tier, limit, case and person (ID-2)."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -473,6 +474,83 @@ def test_the_second_person_reads_what_is_proposed() -> None:
     assert lines["Outcome"] == "A document has expired"
     assert lines["Text for the person"] == "Your passport ran out in May."
     assert "May" not in str(proposal.payload)
+
+
+def proposed_rejection_of(case: Case, outcome: str = "OTHER") -> Proposal:
+    mine = officer()
+    case = cases.take(case_id=case.pk, officer=mine, version=case.version, now=timezone.now())
+    return casework.rejection_proposed(mine, case, outcome)
+
+
+def of_a_match() -> Case:
+    return matched(people.onboarded())
+
+
+def joined_by_the_person() -> Case:
+    """A review that nobody had asked for, which the person's own application joined."""
+    casework.second_tier()
+    person = casework.with_documents(people.onboarded())
+    matched(person)
+    return cases.hand_in(user=person, now=timezone.now())
+
+
+def of_somebody_suspended() -> Case:
+    case = casework.applied()
+    Application.objects.filter(pk=case.application_id).update(status=Status.SUSPENDED)
+    return case
+
+
+@pytest.mark.parametrize(
+    ("begun", "outcome", "told_to_second", "becomes"),
+    [
+        (pending_by_match, "OTHER", "The person is rejected.", Status.REJECTED),
+        (of_a_match, "OTHER", "The person is suspended.", Status.SUSPENDED),
+        (casework.applied, "OTHER", "The person keeps tier 1.", Status.APPROVED),
+        (casework.applied, "RISK_CONFIRMED", "The person is suspended.", Status.SUSPENDED),
+        (joined_by_the_person, "OTHER", "The person keeps tier 1.", Status.APPROVED),
+        (joined_by_the_person, "RISK_CONFIRMED", "The person is suspended.", Status.SUSPENDED),
+        (of_somebody_suspended, "OTHER", "The person stays suspended.", Status.SUSPENDED),
+    ],
+)
+def test_the_second_person_reads_what_a_rejection_does_and_it_does_that(
+    begun: Callable[[], Case], outcome: str, told_to_second: str, becomes: Status
+) -> None:
+    proposal = proposed_rejection_of(begun(), outcome)
+
+    assert _lines(proposal)["What happens"] == told_to_second
+
+    casework.approve(proposal, officer())
+    case = Case.objects.get(pk=proposal.object_id)
+    assert application(case).status == becomes
+    assert "What happens" not in _lines(Proposal.objects.get(pk=proposal.pk))
+
+
+def test_the_second_person_reads_the_limit_that_a_new_tier_brings() -> None:
+    proposal = casework.approval_proposed(officer())
+    DailyLimit.objects.update(limit_usd=300, is_personal=True)
+
+    assert _lines(proposal)["Daily limit then, USD"] == "5000"
+
+
+def test_the_second_person_reads_the_persons_own_limit_where_the_tier_stays() -> None:
+    person, mine = people.onboarded(), officer()
+    DailyLimit.objects.filter(application__user=person).update(limit_usd=300, is_personal=True)
+    case = matched(person)
+    case = cases.take(case_id=case.pk, officer=mine, version=case.version, now=timezone.now())
+    case = casework.all_done(case, mine)
+    proposal = cases.propose_approval(
+        case_id=case.pk,
+        officer=mine,
+        outcome="NO_RISK",
+        reason="Another birth year.",
+        version=case.version,
+        now=timezone.now(),
+    )
+
+    assert _lines(proposal)["Daily limit then, USD"] == "300"
+
+    casework.approve(proposal, officer())
+    assert application(case).daily_limit.limit_usd == 300
 
 
 def test_a_person_does_not_learn_that_a_match_is_looked_at() -> None:
