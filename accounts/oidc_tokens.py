@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import jwt
@@ -31,7 +30,9 @@ _DISCOVERED_FOR = 3600.0  # seconds
 _KEYS_FOR = 300.0  # seconds; an unknown key id has them fetched anew, at most every 30 s
 _AWAY_FOR = 30.0  # seconds; until then nobody waits again for an address that did not answer
 
-_failed_at: dict[str, float] = {}  # by address, of this process and its clock
+# Of this process and its clock.
+_failed_at: dict[str, float] = {}  # by address
+_providers: dict[str, "_Provider"] = {}  # by issuer
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,13 @@ def _verified(raw: str) -> Mapping[str, Any]:
         header = jwt.get_unverified_header(raw)
         if header.get("alg") not in ALGORITHMS or not isinstance(header.get("kid"), str):
             raise Refused(_("The token is not signed as it must be."))
-        issuer, keys = _discovered(settings.OIDC_ISSUER, int(time.monotonic() // _DISCOVERED_FOR))
+        provider = _discovered(settings.OIDC_ISSUER)
         return jwt.decode(
             raw,
-            keys.get_signing_key(header["kid"]),
+            provider.keys.get_signing_key(header["kid"]),
             algorithms=ALGORITHMS,
             audience=settings.OIDC_API_AUDIENCE,
-            issuer=issuer,
+            issuer=provider.name,
             leeway=_CLOCKS_DIFFER,
             options={"require": list(_REQUIRED)},
         )
@@ -142,16 +143,48 @@ def _asking(address: str) -> Iterator[None]:
 
 
 class _Keys(jwt.PyJWKClient):
-    """The provider's published keys; those fetched already hold while it is away."""
+    """The provider's published keys, held for _KEYS_FOR and not longer.
+
+    Otherwise a key that the provider has withdrawn would hold as long as somebody keeps it away.
+    """
 
     def fetch_data(self) -> Any:
         with _asking(self.uri):
             return super().fetch_data()
 
 
-@cache
-def _discovered(issuer: str, _period: int) -> tuple[str, _Keys]:
-    """The issuer as it names itself, and its keys; asked for once in a period."""
+@dataclass(frozen=True)
+class _Provider:
+    """A provider as it names itself, its keys, and when it said so (of `time.monotonic`)."""
+
+    name: str
+    keys: _Keys
+    at: float
+
+
+def _discovered(issuer: str) -> _Provider:
+    """The provider, asked once in _DISCOVERED_FOR; while it is away, as it was known before."""
+    known = _providers.get(issuer)
+    if known is not None and time.monotonic() < known.at + _DISCOVERED_FOR:
+        return known
+    try:
+        name, address = _document(issuer)
+    except Temporary:
+        if known is None:
+            raise
+        return known
+    if name.rstrip("/") != issuer:
+        raise Temporary("The sign-in provider calls itself by another name.")
+    if known is not None and known.keys.uri == address:
+        keys = known.keys
+    else:
+        keys = _Keys(address, lifespan=_KEYS_FOR, timeout=settings.VENDOR_READ_TIMEOUT)
+    found = _providers[issuer] = _Provider(name, keys, time.monotonic())
+    return found
+
+
+def _document(issuer: str) -> tuple[str, str]:
+    """The provider's name and the address of its keys (OpenID Connect Discovery 1.0, 4)."""
     limits = (settings.VENDOR_CONNECT_TIMEOUT, settings.VENDOR_READ_TIMEOUT)
     address = f"{issuer}/.well-known/openid-configuration"
     try:
@@ -159,13 +192,9 @@ def _discovered(issuer: str, _period: int) -> tuple[str, _Keys]:
             answer = requests.get(address, timeout=limits, allow_redirects=False)
             answer.raise_for_status()
         document = answer.json()
-        name, jwks = str(document["issuer"]), str(document["jwks_uri"])
+        return str(document["issuer"]), str(document["jwks_uri"])
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
         raise Temporary("The sign-in provider does not answer.") from error
-    if name.rstrip("/") != issuer:
-        raise Temporary("The sign-in provider calls itself by another name.")
-    keys = _Keys(jwks, lifespan=_KEYS_FOR, timeout=settings.VENDOR_READ_TIMEOUT)
-    return name, keys
 
 
 def _words(claim: object) -> list[str]:

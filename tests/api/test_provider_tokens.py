@@ -185,7 +185,7 @@ def test_a_provider_that_is_away_is_not_asked_for_every_token(
     anybody: Api, provider: Provider, linked: User, known: bool
 ) -> None:
     if known:
-        oidc_tokens._discovered(provider.issuer, int(time.monotonic() // 3600))
+        oidc_tokens._discovered(provider.issuer)
     provider.is_away = True
     before = len(provider.asked)
 
@@ -193,6 +193,31 @@ def test_a_provider_that_is_away_is_not_asked_for_every_token(
 
     assert [answer.status for answer in answers] == [503, 503, 503]
     assert len(provider.asked) == before + 1
+
+
+def test_keys_fetched_a_moment_ago_hold_while_the_provider_is_away(
+    anybody: Api, provider: Provider, linked: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc_tokens, "_DISCOVERED_FOR", 1e-9)
+    assert orders(anybody, provider.token()).status == 200
+    provider.is_away = True
+
+    answers = [orders(anybody, provider.token()) for _request in range(2)]
+
+    assert [answer.status for answer in answers] == [200, 200]
+    asked = "/.well-known/openid-configuration"
+    assert provider.asked == [asked, "/jwks", asked]
+
+
+def test_keys_that_were_fetched_hold_when_the_provider_is_found_anew(
+    anybody: Api, provider: Provider, linked: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc_tokens, "_DISCOVERED_FOR", 1e-9)
+
+    for _request in range(2):
+        assert orders(anybody, provider.token()).status == 200
+
+    assert provider.asked.count("/jwks") == 1
 
 
 def test_a_provider_that_calls_itself_otherwise_is_not_believed(
