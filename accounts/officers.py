@@ -13,16 +13,18 @@ from agora.lib.problems import Problem
 
 
 class HasPermission(BasePermission):
-    """The token's owner has the permission that the view names for this method."""
+    """The token's owner has the permission that the view names for this method; unnamed, nobody has."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         user = request.user
         if not isinstance(user, User):
             return False
         method = "GET" if request.method == "HEAD" else str(request.method)
+        if not hasattr(view, method.lower()):
+            return True  # 405 follows
         needed = view.permissions.get(method)
-        if needed is None or (user.is_staff and user.has_perm(needed)):
-            return True  # no permission is named for a method that there is not: 405 follows
+        if needed is not None and user.is_staff and user.has_perm(needed):
+            return True
         raise Problem("forbidden")
 
 
