@@ -13,8 +13,8 @@ from compliance.models import Proposal
 from kyc import screening
 from kyc.cases.record import WORK, store, write
 from kyc.cases.record import hold as hold_case
-from kyc.corrections import CORRECT, TAX_ID_ELSEWHERE, change, end, hold, tell
-from kyc.models import Application, Case, CaseEvent, Correction
+from kyc.corrections import CORRECT, TAX_ID_ELSEWHERE, change, elsewhere, end, hold, tell
+from kyc.models import Case, CaseEvent, Correction
 from kyc.selectors import subject_of
 
 LABELS: dict[str, Text] = {"full_name": _("Full name"), "tax_id": _("Tax id")}
@@ -29,11 +29,8 @@ def _held(proposal: Proposal) -> Correction:
 
 
 def _check(proposal: Proposal) -> None:
-    correction = _held(proposal)
-    if correction.tax_id_encrypted:
-        taken = Application.objects.filter(tax_id_index=correction.tax_id_index)
-        if taken.exists():
-            raise Refused("tax_id_taken", TAX_ID_ELSEWHERE)
+    if elsewhere(_held(proposal)) is not None:
+        raise Refused("tax_id_taken", TAX_ID_ELSEWHERE)
 
 
 def _correct(proposal: Proposal, now: datetime) -> None:

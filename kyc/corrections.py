@@ -21,7 +21,6 @@ from agora.lib.catalog import Text
 from compliance import audit, four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
-from kyc import taxid
 from kyc.cases.opening import hold_application
 from kyc.cases.record import WORK
 from kyc.fullname import InvalidName, clean_full_name
@@ -32,7 +31,8 @@ CORRECT = "kyc.correct"
 OBJECT = "kyc_correction"
 LONGEST_TEXT = 1000
 TAX_ID_ELSEWHERE: Text = _(
-    "Another account has this tax id. Do not correct it, and find out which account is the person's."
+    "Another account has this tax id, so it cannot be corrected. Compare both accounts with the "
+    "documents, and answer the person how to go on."
 )
 
 
@@ -102,12 +102,8 @@ def _number(application: Application, text: str) -> str:
         number = clean_tax_id(country=application.country, text=text)
     except InvalidTaxId as error:
         raise CorrectionRefused("tax_id", error.reason, field="tax_id") from error
-    if number == application.tax_id:
-        return ""
-    index = taxid.index_of(country=application.country, number=number)
-    if Application.objects.filter(tax_id_index=index).exists():
-        raise CorrectionRefused("tax_id_taken", taxid.TAKEN, field="tax_id")
-    return number
+    # Whether another account has it is for officers: anybody could find out who is a customer here.
+    return number if number != application.tax_id else ""
 
 
 def _words(text: str, *, field: str) -> str:
@@ -186,6 +182,13 @@ def decline(*, correction_id: uuid.UUID, officer: User, text: str, now: datetime
         end(correction, Correction.State.DECLINED, actor=audit.actor_of(officer), now=now)
         tell(correction, now=now)
     return correction
+
+
+def elsewhere(correction: Correction) -> Application | None:
+    """The application that has the tax id wanted; None when there is none, or no other tax id is wanted."""
+    if not correction.tax_id_encrypted:
+        return None
+    return Application.objects.filter(tax_id_index=correction.tax_id_index).first()
 
 
 def hold(correction_id: uuid.UUID) -> Correction:

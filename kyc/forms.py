@@ -84,7 +84,10 @@ class CorrectionForm(forms.Form):
     )
     tax_id = forms.CharField(
         label=_("Tax id"),
-        help_text=_("Only if it is wrong."),
+        help_text=_(
+            "Only if it is wrong. A tax id belongs to one account: if yours is on another account of "
+            "yours, say so below, and we answer how to go on."
+        ),
         max_length=24,
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "text"}),

@@ -23,7 +23,7 @@ from kyc import corrections
 from kyc.admin.people import ERASED, Looked, PersonAdmin
 from kyc.cases.record import WORK
 from kyc.correction_decision import LABELS
-from kyc.models import Correction
+from kyc.models import Application, Correction
 
 _WITH_SECOND = "PROPOSED"
 WAITS_FOR_SECOND = _("Waits for a second person")
@@ -75,8 +75,8 @@ class CorrectionAdmin(PersonAdmin):
     search_fields = ["=id", "=application__id", "application__user__email"]
     search_help_text = _("Correction or application id, e-mail address")
     fields = [
-        "person", "state", "decision", "full_name_change", "tax_id_change", "why", "documents",
-        "asked_at", "decided_at", "answered", "trail",
+        "person", "state", "decision", "full_name_change", "tax_id_change", "other_account", "why",
+        "documents", "asked_at", "decided_at", "answered", "trail",
     ]  # fmt: skip
     readonly_fields = fields
     actions_detail = ["propose", "decline"]
@@ -97,6 +97,8 @@ class CorrectionAdmin(PersonAdmin):
         hidden = {f"{column}_change" for column in LABELS if column not in wanted}
         if obj is None or corrections.open_proposal(obj.pk) is None:
             hidden.add("decision")
+        if obj is None or _elsewhere(obj) is None:
+            hidden.add("other_account")
         return [name for name in self.fields if name not in hidden]
 
     @admin.display(description=_("person"))
@@ -139,6 +141,14 @@ class CorrectionAdmin(PersonAdmin):
     @admin.display(description=_("tax id"))
     def tax_id_change(self, row: Correction) -> str:
         return _change(row, "tax_id")
+
+    @admin.display(description=_("account with this tax id"))
+    def other_account(self, row: Correction) -> str:
+        other = _elsewhere(row)
+        if other is None:
+            return "–"
+        page = reverse("admin:kyc_application_change", args=[other.pk])
+        return link(page, _("Another account has it: compare both before you answer"))
 
     @admin.display(description=_("why"))
     def why(self, row: Correction) -> str:
@@ -214,6 +224,11 @@ def _act(
         done=str(done),
         back=back,
     )
+
+
+def _elsewhere(row: Correction) -> Application | None:
+    """Whose tax id is wanted, as long as that is to be decided."""
+    return corrections.elsewhere(row) if row.state == Correction.State.OPEN else None
 
 
 def _change(row: Correction, column: str) -> str:

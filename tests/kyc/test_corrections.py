@@ -92,10 +92,7 @@ def test_a_new_tax_id_takes_the_old_ones_place_in_the_index(person: User) -> Non
     application = made(asked(person, full_name="", tax_id=new))
 
     assert application.tax_id == new
-    other = onboarded()
-    with pytest.raises(CorrectionRefused, match="exists already"):
-        asked(other, full_name="", tax_id=new)
-    assert made(asked(other, full_name="", tax_id=old)).tax_id == old
+    assert made(asked(onboarded(), full_name="", tax_id=old)).tax_id == old
 
 
 def test_a_rejected_person_corrects_what_they_typed_wrong(person: User) -> None:
@@ -262,6 +259,51 @@ def test_what_was_taken_back_is_not_made(person: User) -> None:
     with pytest.raises(Refused, match="decided already"):
         four_eyes.approve(proposal_id=proposal.pk, checker=casework.officer(), now=timezone.now())
     assert Application.objects.get(user=person).full_name != NAME
+
+
+def test_who_asks_does_not_learn_whether_somebody_has_a_tax_id(
+    person: User, client: Client
+) -> None:
+    taken = onboarded().kyc_application.tax_id
+    client.force_login(person)
+
+    def shown(tax_id: str) -> str:
+        wish = {"tax_id": tax_id, "reason": "Typo."}
+        text = client.post(reverse("correction"), wish, follow=True).text
+        client.post(reverse("correction_withdraw"))
+        return text
+
+    for tax_id in (new_cpf(), taken):
+        text = shown(tax_id)
+        assert text.count("Waits for us") == 1
+        assert "exists already" not in text
+    assert AuditRow.objects.filter(action="kyc.correction.asked").count() == 2
+
+
+def test_the_officer_is_led_to_the_account_that_has_the_tax_id_and_answers(
+    person: User, client: Client
+) -> None:
+    other = onboarded().kyc_application
+    correction = asked(person, full_name="", tax_id=other.tax_id)
+    free = asked(onboarded(), full_name="", tax_id=new_cpf())
+    client.force_login(casework.officer(*casework.WORKS, "kyc.view_correction"))
+    link = reverse("admin:kyc_application_change", args=[other.pk])
+
+    def page(one: Correction) -> str:
+        return client.get(reverse("admin:kyc_correction_change", args=[one.pk])).text
+
+    assert link in page(correction)
+    assert "Account with this tax id" not in page(free)
+
+    with pytest.raises(Refused, match="Another account has this tax id"):
+        proposed(correction)
+    answer = "Your tax id is on your first account: go on with that one."
+    corrections.decline(
+        correction_id=correction.pk, officer=casework.officer(), text=answer, now=timezone.now()
+    )
+    assert link not in page(correction)
+    client.force_login(person)
+    assert answer in client.get(reverse("correction")).text
 
 
 def test_a_tax_id_that_somebody_got_meanwhile_is_refused_at_the_approval(person: User) -> None:
