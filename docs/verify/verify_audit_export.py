@@ -24,11 +24,12 @@ import json
 import sys
 import zipfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 Row = dict[str, Any]
-Anchors = dict[int, list[tuple[str, str]]]
+Anchors = dict[int, list[tuple[str, datetime, str]]]
 
 FORMAT = "agora-audit-export-1"
 USAGE_FORMAT = "agora-usage-export-1"
@@ -142,6 +143,7 @@ class Chain:
         self.head = bytes.fromhex(covered["before"])
         self.end = covered.get("head", covered["before"])
         self.first, self.whole = covered["first"], not manifest["filter"]
+        self.exported_at = datetime.fromisoformat(manifest["exported_at"])
         self.anchors, self.rows, self.links = anchors, 0, 0
         self.tied: list[str] = []
         self.seals: list[Row] = []
@@ -180,7 +182,7 @@ class Chain:
             self.exports.append(row)
 
     def _compare(self, position: int) -> None:
-        for digest, place in self.anchors.get(position, []):
+        for digest, _at, place in self.anchors.get(position, []):
             if digest == self.head.hex():
                 self.tied.append(f"position {position}, {place}")
             else:
@@ -193,6 +195,11 @@ class Chain:
             self.faults.append(f"there are positions behind the last one, {self.last}")
         if self.whole and (self.links or self.first != 1):
             self.faults.append("rows are left out, and the manifest names no filter for it")
+        for position, told in sorted(self.anchors.items()) if self.whole else []:
+            for _digest, at, place in told:
+                # Both in whole seconds: an anchor of the same one may be the later of the two.
+                if position > self.last and at < self.exported_at:
+                    self.faults.append(f"the export ends before position {position} of {place}")
         if self.head.hex() != self.end:
             self.faults.append("the chain does not end in the head that the manifest names")
         for name, counted in (("rows", self.rows), ("links", self.links)):
@@ -201,7 +208,7 @@ class Chain:
 
 
 def read_anchors(path: str | None) -> Anchors:
-    """Position → hashes and where they come from; each line must follow the line before.
+    """Position → hashes, when and where they were told; each line must follow the line before.
 
     What follows the last line break is an anchor whose writing was cut off: it was never told. Anchors
     that another line makes void, because a backup was restored, are printed and left out.
@@ -221,7 +228,8 @@ def read_anchors(path: str | None) -> Anchors:
             raise Unreadable(f"line {number} of the anchors does not follow the line before")
         previous = hashlib.sha256(line).hexdigest()
         place = f"line {number} of the anchors ({anchor['at']})"
-        anchors.setdefault(anchor["position"], []).append((anchor["hash"], place))
+        at = datetime.fromisoformat(anchor["at"])
+        anchors.setdefault(anchor["position"], []).append((anchor["hash"], at, place))
         if restored := anchor.get("restored"):
             cut = [(each["position"], each["hash"]) for each in restored["void"]]
             void.update(cut)
@@ -378,6 +386,9 @@ def verify_usage(archive: Archive, trail: Chain | None) -> Usage:
 
 def told_of_chain(chain: Chain) -> list[str]:
     lines = [f"{chain.rows} rows, {chain.links} hashes of rows left out, head {chain.head.hex()}"]
+    lines.append(f"exported at {chain.exported_at.isoformat()}, says the manifest")
+    if not chain.whole:
+        lines.append(f"filtered: does not show whether later rows than position {chain.last} match")
     lines += [f"agrees with what was anchored: {tied}" for tied in chain.tied]
     if not chain.tied:
         lines.append(

@@ -400,6 +400,64 @@ def test_an_export_of_another_chain_is_found_by_an_anchor(
     assert "position 12 is not what was anchored in line 1 of the anchors" in output
 
 
+def cut_off(path: Path, last: int) -> Path:
+    """The export without its rows after a position, and a manifest that knows of none."""
+    lines = lines_of(path)[:last]
+    manifest = manifest_of(path)
+    manifest["range"] |= {"last": last, "head": json.loads(lines[-1])["hash"]}
+    manifest |= {"rows": last, "last_row": last}
+    changed = {"rows.jsonl": b"".join(lines), "manifest.json": json.dumps(manifest).encode()}
+    return repacked(path, changed, own_manifest=True)
+
+
+def test_an_export_whose_end_was_cut_off_is_found_by_an_anchor(
+    rows: list[AuditRow], tmp_path: Path, anchor_folder: Path
+) -> None:
+    write(99)
+    audit.seal_all(now=NOW)
+    anchors.anchor(now=NOW)
+    kept = str(anchor_folder / anchors.FILE_NAME)
+    path = exported(tmp_path)
+    assert verified(path, "--anchors", kept)[0] == 0
+
+    forged = cut_off(path, 12)
+
+    assert verified(forged)[0] == 0, "nothing in the export itself tells"
+    code, output = verified(forged, "--anchors", kept)
+    assert code == 1
+    assert "the export ends before position 13 of line 1 of the anchors" in output
+
+
+@pytest.mark.parametrize("chosen", [{}, {"actor": "user:1"}], ids=["everything", "filtered"])
+def test_anchors_that_are_newer_than_the_export_do_not_count(
+    rows: list[AuditRow], tmp_path: Path, anchor_folder: Path, chosen: dict[str, Any]
+) -> None:
+    anchors.anchor(now=NOW)
+    path = exported(tmp_path, **chosen)
+    told = datetime.fromisoformat(manifest_of(path)["exported_at"])
+    for later in (timedelta(0), timedelta(days=1)):
+        write(99)
+        audit.seal_all(now=NOW)
+        anchors.anchor(now=told + later)
+
+    code, output = verified(path, "--anchors", str(anchor_folder / anchors.FILE_NAME))
+
+    assert (code, "agrees with what was anchored: position 12" in output) == (0, True), output
+
+
+def test_who_verifies_reads_when_it_was_exported_and_what_a_filter_does_not_show(
+    rows: list[AuditRow], tmp_path: Path
+) -> None:
+    path = exported(tmp_path)
+    at = manifest_of(path)["exported_at"]
+    assert f"exported at {at}, says the manifest" in verified(path)[1]
+    assert "filtered" not in verified(path)[1]
+
+    _code, output = verified(exported(tmp_path, object_id="3"))
+
+    assert "filtered: does not show whether later rows than position 12 match" in output
+
+
 def test_a_filtered_export_reaches_to_the_next_anchor(
     rows: list[AuditRow], tmp_path: Path, anchor_folder: Path
 ) -> None:
