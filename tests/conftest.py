@@ -11,14 +11,14 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.core.management import call_command
-from django.db.backends.postgresql.operations import DatabaseOperations
+from django.core.management.commands import flush
 from django.test import Client
 from django.utils import translation
 
 from accounts.models import User
 from agora.runtime import Services, probes
 from copytrade import budget
-from tests import people, plugin
+from tests import emptying, people, plugin
 
 if TYPE_CHECKING:
     from pytest_django.plugin import DjangoDbBlocker
@@ -65,19 +65,10 @@ def django_db_setup(services: Services, django_db_setup: None) -> None:
     name = settings.DATABASES["default"]["NAME"]
     url = services.env["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
     os.environ["DATABASE_URL"] = services.env["DATABASE_URL"] = url
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _flush_passes_append_only_triggers() -> Iterator[None]:
-    """Let the clean-up after transactional tests empty tables that refuse TRUNCATE otherwise."""
+    with django_db_blocker.unblock():
+        kept = emptying.permissions()
     with pytest.MonkeyPatch.context() as patch:
-        flush = DatabaseOperations.execute_sql_flush
-
-        def as_replica(self: DatabaseOperations, sql_list: list[str]) -> None:
-            tier = "INSERT INTO kyc_tier (number, daily_limit_usd) VALUES (1, 1000), (2, 5000)"
-            flush(self, ["SET LOCAL session_replication_role = replica;", *sql_list, tier])
-
-        patch.setattr(DatabaseOperations, "execute_sql_flush", as_replica)
+        patch.setattr(flush.Command, "handle", lambda *_, **__: emptying.empty_tables(kept=kept))
         yield
 
 
