@@ -60,8 +60,10 @@ def _own_language() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(services: Services, django_db_setup: None) -> None:
-    """The test database; processes that a test starts find it too."""
+def django_db_setup(
+    services: Services, django_db_setup: None, django_db_blocker: "DjangoDbBlocker"
+) -> Iterator[None]:
+    """The test database; processes that a test starts find it too. Flushing empties it our way."""
     name = settings.DATABASES["default"]["NAME"]
     url = services.env["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
     os.environ["DATABASE_URL"] = services.env["DATABASE_URL"] = url
