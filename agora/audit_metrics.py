@@ -1,6 +1,7 @@
 """Prometheus metrics of the audit trail, read from the database when scraped, in three queries."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from django.db.models import Max
 from django.utils import timezone
@@ -9,6 +10,9 @@ from prometheus_client.registry import Collector
 
 from compliance import audit
 from compliance.models import AuditAnchor, AuditSeal
+from compliance.trail import anchors
+
+OLDEST_ANCHOR = timedelta(days=2)  # told once a day, and tried again every ten minutes
 
 
 class AuditCollector(Collector):
@@ -30,6 +34,16 @@ class AuditCollector(Collector):
             "Age of the newest anchor of each place outside the database.",
             labels=["place"],
         )
-        for row in AuditAnchor.objects.order_by().values("place").annotate(at=Max("anchored_at")):
-            ages.add_metric([row["place"]], max(0.0, (now - row["at"]).total_seconds()))
+        for place, age in anchor_ages(now=now).items():
+            ages.add_metric([place], age.total_seconds())
         yield ages
+
+
+def anchor_ages(*, now: datetime) -> dict[str, timedelta]:
+    """How old the newest anchor of each place of the settings is, or the chain where it has none."""
+    newest = dict(
+        AuditAnchor.objects.order_by().values_list("place").annotate(at=Max("anchored_at"))
+    )
+    first = AuditSeal.objects.filter(position=1).values_list("sealed_at", flat=True).first()
+    since = {place.name: newest.get(place.name, first) or now for place in anchors.places()}
+    return {place: max(timedelta(0), now - at) for place, at in since.items()}

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init, task_prerun, worker_process_init
+from celery.signals import celeryd_init, task_prerun, task_success, worker_process_init
 from django.db import close_old_connections
+from django.utils import timezone
 
-from agora import celery_logging  # noqa: F401  (its signal handlers)
+from agora import celery_logging, scheduled_work  # noqa: F401  (the first for its signal handlers)
 from copytrade.exchange import runner
 from custody import vault
 
@@ -28,6 +29,12 @@ app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 def check_connection(**_: object) -> None:
     """Let go of a database connection that is too old or broke in an earlier task."""
     close_old_connections()
+
+
+@task_success.connect
+def note_end(*, sender: Any, **_: object) -> None:
+    """What the schedule asks for is watched by when it last ended well."""
+    scheduled_work.ended_well(task=sender.name, now=timezone.now())
 
 
 @celeryd_init.connect

@@ -7,7 +7,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from celery import current_app
@@ -19,9 +19,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from redis import Redis, RedisError
 
+from agora import database_roles, scheduled_work
+from agora.audit_metrics import OLDEST_ANCHOR, anchor_ages
 from agora.environment import LOCAL_HOSTS, TEST_HOSTS
 from agora.lib import crypto
 from agora.lib.outcome import OutsideError
+from agora.scheduled_work import USUAL_QUEUE
 from copytrade.exchange import runner
 from copytrade.exchange.credentials import credentials_of
 from copytrade.models import ExchangeAccount
@@ -81,7 +84,8 @@ def _examine(name: str, check: Callable[[], str], remedy: str) -> Finding:
 
 
 def _settings() -> str:
-    wrong = [message for message in checks.run_checks() if message.is_serious()]
+    told = checks.run_checks(include_deployment_checks=settings.SITE_IS_HTTPS)
+    wrong = [message for message in told if message.is_serious()]
     if wrong:
         raise Trouble(f"{wrong[0].msg} ({wrong[0].id})", wrong[0].hint or "Correct the setting.")
     needed = ("ALPACA_API_KEY", "ALPACA_API_SECRET", "FIREBLOCKS_API_KEY", "FIREBLOCKS_PRIVATE_KEY")
@@ -126,18 +130,18 @@ def _redis() -> str:
 
 
 def _workers() -> str:
-    """Each queue in which tasks wait has a worker that takes them, and keeps up."""
+    """Each queue has a worker that takes from it, and keeps up; in development, if tasks wait."""
     with Redis.from_url(
         settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, decode_responses=True
     ) as client:
-        queues = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()} | {"celery"}
+        queues = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()} | {USUAL_QUEUE}
         waiting = {queue: int(client.llen(queue)) for queue in sorted(queues)}
     answers = current_app.control.inspect(timeout=_WORKERS_ANSWER).active_queues() or {}
     taken = {queue["name"] for answer in answers.values() for queue in answer}
     for queue, tasks in waiting.items():
-        if tasks and queue not in taken:
+        if queue not in taken and (tasks or not settings.DEBUG):
             raise Trouble(
-                f"Queue {queue}: {tasks} waiting, and no worker answers that takes from it.",
+                f"Queue {queue}: no worker answers that takes from it, and {tasks} tasks wait.",
                 f"Start a worker for the queue {queue} (docs/runtime.md).",
             )
         if tasks > MOST_WAITING:
@@ -146,6 +150,59 @@ def _workers() -> str:
             )
     told = [f"{queue}: {tasks} waiting" for queue, tasks in waiting.items() if queue in taken]
     return ", ".join(told) or "none runs, and nothing waits"
+
+
+def _scheduled_work() -> str:
+    """Beat, workers and the tasks themselves work: each of the schedule has ended well in time."""
+    tasks = scheduled_work.tasks(now=timezone.now())
+    overdue = [task for task in tasks if task.is_overdue]
+    if overdue:
+        worst = overdue[0]
+        raise Trouble(
+            f"{len(overdue)} scheduled tasks are overdue, most {worst.name}:"
+            f" by {worst.late // timedelta(minutes=1)} minutes.",
+            f"Look whether beat and the worker for the queue {worst.queue} run, then at its log.",
+        )
+    return f"{len(tasks)} scheduled tasks, none overdue"
+
+
+def _database_role() -> str:
+    """This process cannot take away what protects the trail, and each role has its grants."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_user, pg_has_role(tableowner, 'USAGE') FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename = 'compliance_auditrow'"
+        )
+        user, owns = cursor.fetchone() or ("", False)
+    if owns and settings.SITE_IS_HTTPS:
+        raise Trouble(
+            f"{user} owns the tables: it can switch off what protects the audit trail.",
+            "Give this process the address of its own role (docs/database-roles.md).",
+        )
+    prefix, _line, role = user.rpartition("_")
+    prefix = prefix if role in database_roles.ROLES else "agora"
+    if not database_roles.exist(prefix=prefix):
+        return f"{user}; no roles for web, worker and auditor"
+    differences = database_roles.differences(prefix=prefix)
+    if differences:
+        raise Trouble(
+            f"Grants differ ({len(differences)}), first {differences[0]}",
+            "manage.py database_roles --apply, as the tables' owner",
+        )
+    return f"{user}; every grant of {prefix}_… is as it should be"
+
+
+def _anchors() -> str:
+    """The head of the audit trail was told to each place of the settings lately."""
+    ages = anchor_ages(now=timezone.now())
+    for place, age in ages.items():
+        if age > OLDEST_ANCHOR:
+            raise Trouble(
+                f"The newest anchor in {place} is {age.days} days old.",
+                "manage.py audit anchor says why (docs/audit-trail.md).",
+            )
+    told = [f"{place}: {age // timedelta(hours=1)} h old" for place, age in ages.items()]
+    return ", ".join(told) or "NO PLACE is set up (AUDIT_ANCHORS_DIR, AUDIT_ANCHORS_BUCKET)"
 
 
 def _chain_id() -> str:
@@ -290,8 +347,11 @@ _CHECKS: tuple[tuple[str, Callable[[], str], str], ...] = (
     ("field keys", _field_keys, "Check FIELD_KEYS: id:base64 of 32 bytes."),
     ("database", _database, "Start PostgreSQL, or correct DATABASE_URL."),
     ("migrations", _migrations, "manage.py migrate"),
+    ("database role", _database_role, "See docs/database-roles.md."),
     ("broker", _redis, "Start Valkey or Redis, or correct REDIS_URL."),
     ("workers", _workers, "Start Valkey or Redis, or correct REDIS_URL."),
+    ("scheduled work", _scheduled_work, "Start Valkey or Redis, or correct REDIS_URL."),
+    ("anchors", _anchors, "manage.py audit anchor"),
     ("chain", _chain_id, "Correct CHAIN_RPC_URL, or start the node."),
     ("contract", _contract, "Correct CONTRACT_ADDRESS, or run manage.py deploy_contract."),
     ("minter", _minter, "Correct FIREBLOCKS_MINTER_VAULT."),

@@ -38,6 +38,7 @@ from agora.copy_metrics import CopiesCollector
 from agora.lib.problems import Problem, respond
 from agora.personal_data_metrics import PersonalDataCollector
 from agora.reserve_metrics import ReservesCollector
+from agora.scheduled_work import ScheduledWorkCollector
 from agora.screening_metrics import ScreeningCollector
 from trading.models import Order
 from trading.states import State
@@ -164,6 +165,7 @@ def exposition() -> bytes:
     own.register(CasesCollector())
     own.register(PersonalDataCollector())
     own.register(ScreeningCollector())
+    own.register(ScheduledWorkCollector())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         counted = CollectorRegistry()
         MultiProcessCollector(counted)  # type: ignore[no-untyped-call]

@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -218,8 +219,11 @@ class BucketPlace:
 
     def __init__(self, bucket: str) -> None:
         self.bucket = bucket
+
+    @cached_property
+    def _client(self) -> Any:
         # Credentials come from where the SDK looks for them: environment, file, instance role.
-        self._client: Any = boto3.client(
+        return boto3.client(
             "s3",
             endpoint_url=settings.AUDIT_ANCHORS_ENDPOINT_URL or None,
             config=Config(

@@ -12,9 +12,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 from moto.server import ThreadedMotoServer
 from structlog.testing import capture_logs
 
+from agora import doctor
+from agora.audit_metrics import anchor_ages
 from compliance import audit
 from compliance.models import AuditAnchor, AuditRow, AuditSeal
 from compliance.tasks import anchor_audit
@@ -31,7 +34,7 @@ def folder(settings: Any, tmp_path: Path) -> Path:
     return tmp_path / "anchors"
 
 
-def write(count: int) -> None:
+def write(count: int, *, now: datetime = NOW) -> None:
     for number in range(count):
         audit.record(
             actor="system:test",
@@ -39,9 +42,9 @@ def write(count: int) -> None:
             object_type="thing",
             object_id=str(number),
             evidence={"amount": "1.10"},
-            now=NOW,
+            now=now,
         )
-    audit.seal_all(now=NOW)
+    audit.seal_all(now=now)
 
 
 def rewrite_everything() -> None:
@@ -255,6 +258,27 @@ def test_a_place_that_fails_is_told_in_the_log_and_tried_again(folder: Path) -> 
     folder.unlink()
     anchor_audit()
     assert AuditAnchor.objects.get().position == 1
+
+
+def test_a_place_that_was_never_told_is_as_old_as_the_chain(folder: Path) -> None:
+    assert anchor_ages(now=NOW) == {"file": timedelta(0)}, "nothing is chained yet"
+    write(1)
+    assert anchor_ages(now=NOW + timedelta(days=3)) == {"file": timedelta(days=3)}
+
+    anchors.anchor(now=NOW + timedelta(days=3))
+
+    assert anchor_ages(now=NOW + timedelta(days=4)) == {"file": timedelta(days=1)}
+
+
+def test_the_doctor_tells_of_a_place_that_is_not_told_any_more() -> None:
+    now = timezone.now()
+    write(1, now=now - timedelta(days=3, minutes=1))
+    with pytest.raises(doctor.Trouble, match="The newest anchor in file is 3 days old"):
+        doctor._anchors()
+
+    anchors.anchor(now=now - timedelta(hours=2))
+
+    assert doctor._anchors() == "file: 2 h old"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from accounts import token_store
 from accounts.models import User
-from agora import database_roles
+from agora import database_roles, doctor
 from agora.database_roles import AUDITOR, ROLES, WEB, WORKER
 from agora.sandbox.client import SandboxControl
 from compliance import audit, retention
@@ -184,6 +184,33 @@ def test_each_statement_on_each_table_does_what_the_policy_says(
         if grant.role == role and grant.privileges
     }
     assert allowed == wanted
+
+
+def test_the_doctor_finds_the_owner_behind_a_site_that_people_reach_and_wrong_grants(
+    acting_as: Callable[[str], Any], settings: Any
+) -> None:
+    owner = connection.settings_dict["USER"]
+    assert doctor._database_role() == f"{owner}; no roles for web, worker and auditor"
+    settings.SITE_IS_HTTPS = True
+    with pytest.raises(doctor.Trouble, match=f"{owner} owns the tables"):
+        doctor._database_role()
+
+    with acting_as(WEB):
+        well = f"{PREFIX}_web; every grant of {PREFIX}_… is as it should be"
+        assert doctor._database_role() == well
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT DELETE ON compliance_auditrow TO {PREFIX}_worker")
+    try:
+        with (
+            acting_as(WEB),
+            pytest.raises(
+                doctor.Trouble, match=r"Grants differ \(1\), first compliance_auditrow worker"
+            ),
+        ):
+            doctor._database_role()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"REVOKE DELETE ON compliance_auditrow FROM {PREFIX}_worker")
 
 
 FORBIDDEN = [

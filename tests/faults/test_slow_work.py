@@ -6,15 +6,16 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.utils import timezone
+from pytest_django import Settings
 from redis import Redis
 
-from agora import doctor
+from agora import doctor, scheduled_work
 from agora.celery import app
 from agora.lib import work
 from agora.runtime import parts
@@ -87,19 +88,36 @@ def test_slow_work_without_a_worker_does_not_fill_the_broker(
         assert broker.llen(parts.SLOW_QUEUE) == 3
 
 
-def test_the_doctor_tells_of_a_queue_that_nobody_takes_from() -> None:
-    assert doctor._workers() == "none runs, and nothing waits"
-    nudged(1).close()
-
-    with pytest.raises(doctor.Trouble, match="Queue slow: 1 waiting, and no worker") as told:
+def test_the_doctor_tells_of_a_queue_that_nobody_takes_from(settings: Settings) -> None:
+    with pytest.raises(doctor.Trouble, match="Queue celery: no worker answers that takes") as told:
         doctor._workers()
+    assert told.value.args[1] == "Start a worker for the queue celery (docs/runtime.md)."
 
-    assert told.value.args[1] == "Start a worker for the queue slow (docs/runtime.md)."
+    settings.DEBUG = True
+    assert doctor._workers() == "none runs, and nothing waits"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_doctor_finds_the_worker_of_a_queue(slow_worker: None) -> None:
+def test_the_doctor_finds_the_worker_of_a_queue(slow_worker: None, settings: Settings) -> None:
+    settings.DEBUG = True
+    nudged(0).close()
     assert doctor._workers() == "slow: 0 waiting"
+
+
+def test_the_doctor_names_what_beat_or_a_worker_has_left_undone() -> None:
+    known = len(settings.CELERY_BEAT_SCHEDULE)
+    assert doctor._scheduled_work() == f"{known} scheduled tasks, none overdue"
+    long_ago = timezone.now() - timedelta(hours=3)
+    for name in ("compliance.tasks.remove_expired", "trading.tasks.sweep_orders"):
+        scheduled_work.ended_well(task=name, now=long_ago)
+
+    with pytest.raises(doctor.Trouble) as told:
+        doctor._scheduled_work()
+
+    assert told.value.args == (
+        "2 scheduled tasks are overdue, most trading.tasks.sweep_orders: by 179 minutes.",
+        "Look whether beat and the worker for the queue celery run, then at its log.",
+    )
 
 
 def test_each_task_with_a_queue_is_there_and_its_queue_has_a_worker() -> None:
