@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from agora.lib.money import (
     InexactUnits,
     decimal_of,
+    exactly,
     plain,
     shares_of,
     to_cents,
@@ -28,6 +29,12 @@ def test_token_units_are_the_quantity_times_ten_to_the_eighteenth(quantity: Deci
 @given(quantities)
 def test_units_read_back_are_the_same_shares(quantity: Decimal) -> None:
     assert shares_of(token_units(quantity)) == quantity
+
+
+@given(st.integers(min_value=0, max_value=2**256 - 1))
+def test_no_digit_of_what_a_contract_may_hold_is_lost(units: int) -> None:
+    with exactly():
+        assert int(shares_of(units) * 10**18) == units
 
 
 @pytest.mark.parametrize("quantity", ["0.0000000000000000001", "1.0000000000000000005"])
