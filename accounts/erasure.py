@@ -20,14 +20,13 @@ from accounts.models import (
     WalletChange,
     WalletProof,
 )
+from accounts.models.users import ERASED_DOMAIN
 from accounts.token_store import revoke_token
 from accounts.wallets import cancel_change
 from agora.lib.catalog import Text
 from agora.lib.models import IdempotencyKey
 
 ERASED_NAME = "–"
-# Nobody's own: the top-level domain is reserved (RFC 2606).
-ERASED_DOMAIN = "erased.invalid"
 
 
 def is_erased(user: User) -> bool:
@@ -53,8 +52,10 @@ def close(*, user: User, now: datetime) -> None:
     """Sign the user out everywhere and erase what they are known by.
 
     Call it inside the transaction that holds the user's row (`hold`), and wait for no other row
-    after it: the new address, being unique, keeps all out that refer to the user. The wallet stays:
-    tokens were minted to it, which anybody can see on the chain.
+    after it: the new address, being unique, keeps all out that refer to the user. Uses of tokens
+    go last for that reason: those being written are waited for, no others come
+    (accounts.token_uses). The wallet stays: tokens were minted to it, which anybody can see on the
+    chain.
     """
     _end_sessions(user)
     _revoke_tokens(user, now)
@@ -67,6 +68,7 @@ def close(*, user: User, now: datetime) -> None:
     user.is_active, user.last_login, user.language = False, None, ""
     user.set_unusable_password()
     user.save()
+    TokenUse.objects.filter(token__user=user).delete()
 
 
 def _end_sessions(user: User) -> None:
@@ -79,5 +81,4 @@ def _revoke_tokens(user: User, now: datetime) -> None:
     tokens = ApiToken.objects.filter(user=user)
     for token_id in tokens.filter(revoked_at=None).values_list("pk", flat=True):
         revoke_token(user=user, token_id=token_id, now=now)
-    TokenUse.objects.filter(token__user=user).delete()
     tokens.update(name=ERASED_NAME, networks=[])

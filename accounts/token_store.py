@@ -160,7 +160,9 @@ def revoke_token(*, user: User, token_id: UUID, now: datetime) -> ApiToken:
     Raises ApiToken.DoesNotExist for another person's token.
     """
     with transaction.atomic():
-        token = ApiToken.objects.select_for_update(of=("self",)).get(pk=token_id, user=user)
+        # Uses refer to the row: who writes one does not wait for this, nor in a circle with it.
+        held = ApiToken.objects.select_for_update(of=("self",), no_key=True)
+        token = held.get(pk=token_id, user=user)
         if token.revoked_at is None:
             token.revoked_at = now
             token.save(update_fields=["revoked_at"])

@@ -20,6 +20,7 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 
 from accounts.models import ApiToken, TokenUse
+from accounts.models.users import ERASED_DOMAIN
 from accounts.oidc_tokens import Shown
 from compliance import audit
 
@@ -156,13 +157,18 @@ def note_of_provider(shown: Shown, use: Use) -> None:
             cache.delete(key)
 
 
-# A token's row that another process holds is left to it: it notes a time as late.
+# A token's row that another process holds is left to it: it notes a time as late. Nothing is written of
+# people who are erased: their rows are held, so that an erasure waits for the writing or is seen by it.
 _WRITE = """
 WITH used AS (
     SELECT * FROM unnest(
         %s::uuid[], %s::timestamptz[], %s::text[], %s::inet[], %s::int[], %s::text[], %s::text[],
         %s::smallint[], %s::timestamptz[]
     ) AS u (token_id, minute, outcome, address, count, method, route, status, last_at)
+), kept AS MATERIALIZED (
+    SELECT t.id FROM accounts_apitoken AS t JOIN accounts_user AS person ON person.id = t.user_id
+    WHERE t.id IN (SELECT token_id FROM used) AND person.email NOT LIKE %s
+    FOR KEY SHARE OF person
 ), newest AS (
     SELECT token_id, max(last_at) AS at FROM used WHERE outcome = 'used' GROUP BY token_id
 ), noted AS (
@@ -175,7 +181,7 @@ WITH used AS (
 )
 INSERT INTO accounts_tokenuse
     (token_id, minute, outcome, address, count, method, route, status, last_at)
-SELECT used.* FROM used JOIN accounts_apitoken AS t ON t.id = used.token_id
+SELECT used.* FROM used JOIN kept ON kept.id = used.token_id
 ORDER BY token_id, minute, outcome, address
 ON CONFLICT (token_id, minute, outcome, address) DO UPDATE SET
     count = accounts_tokenuse.count + excluded.count,
@@ -194,4 +200,4 @@ def _write(lines: list[tuple[_Key, _Line]]) -> None:
         strict=True,
     )  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(_WRITE, [list(column) for column in columns])
+        cursor.execute(_WRITE, [*(list(column) for column in columns), f"%@{ERASED_DOMAIN}"])

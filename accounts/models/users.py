@@ -10,6 +10,9 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+# Of erased accounts' addresses. Nobody's own: the top-level domain is reserved (RFC 2606).
+ERASED_DOMAIN = "erased.invalid"
+
 
 class UserManager(BaseUserManager["User"]):
     """Creates users by e-mail address; there is no user name."""

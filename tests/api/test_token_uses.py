@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import token_uses
+from accounts import erasure, token_uses
 from accounts.models import ApiToken, TokenUse, User
 from accounts.token_store import issue_token, revoke_token
 from accounts.token_uses import Use
@@ -117,6 +117,20 @@ def test_counts_of_a_token_that_is_gone_are_dropped(user: User) -> None:
     use(other, seconds=2)
 
     assert TokenUse.objects.count() == 1
+
+
+def test_of_who_is_erased_no_use_is_written_any_more(user: User) -> None:
+    erased, other = new_token(user), new_token(new_user())
+    use(erased)
+    use(erased, seconds=1)
+    with transaction.atomic():
+        erasure.hold(user=user)
+        erasure.close(user=user, now=START)
+
+    use(erased, seconds=2, outcome="revoked", status=401)
+    use(other, seconds=3)
+
+    assert [use.token for use in TokenUse.objects.all()] == [other]
 
 
 def test_what_could_not_be_written_is_counted_still(

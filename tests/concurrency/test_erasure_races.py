@@ -10,10 +10,10 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import notices
+from accounts import notices, token_uses
 from accounts.erasure import close, hold
 from accounts.locks import AccountClosed
-from accounts.models import ApiToken, Notice, User, WalletChange
+from accounts.models import ApiToken, Notice, TokenUse, User, WalletChange
 from accounts.services import set_wallet
 from accounts.token_store import issue_token
 from accounts.wallet_proofs import finish_proof, start_proof
@@ -56,6 +56,16 @@ def a_token(user: User) -> ApiToken:
     return token
 
 
+def write_uses(*tokens: ApiToken) -> None:
+    """What a process writes of the uses it has counted: somebody goes on with revoked tokens."""
+    at = timezone.now()
+    last = token_uses.Use("revoked", "GET", "api:orders", 401, "203.0.113.7", at)
+    minute = at.replace(second=0, microsecond=0)
+    token_uses._write(
+        [((t.pk, minute, last.outcome, last.address), token_uses._Line(1, last)) for t in tokens]
+    )
+
+
 def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
     return False
 
@@ -70,6 +80,11 @@ def erasure_due(user: User) -> ErasureRequest:
 def closed(user: User) -> None:
     hold(user=user)
     close(user=user, now=timezone.now())
+
+
+def closed_alone(user: User) -> None:
+    with transaction.atomic():
+        closed(user)
 
 
 def closed_with_all(user: User) -> None:
@@ -93,6 +108,24 @@ def test_who_is_being_closed_gets_nothing_more(give: Callable[[User], object]) -
     assert not ExchangeAccount.objects.exists()
     assert not ApiToken.objects.exists()
     assert not Consent.objects.exists()
+
+
+def test_of_who_is_being_closed_no_use_of_a_token_is_written() -> None:
+    token, others = a_token(new_user()), a_token(new_user())
+
+    answers = after(lambda: closed(token.user), lambda: write_uses(token, others))
+
+    assert answers == [None, None]
+    assert [use.token for use in TokenUse.objects.all()] == [others]
+
+
+def test_a_use_of_a_token_that_is_just_being_written_goes_with_the_account() -> None:
+    token, others = a_token(new_user()), a_token(new_user())
+
+    answers = after(lambda: write_uses(token, others), lambda: closed_alone(token.user))
+
+    assert answers == [None, None]
+    assert [use.token for use in TokenUse.objects.all()] == [others]
 
 
 def test_who_is_being_closed_is_not_onboarded() -> None:
