@@ -39,6 +39,7 @@ APPEND_ONLY = {
     "kyc_documentview",
     "tokens_attestation",
     "tokens_attestationwithdrawal",
+    "trading_repayment",
 }
 # Written by the worker only: the web cannot chain the trail, or tell what the chain holds and whose
 # it is.
@@ -79,6 +80,7 @@ WORKER_READS = {
     "socialaccount_socialtoken",
     "tokens_attestation",
     "tokens_attestationwithdrawal",
+    "trading_repayment",
     "usersessions_usersession",
 }
 # Written by migrations only.

@@ -1,13 +1,22 @@
 """Orders whose shares are bought and never minted, and what officers do about them at the vendors."""
 
+from datetime import date
+from uuid import uuid4
+
 import requests
 from django.conf import settings
+from django.utils import timezone
 
+from agora.lib.money import plain, to_cents
 from agora.sandbox.client import SandboxControl
+from compliance import four_eyes
+from compliance.models import Proposal
+from custody import vault
 from tests.conftest import Chain
-from tests.people import onboarded
+from tests.people import new_officer, onboarded
 from tests.settling import place, settle
 from trading.models import Order
+from trading.repayments import propose_repayment
 from trading.states import State
 
 
@@ -42,3 +51,52 @@ def wait_until_filled(sandbox: SandboxControl, broker_order_id: object) -> None:
             for order in books["alpaca"]["orders"]
         )
     )
+
+
+def taken_out(sandbox: SandboxControl, quantity: str) -> str:
+    """Receipts moved out of custody by an officer, without Agora; the custodian's id."""
+    asset, key = settings.FIREBLOCKS_RECEIPT_ASSET, f"out-{uuid4().hex}"
+    custody = {"type": "VAULT_ACCOUNT", "id": settings.FIREBLOCKS_CUSTODY_VAULT}
+    back = {"type": "VAULT_ACCOUNT", "id": settings.FIREBLOCKS_RECEIPT_SOURCE_VAULT}
+    asked = {"operation": "TRANSFER", "externalTxId": key, "assetId": asset, "amount": quantity}
+    transfer = vault._create({**asked, "source": custody, "destination": back}, number=1)
+    sandbox.wait_for(
+        lambda books: any(
+            each["id"] == transfer and each["status"] == "COMPLETED"
+            for each in books["fireblocks"]["transactions"]
+        )
+    )
+    return transfer
+
+
+def propose(order: Order, **changes: str) -> Proposal:
+    """Propose that everything was sold, and paid back with what it cost."""
+    cost = to_cents(order.filled_quantity * (order.filled_avg_price or 0))
+    now = timezone.now()
+    values = {
+        "amount_usd": str(cost),
+        "paid_on": now.date().isoformat(),
+        "payment_reference": "FT-2026/0815",
+        "sold_quantity": plain(order.filled_quantity),
+        "sale_order_id": str(uuid4()),
+        "custody_tx_id": str(uuid4()) if order.custody else "",
+        **changes,
+    }
+    return propose_repayment(
+        order=order,
+        **{**values, "paid_on": date.fromisoformat(values["paid_on"])},  # type: ignore[arg-type]
+        reason="Seen in the books of bank, broker and custodian.",
+        maker=new_officer("resolve_order"),
+        now=now,
+    )
+
+
+def approve(proposal: Proposal) -> None:
+    four_eyes.approve(
+        proposal_id=proposal.pk, checker=new_officer("decide_proposal"), now=timezone.now()
+    )
+
+
+def repaid(order: Order, **changes: str) -> None:
+    """Have two officers record that the buyer was paid back."""
+    approve(propose(order, **changes))

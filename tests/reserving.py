@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.utils import timezone
 
@@ -11,6 +11,7 @@ from accounts.models import User
 from compliance import four_eyes
 from compliance.models import ReserveRow, ReserveSignature, ReserveSnapshot
 from compliance.reserves import sign_off, snapshots
+from tests.approvals import approved
 from tests.conftest import Chain
 from tests.people import new_address, new_officer
 from trading.models import Order
@@ -28,6 +29,8 @@ SUMS = (
     "in_flight_in_custody",
     "not_minted",
     "not_minted_in_custody",
+    "kept",
+    "kept_in_custody",
 )
 
 
@@ -122,11 +125,16 @@ def a_stored_snapshot(**changes: object) -> ReserveSnapshot:
     return ReserveSnapshot.objects.get(pk=snapshot.pk)
 
 
+def a_sign_off(snapshot: ReserveSnapshot) -> UUID:
+    """The id of an approved decision to sign it, of which nothing has followed."""
+    return approved(kind=sign_off.SIGN_OFF, object_type=snapshots.OBJECT, object_id=snapshot.pk)
+
+
 def with_signature(snapshot: ReserveSnapshot) -> ReserveSnapshot:
     """The snapshot with a signature of two people who do not matter."""
     ReserveSignature.objects.create(
         snapshot=snapshot,
-        proposal_id=uuid4(),
+        proposal_id=a_sign_off(snapshot),
         content_hash=snapshot.content_hash,
         statement="Words.",
         maker_id=uuid4(),

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +15,7 @@ from import_export import resources
 from import_export.admin import ExportMixin
 from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from agora.lib.admin import (
     PROPOSED,
@@ -21,14 +23,17 @@ from agora.lib.admin import (
     ReasonForm,
     answer_dialog,
     decimal_column,
+    dialog,
     trail_link,
 )
+from agora.lib.money import plain
 from compliance import audit
 from compliance.four_eyes import Refused
 from trading import services
 from trading.decisions import propose_resolution
-from trading.models import Order
+from trading.models import Order, Repayment
 from trading.reasons import reason_text
+from trading.repayments import propose_repayment
 from trading.states import State
 
 _COLOURS = {
@@ -42,6 +47,46 @@ _COLOURS = {
     State.CANCELLED: "warning",
     State.FAILED: "danger",
 }
+
+
+class RepaymentForm(ReasonForm):
+    """What the bank's, the broker's and the custodian's books say of a repayment."""
+
+    amount_usd = forms.CharField(
+        label=_("paid back, USD"), max_length=20, widget=UnfoldAdminTextInputWidget
+    )
+    paid_on = forms.DateField(
+        label=_("day of the payment"), widget=UnfoldAdminTextInputWidget(attrs={"type": "date"})
+    )
+    payment_reference = forms.CharField(
+        label=_("number of the payment"),
+        help_text=_("As the bank numbers it. No name, no account number."),
+        max_length=64,
+        widget=UnfoldAdminTextInputWidget,
+    )
+    sold_quantity = forms.CharField(
+        label=_("shares sold"),
+        help_text=_("0 if Agora keeps them all."),
+        max_length=20,
+        widget=UnfoldAdminTextInputWidget,
+    )
+    sale_order_id = forms.CharField(
+        label=_("broker's id of the sale"),
+        max_length=64,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+    )
+    custody_tx_id = forms.CharField(
+        label=_("custodian's id of the transfer"),
+        help_text=_("That took the receipts of the sold shares out of custody."),
+        max_length=64,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+    )
+    field_order = [
+        "amount_usd", "paid_on", "payment_reference", "sold_quantity", "sale_order_id",
+        "custody_tx_id", "reason",
+    ]  # fmt: skip
 
 
 class OrderResource(resources.ModelResource):
@@ -72,7 +117,7 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
     date_hierarchy = "created_at"
     ordering = ["-created_at", "-id"]
     actions = ["try_again"]
-    actions_detail = ["propose_end"]
+    actions_detail = ["propose_end", "propose_repayment"]
     fieldsets = [
         (None, {"fields": ["id", "user", "state", "why", "attention", "last_error", "trail"]}),
         (_("Order"), {"fields": [
@@ -84,6 +129,7 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
             "broker_raw",
         ]}),
         (_("Custody and mint"), {"fields": ["custody", "mint"]}),
+        (_("Paid back"), {"fields": ["paid_back", "kept"]}),
         (_("Work"), {"fields": ["next_attempt_at", "attempts", "lease_until", "asked_at"]}),
     ]  # fmt: skip
     readonly_fields = ["asked_at"]
@@ -115,6 +161,19 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
     @admin.display(description=_("reason"))
     def why(self, order: Order) -> str:
         return f"{reason_text(order.reason)} ({order.reason})" if order.reason else "–"
+
+    @admin.display(description=_("paid back"))
+    def paid_back(self, order: Order) -> str:
+        paid: Repayment | None = getattr(order, "repayment", None)
+        if paid is None:
+            return "–"
+        told = f"{paid.amount_usd} USD, {paid.paid_on:%Y-%m-%d}, {paid.payment_reference}"
+        return " · ".join(filter(None, (told, paid.sale_order_id, paid.custody_tx_id)))
+
+    @admin.display(description=_("shares kept by Agora"))
+    def kept(self, order: Order) -> str:
+        paid: Repayment | None = getattr(order, "repayment", None)
+        return "–" if paid is None else plain(order.filled_quantity - paid.sold_quantity)
 
     def has_try_again_permission(self, request: HttpRequest) -> bool:
         """Who may only look at orders may not set them going."""
@@ -154,6 +213,43 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
             lambda: propose_resolution(
                 order=Order.objects.get(pk=UUID(object_id)),
                 reason=form.cleaned_data["reason"],
+                maker=request.user,  # type: ignore[arg-type]
+                now=timezone.now(),
+            ),
+            refusal=Refused,
+            done=str(PROPOSED),
+            back=reverse("admin:trading_order_change", args=[object_id]),
+        )
+
+    def has_propose_repayment_permission(
+        self, request: HttpRequest, object_id: object = None
+    ) -> bool:
+        """Only of what is owed; the service asks again."""
+        owed = Order.objects.filter(state=State.FAILED, filled_quantity__gt=0, repayment=None)
+        allowed = request.user.has_perm("trading.resolve_order")
+        return allowed and owed.filter(pk=str(object_id)).exists()
+
+    @action(
+        description=_("Propose its repayment"),
+        url_path="propose-repayment",
+        permissions=["propose_repayment"],
+        dialog=dialog(
+            _("Propose its repayment"),
+            _(
+                "Once the buyer has the money: what was paid, and what became of the shares. From then on "
+                "the proof of reserve counts them as owed no more; what was not sold it shows as kept. "
+                "A second person decides."
+            ),
+            _("Propose"),
+            RepaymentForm,
+        ),
+    )
+    def propose_repayment(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return answer_dialog(
+            request,
+            lambda: propose_repayment(
+                order=Order.objects.get(pk=UUID(object_id)),
+                **form.values,
                 maker=request.user,  # type: ignore[arg-type]
                 now=timezone.now(),
             ),

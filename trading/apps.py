@@ -10,8 +10,8 @@ class TradingConfig(AppConfig):
     def ready(self) -> None:
         from accounts import wallets
         from compliance import four_eyes
-        from trading import decisions, selectors
+        from trading import decisions, repayments, selectors
 
-        for kind in decisions.KINDS:
+        for kind in (*decisions.KINDS, *repayments.KINDS):
             four_eyes.register(kind)
         wallets.register_use(selectors.goes_to)

@@ -55,7 +55,8 @@ def _end_of(order: Order) -> str:
     raise Refused("not_open", _("This order has ended already."))
 
 
-def _order(proposal: Proposal) -> Order:
+def locked_order(proposal: Proposal) -> Order:
+    """The order of a proposal, locked after its buyer's counter; raises Refused when it is gone."""
     order_id = UUID(proposal.object_id)
     buyer = User.objects.filter(orders=order_id).first()
     if buyer is None:
@@ -65,7 +66,7 @@ def _order(proposal: Proposal) -> Order:
 
 
 def _check(proposal: Proposal) -> None:
-    order = _order(proposal)
+    order = locked_order(proposal)
     if not order.attention:
         raise Refused(
             "not_parked", _("This order goes on by itself: only one that needs a person is ended.")
@@ -83,12 +84,13 @@ def _check(proposal: Proposal) -> None:
         )
 
 
-def _buyer(proposal: Proposal) -> UUID | None:
+def buyer_of(proposal: Proposal) -> UUID | None:
+    """Whose order it is: they neither propose nor decide."""
     return User.objects.filter(orders=UUID(proposal.object_id)).values_list("pk", flat=True).first()
 
 
 def _end(proposal: Proposal, now: datetime) -> None:
-    order = _order(proposal)
+    order = locked_order(proposal)
     to = State(proposal.payload["to"])
     MOVES.check(order.state, to)
     if order.state in NOT_BOUGHT:
@@ -177,6 +179,6 @@ KINDS = [
         check=_check,
         effect=_end,
         lines=_lines,
-        subject=_buyer,
+        subject=buyer_of,
     )
 ]

@@ -117,3 +117,43 @@ class Order(Job):
 
     def __str__(self) -> str:
         return f"{plain(self.quantity)} {self.symbol}, {self.get_state_display()}"
+
+
+class Repayment(models.Model):
+    """What the buyer of a failed order was paid back, outside Agora, and what became of its shares.
+
+    Rows come from approved proposals only (trading.repayments) and never change: the database refuses
+    it (migration 0003). Shares that were not sold are Agora's own; receipts of those that were sold
+    left custody by `custody_tx_id`, where there were any.
+    """
+
+    order = models.OneToOneField(
+        Order, on_delete=models.PROTECT, primary_key=True, related_name="repayment"
+    )
+    proposal_id = models.UUIDField(_("decision by two people"), unique=True)
+    amount_usd = models.DecimalField(_("paid back, USD"), max_digits=12, decimal_places=2)
+    paid_on = models.DateField(_("day of the payment"))
+    payment_reference = models.CharField(_("number of the payment"), max_length=64)
+    sold_quantity = models.DecimalField(_("shares sold"), max_digits=18, decimal_places=9)
+    sale_order_id = models.CharField(
+        _("broker's id of the sale"), max_length=64, unique=True, null=True, blank=True
+    )
+    custody_tx_id = models.CharField(
+        _("custodian's id of the transfer"), max_length=64, unique=True, null=True, blank=True
+    )
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        verbose_name = _("repayment")
+        verbose_name_plural = _("repayments")
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_usd__gt=0), name="trading_repayment_amount"),
+            models.CheckConstraint(
+                condition=Q(sold_quantity=0, sale_order_id=None, custody_tx_id=None)
+                | Q(sold_quantity__gt=0, sale_order_id__isnull=False),
+                name="trading_repayment_names_the_sale",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount_usd} USD, {self.paid_on:%Y-%m-%d}"

@@ -108,6 +108,8 @@ def timeline(order: Order) -> list[Step]:
             before = row.at
         else:
             steps.append(_open_step(key, title, order, first=all(s.state == "done" for s in steps)))
+    if (row := done.get("order.repaid")) is not None:
+        steps.append(Step("repaid", _("Paid back"), "done", row.at, evidence=_repaid_evidence(row)))
     return steps
 
 
@@ -173,4 +175,12 @@ def _minted_evidence(order: Order, row: AuditRow) -> list[Evidence]:
         Evidence(_("Transaction hash"), tx_hash, explorer_link("tx", tx_hash), copyable=True),
         Evidence(_("Block"), block, explorer_link("block", block)),
         Evidence(_("Minted"), f"{plain(units)} AAPL-RAT"),
+    ]
+
+
+def _repaid_evidence(row: AuditRow) -> list[Evidence]:
+    return [
+        Evidence(_("Amount"), f"{row.evidence['amount_usd']} USD"),
+        Evidence(_("Sent on"), str(row.evidence["paid_on"])),
+        Evidence(_("Number of the payment"), str(row.evidence["payment_reference"]), copyable=True),
     ]

@@ -39,7 +39,6 @@ from compliance.reserves import exports, sign_off, snapshots
 from compliance.reserves.persistence import standing_since
 
 _Column = tuple[object, Callable[[ReserveRow], object]]
-_NOT_MINTED = ReserveRow.Kind.NOT_MINTED
 _MOST_ROWS = 200  # on a page; exports have all
 _COLUMNS = (
     _("order"), _("state"), _("our order"), _("broker"), _("our record"), _("custodian"),
@@ -311,13 +310,13 @@ class ReserveSnapshotAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("orders"))
     def flight_table(self, snapshot: ReserveSnapshot) -> str:
-        rows = snapshot.rows.filter(is_break=False).exclude(kind=_NOT_MINTED)
+        rows = snapshot.rows.filter(is_break=False).exclude(kind__in=ReserveRow.DECIDED)
         return _rows_table(rows, label=_("orders"))
 
-    @admin.display(description=_("owed back in money"))
+    @admin.display(description=_("owed back in money, or kept"))
     def not_minted_table(self, snapshot: ReserveSnapshot) -> str:
-        rows = snapshot.rows.filter(kind=_NOT_MINTED)
-        return _rows_table(rows, label=_("owed back in money"))
+        rows = snapshot.rows.filter(kind__in=ReserveRow.DECIDED)
+        return _rows_table(rows, label=_("owed back in money, or kept"))
 
     @admin.display(description=_("as they answered"))
     def sources_table(self, snapshot: ReserveSnapshot) -> str:

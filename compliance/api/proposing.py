@@ -41,6 +41,7 @@ from tokens.decisions import ATTESTATION, WITHDRAWAL, propose_attestation, propo
 from tokens.models import Attestation
 from trading.decisions import RESOLVE, propose_resolution
 from trading.models import Order
+from trading.repayments import REPAY, propose_repayment
 
 
 class SignOffPayload(rest.StrictSerializer):
@@ -76,6 +77,17 @@ class AttestationPayload(rest.StrictSerializer):
     report_url = rest.Text(max_length=500)
     report_sha256 = rest.Text(max_length=64)
     audited_on = serializers.DateField()
+
+
+class RepaymentPayload(rest.StrictSerializer):
+    """What the buyer of a failed order was paid back, and what became of its shares."""
+
+    amount_usd = rest.DecimalText(max_length=20)
+    paid_on = serializers.DateField()
+    payment_reference = rest.Text(max_length=64)
+    sold_quantity = rest.DecimalText(max_length=20)
+    sale_order_id = rest.Text(max_length=64, required=False, default="", allow_blank=True)
+    custody_tx_id = rest.Text(max_length=64, required=False, default="", allow_blank=True)
 
 
 @dataclass(frozen=True)
@@ -175,6 +187,10 @@ def _resolution(order_id: UUID, **given: Any) -> Proposal:
     return propose_resolution(order=Order.objects.get(pk=order_id), **given)
 
 
+def _repayment(order_id: UUID, **given: Any) -> Proposal:
+    return propose_repayment(order=Order.objects.get(pk=order_id), **given)
+
+
 _AMOUNT = dict.fromkeys(
     ("amount_invalid", "above_tier_1", "above_tier", "not_above", "same"),
     "payload.daily_limit_usd",
@@ -215,6 +231,19 @@ FORMS: dict[str, Form] = {
         },
     ),
     RESOLVE: Form(rest.NoBody, UUID, _resolution),
+    REPAY: Form(
+        RepaymentPayload,
+        UUID,
+        _repayment,
+        {
+            "amount_invalid": "payload.amount_usd",
+            "date_invalid": "payload.paid_on",
+            "reference_invalid": "payload.payment_reference",
+            "sold_invalid": "payload.sold_quantity",
+            "sale_invalid": "payload.sale_order_id",
+            "transfer_invalid": "payload.custody_tx_id",
+        },
+    ),
     WITHDRAWAL: Form(rest.NoBody, UUID, _withdrawal),
     RELEASE_SWITCH: Form(rest.NoBody, _number, _release),
     WIDEN_LIMITS: Form(
@@ -251,7 +280,9 @@ class ProposalRequest(rest.StrictSerializer):
             "`daily_limit_usd` for limits; `max_order`, `max_symbol`, `max_exposure` and `daily_loss` "
             "for `copytrade.widen_limits`, all at once: what is left out or null is no limit; `role` "
             "and `give` for a role; `days` and `legal_basis` for a retention rule; `auditor`, "
-            "`report_url`, `report_sha256` and `audited_on` for `tokens.attestation`; `explanations` "
+            "`report_url`, `report_sha256` and `audited_on` for `tokens.attestation`; `amount_usd`, "
+            "`paid_on`, `payment_reference` (nothing personal), `sold_quantity` and, where shares were "
+            "sold, `sale_order_id` and `custody_tx_id` for `trading.repay_order`; `explanations` "
             "for a sign-off with differences: what each is and what is done about it, by the number "
             "of its row (published: nothing personal); nothing for the others."
         ),

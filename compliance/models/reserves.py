@@ -125,6 +125,7 @@ class ReserveRow(models.Model):
         AFTER_BLOCK = "after_block", _("Minted after the block of the snapshot")
         MINT_NOT_READ = "mint_not_read", _("Minted, not confirmed by us yet")
         NOT_MINTED = "not_minted", _("Bought and never to be minted, by a decision")
+        KEPT = "kept", _("Kept by Agora: the buyer was paid back")
         OVERDUE = "overdue", _("On its way for too long")
         UNKNOWN_AT_BROKER = "unknown_broker", _("At the broker, unknown to us")
         MISSING_AT_BROKER = "missing_broker", _("Missing at the broker")
@@ -139,6 +140,9 @@ class ReserveRow(models.Model):
         UNEXPLAINED_BROKER = "rest_broker", _("Rest at the broker that no order explains")
         UNEXPLAINED_CUSTODY = "rest_custody", _("Rest at the custodian that no record explains")
         UNEXPLAINED_CHAIN = "rest_chain", _("Rest of the supply that no mint explains")
+
+    # What people decided: it does not pass, and is no break.
+    DECIDED = (Kind.NOT_MINTED, Kind.KEPT)
 
     id = models.BigAutoField(primary_key=True)
     snapshot = models.ForeignKey(ReserveSnapshot, on_delete=models.PROTECT, related_name="rows")

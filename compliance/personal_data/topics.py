@@ -66,7 +66,7 @@ from kyc.models import (
 )
 from kyc.states import State
 from tokens.models import MintAttempt, MintTx
-from trading.models import Order
+from trading.models import Order, Repayment
 
 Rows = Callable[[UUID], Q]
 Extra = Callable[[Any], object]
@@ -248,6 +248,7 @@ TOPICS = (
         extra={"text": _or_erased(text_of)},
     ),
     Topic("orders", "Your orders.", Order, _by("user_id")),
+    Topic("repayments", "What you were paid back for orders.", Repayment, _by("order__user_id")),
     Topic("custody_records", "Custody of their shares.", CustodyRecord, _orders("custody_id")),
     Topic("mints", "Mints of their tokens.", MintTx, _orders("mint_id")),
     Topic(

@@ -23,7 +23,8 @@ class Item(NamedTuple):
     `wanted` is what the custody record is about, `recorded` the same once it is completed;
     `has_mint` whether we have a mint transaction, `minted` its quantity once it is confirmed in
     `mint_block`; `chain` what was minted up to the block of the snapshot; `bought_at` is when the
-    order was sent to the broker.
+    order was sent to the broker. Of a repaid order what was sold, and taken out of custody, is left
+    out everywhere.
     """
 
     order_id: UUID | None
@@ -39,6 +40,7 @@ class Item(NamedTuple):
     mint_block: int | None
     chain: Decimal
     bought_at: datetime | None
+    repaid: bool
 
 
 class Books(NamedTuple):
@@ -56,8 +58,11 @@ _SHOWN = ", ".join(f"CASE WHEN NOT alike THEN {name} END AS {name}" for name in 
 # Mints for another contract are no mints of this token. An order that was not sent holds nothing.
 _JOINED = f"""
 WITH o AS (
-    SELECT id, state, client_order_id, broker_order_id, filled_quantity,
-           coalesce(sent_at, created_at) AS bought_at FROM trading_order
+    SELECT id, state, client_order_id, broker_order_id,
+           filled_quantity - coalesce(r.sold_quantity, 0) AS filled_quantity,
+           CASE WHEN r.custody_tx_id IS NULL THEN 0 ELSE r.sold_quantity END AS released,
+           coalesce(sent_at, created_at) AS bought_at, r.order_id IS NOT NULL AS repaid
+    FROM trading_order LEFT JOIN trading_repayment AS r ON r.order_id = id
     WHERE symbol = %(symbol)s AND (filled_quantity > 0
         OR (state IN ('PENDING', 'SUBMITTED') AND sent_at IS NOT NULL))
 ), c AS (
@@ -78,13 +83,15 @@ WITH o AS (
            coalesce(o.client_order_id, '') AS client_order_id,
            coalesce(o.broker_order_id, m.broker_trade_id, x.broker_trade_id, '') AS broker_order_id,
            coalesce(o.filled_quantity, 0) AS ordered,
-           coalesce(c.quantity, 0) AS wanted,
-           CASE c.state WHEN 'COMPLETED' THEN c.quantity ELSE 0 END AS recorded,
+           coalesce(c.quantity - coalesce(o.released, 0), 0) AS wanted,
+           CASE c.state WHEN 'COMPLETED' THEN c.quantity - coalesce(o.released, 0) ELSE 0 END
+               AS recorded,
            coalesce(c.external_tx_id, '') AS transfer_id,
            m.reference IS NOT NULL AS has_mint,
            CASE m.state WHEN 'CONFIRMED' THEN m.quantity ELSE 0 END AS minted,
            m.block_number AS mint_block,
-           coalesce(x.quantity, 0) AS chain, o.bought_at
+           coalesce(x.quantity, 0) AS chain, o.bought_at,
+           coalesce(o.repaid, false) AS repaid
     FROM o
     FULL JOIN c ON c.reference = o.id
     FULL JOIN m ON m.reference = coalesce(o.id, c.reference)

@@ -83,7 +83,7 @@ def parted(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Any], list[Any], lis
     """Rows of a document: in flight, bought and not to be minted, and breaks."""
     parts: tuple[list[Any], list[Any], list[Any]] = [], [], []
     for row in rows:
-        decided = row["kind"] == ReserveRow.Kind.NOT_MINTED
+        decided = row["kind"] in ReserveRow.DECIDED
         parts[2 if row["break"] else 1 if decided else 0].append(row)
     return parts
 

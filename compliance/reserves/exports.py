@@ -46,6 +46,8 @@ FIGURES = (
     ("in_flight_in_custody", _("In flight: in custody, not in the supply")),
     ("not_minted", _("Bought and not to be minted: owed back in money")),
     ("not_minted_in_custody", _("Of these in custody")),
+    ("kept", _("Kept by Agora: the buyer was paid back")),
+    ("kept_in_custody", _("Of these in custody")),
     ("custody_difference", _("Receipts without explanation")),
 )
 _ROW = ("number", "kind", "break", "order", "leg", "reference", *content.QUANTITIES)

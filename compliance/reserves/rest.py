@@ -21,8 +21,8 @@ from custody.models import CustodyRecord
 from custody.vault import VaultTransfer
 from trading import broker
 from trading.broker import BrokerOrder
-from trading.models import Order
-from trading.states import NOT_BOUGHT
+from trading.models import Order, Repayment
+from trading.states import NOT_BOUGHT, State
 
 _MOST_PAGES = 20
 _PAGE = 500
@@ -78,12 +78,18 @@ def _known_at_broker(page: Sequence[BrokerOrder]) -> dict[str, _Known]:
         Q(broker_order_id__in=list(ids.values()))
         | Q(broker_order_id=None, client_order_id__in=list(ids))
     )
-    return {
+    known = {
         order.broker_order_id or ids[order.client_order_id]: _Known(
             order.filled_quantity, order.pk, order.state
         )
         for order in ours
     }
+    sales = Repayment.objects.filter(sale_order_id__in=list(ids.values()))
+    return known | {str(each.sale_order_id): _sale(each) for each in sales}
+
+
+def _sale(each: Repayment) -> _Known:
+    return _Known(-each.sold_quantity, each.order_id, State.FAILED)
 
 
 def _of_broker_order(each: BrokerOrder, known: _Known) -> Iterator[Row]:
@@ -102,13 +108,17 @@ def _of_broker_order(each: BrokerOrder, known: _Known) -> Iterator[Row]:
 
 
 def _not_at_broker(symbol: str, seen: set[str]) -> Iterator[Row]:
-    """Ours that the whole list of the broker lacks."""
+    """Ours that the whole list of the broker lacks; without a sale there are too many shares."""
     filled = Order.objects.filter(symbol=symbol, filled_quantity__gt=0)
     filled = filled.exclude(state__in=NOT_BOUGHT)
     for order in filled.only("broker_order_id", "filled_quantity", "state").iterator():
         if order.broker_order_id not in seen:
             row = Row(Kind.MISSING_AT_BROKER, order_id=order.pk, leg=order.state)
             yield replace(row, reference=order.broker_order_id or "", broker=-order.filled_quantity)
+    for sold in Repayment.objects.filter(order__symbol=symbol, sold_quantity__gt=0).iterator():
+        if sold.sale_order_id not in seen:
+            row = Row(Kind.MISSING_AT_BROKER, order_id=sold.order_id, leg=State.FAILED)
+            yield replace(row, reference=sold.sale_order_id or "", broker=sold.sold_quantity)
 
 
 def in_custody(rest: Bounds, *, pulse: Pulse) -> list[Row]:
@@ -150,20 +160,32 @@ def _transfer_pages(
 
 def _of_transfers(page: Sequence[VaultTransfer], custody: str, seen: set[str]) -> Iterator[Row]:
     done = [each for each in page if each.status == vault.COMPLETED]
-    ours = set(
-        CustodyRecord.objects.filter(custody_tx_id__in=[each.id for each in done]).values_list(
-            "custody_tx_id", flat=True
-        )
-    )
+    known = _known_in_custody([each.id for each in done])
     for each in done:
         seen.add(each.id)
-        if each.id not in ours and each.source != each.destination:
-            sign = 1 if each.destination == custody else -1
-            yield Row(Kind.UNKNOWN_IN_CUSTODY, reference=each.id, custody=sign * each.quantity)
+        ours = known.get(each.id, _UNKNOWN)
+        sign = 1 if each.destination == custody else -1
+        told = ZERO if each.source == each.destination else sign * each.quantity
+        if told != ours.quantity:
+            lacks = abs(told) < abs(ours.quantity)
+            yield Row(
+                Kind.MISSING_IN_CUSTODY if lacks else Kind.UNKNOWN_IN_CUSTODY,
+                order_id=ours.order_id,
+                reference=each.id,
+                custody=told - ours.quantity,
+            )
+
+
+def _known_in_custody(ids: list[str]) -> dict[str, _Known]:
+    """What we know of transfers, by the custodian's ids."""
+    records = CustodyRecord.objects.filter(custody_tx_id__in=ids)
+    known = {str(each.custody_tx_id): _Known(each.quantity, each.reference, "") for each in records}
+    released = Repayment.objects.filter(custody_tx_id__in=ids)
+    return known | {str(each.custody_tx_id): _sale(each) for each in released}
 
 
 def _not_in_custody(seen: set[str]) -> Iterator[Row]:
-    """Ours that the whole list of the custodian lacks."""
+    """Ours that the whole list of the custodian lacks; without a release there are too many."""
     done = CustodyRecord.objects.filter(state=CustodyRecord.State.COMPLETED)
     for record in done.only("reference", "quantity", "custody_tx_id").iterator():
         if record.custody_tx_id not in seen:
@@ -172,4 +194,10 @@ def _not_in_custody(seen: set[str]) -> Iterator[Row]:
                 order_id=record.reference,
                 reference=record.custody_tx_id or "",
                 custody=-record.quantity,
+            )
+    for released in Repayment.objects.exclude(custody_tx_id=None).iterator():
+        if released.custody_tx_id not in seen:
+            row = Row(Kind.MISSING_IN_CUSTODY, order_id=released.order_id, leg=State.FAILED)
+            yield replace(
+                row, reference=released.custody_tx_id or "", custody=released.sold_quantity
             )

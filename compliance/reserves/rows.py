@@ -23,8 +23,7 @@ PASSING = frozenset(
 )
 LONGEST_WAY = timedelta(days=7)  # from when the order was sent to the broker
 IN_FLIGHT = PASSING | {Kind.BETWEEN_READS, Kind.AFTER_BLOCK}
-# What people decided does not pass: its buyer is owed money, and no token.
-EXPLAINED = IN_FLIGHT | {Kind.NOT_MINTED}
+EXPLAINED = IN_FLIGHT | {*ReserveRow.DECIDED}
 
 
 @dataclass(frozen=True)
@@ -133,10 +132,17 @@ def _kind(item: Item, row: Row, block: int) -> ReserveRow.Kind:
     if item.chain:
         return _kind_of_minted(item, row)
     if item.leg == "FAILED":
-        return Kind.NOT_MINTED
+        return _kind_of_failed(item, row)
     if item.minted or item.leg == "MINT_CONFIRMED":
         return _kind_of_not_on_chain(item, row, block)
     return _kind_of_held(item, row)
+
+
+def _kind_of_failed(item: Item, row: Row) -> ReserveRow.Kind:
+    """Owed back in money, or, once that is paid, what of it was not sold."""
+    if not item.repaid:
+        return Kind.NOT_MINTED
+    return Kind.KEPT if row.custody <= row.broker else Kind.UNEQUAL
 
 
 def _only_on_chain(item: Item) -> bool:

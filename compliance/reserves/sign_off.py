@@ -43,9 +43,10 @@ Broker and custodian were asked when the snapshot was built, {built_at}.
  6. Mint transactions confirmed (ours)                        {minted_records:>18}
  7. In flight: at the broker, not yet in line 1               {in_flight:>18}
  8. Bought and not to be minted: owed back in money           {not_minted:>18}
- 9. Shares without explanation (3 - 1 - 7 - 8)                {difference:>18}
-10. Receipts without explanation                              {custody_difference:>18}
-11. Rows that neither time nor a decision explains            {breaks:>18}
+ 9. Kept by the operator: the buyer was paid back             {kept:>18}
+10. Shares without explanation (3 - 1 - 7 - 8 - 9)            {difference:>18}
+11. Receipts without explanation                              {custody_difference:>18}
+12. Rows that neither time nor a decision explains            {breaks:>18}
 
 Addresses that hold tokens: {holders}; the contract itself was asked for {balances_asked} of them.
 Orders in flight: {in_flight_orders}.
@@ -61,7 +62,7 @@ WHAT THIS DOES NOT PROVE
 {limits}
 """
 AGREES = "Every token in existence at this block stands for a share that is accounted for."
-DISAGREES = "THE FIGURES DO NOT AGREE: see lines 9 to 11 and the rows of the snapshot."
+DISAGREES = "THE FIGURES DO NOT AGREE: see lines 10 to 12 and the rows of the snapshot."
 LIMITS = """\
 - It is no audit. Reports of this kind are not engagements under audit standards, and
   nobody outside has given an opinion on it (PCAOB, investor advisory of 8 March 2023).
@@ -78,8 +79,8 @@ Explanation = dict[str, Any]  # row, kind, since, text
 def statement_of(snapshot: ReserveSnapshot, explained: Sequence[Explanation] = ()) -> str:
     """The report of a snapshot that is ready, with its figures, as two people sign it."""
     return TEMPLATE.format(
-        # Older ones count in line 7 what was not minted, and asked of nobody.
-        **{"not_minted": "0", "balances_asked": "0"} | snapshot.figures,
+        # Older ones count in line 7 what was not minted, keep nothing, and asked of nobody.
+        **{"not_minted": "0", "kept": "0", "balances_asked": "0"} | snapshot.figures,
         id=snapshot.pk,
         symbol=snapshot.symbol,
         contract=snapshot.contract,

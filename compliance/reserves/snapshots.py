@@ -255,6 +255,7 @@ def _figures(found: Found) -> dict[str, str]:
     rows, books = found.rows, found.readings.after.books
     in_flight = [row for row in rows if row.kind in differences.IN_FLIGHT]
     not_minted = [row for row in rows if row.kind == Kind.NOT_MINTED]
+    kept = [row for row in rows if row.kind == Kind.KEPT]
     figures = {
         "total_supply": shares_of(found.supply),
         "holders_sum": shares_of(_sum(found.holders)),
@@ -268,6 +269,8 @@ def _figures(found: Found) -> dict[str, str]:
         "in_flight_in_custody": _over_chain(in_flight, "custody"),
         "not_minted": _over_chain(not_minted, "broker"),
         "not_minted_in_custody": _over_chain(not_minted, "custody"),
+        "kept": _over_chain(kept, "broker"),
+        "kept_in_custody": _over_chain(kept, "custody"),
         "custody_difference": _over_chain([row for row in rows if row.is_break], "custody"),
     }
     counts = {

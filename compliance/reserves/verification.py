@@ -103,6 +103,7 @@ def _of_figures(snapshot: ReserveSnapshot, figures: Mapping[str, Decimal]) -> It
     if difference != snapshot.difference or len(broken) != snapshot.breaks:
         yield f"the breaks add up to {plain(difference)} in {len(broken)} rows"
     without_token = figures["in_flight"] + figures.get("not_minted", ZERO)
+    without_token += figures.get("kept", ZERO)
     rest = figures["broker_position"] - figures["total_supply"] - without_token
     if rest != snapshot.difference:
         yield f"broker less supply less what has no token is {plain(rest)}"

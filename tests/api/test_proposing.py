@@ -22,10 +22,12 @@ from kyc.api.case_actions import ApproveRequest, RejectRequest
 from kyc.models import Application, Correction, ScreeningMatch, Tier
 from tests.api.conftest import Answer, Api, assert_problem, pointers
 from tests.api.test_matches import a_match
+from tests.approvals import approved
 from tests.conftest import Chain
 from tests.people import TOTP_SECRET, new_officer, new_user, onboarded
 from tests.quoting import a_quote
 from tests.reserving import a_snapshot, a_stored_snapshot, explained
+from tokens import decisions as attesting
 from tokens.models import Attestation
 from trading.models import Order
 from trading.services import place_order
@@ -64,7 +66,9 @@ def attested(bytecode_sha256: str) -> Attestation:
         report_url="https://audits.example/report.pdf",
         report_sha256="cd" * 32,
         audited_on=date(2026, 1, 5),
-        proposal_id=uuid4(),
+        proposal_id=approved(
+            kind=attesting.ATTESTATION, object_type="contract", object_id=bytecode_sha256
+        ),
         recorded_at=timezone.now(),
     )
 
@@ -79,6 +83,22 @@ def parked() -> Order:
         now=timezone.now(),
     )
     Order.objects.filter(pk=order.pk).update(attention=True, next_attempt_at=None)
+    return order
+
+
+REPAID = {
+    "amount_usd": "120.00",
+    "paid_on": timezone.now().date().isoformat(),
+    "payment_reference": "FT-2026/0815",
+    "sold_quantity": "0",
+}
+
+
+def owed() -> Order:
+    order = parked()
+    Order.objects.filter(pk=order.pk).update(
+        state="FAILED", attention=False, filled_quantity="0.5", filled_avg_price="200"
+    )
     return order
 
 
@@ -134,6 +154,7 @@ def request_of(kind: str) -> tuple[object, dict[str, Any]]:
         ),
         "tokens.attestation": lambda: (HASH, ATTESTATION),
         "trading.resolve_order": lambda: (parked().pk, {}),
+        "trading.repay_order": lambda: (owed().pk, REPAID),
         "tokens.attestation_withdrawn": lambda: (attested("ab" * 32).pk, {}),
         "copytrade.widen_limits": lambda: (platform_limits(max_order="100"), {"max_order": "200"}),
         "copytrade.release_switch": lambda: (
@@ -254,6 +275,7 @@ def test_nobody_learns_here_that_a_list_may_mean_them(maker: Api) -> None:
         "kyc.person_limit",
         "kyc.suspend",
         "trading.resolve_order",
+        "trading.repay_order",
     ],
 )
 def test_an_object_that_there_is_not_is_not_found(maker: Api, kind: str) -> None:
@@ -270,7 +292,7 @@ def test_an_unknown_tier_is_not_found(maker: Api) -> None:
 
 
 LIMIT, ROLE, RULE = "kyc.tier_limit", "accounts.role", "compliance.retention"
-AUDIT, WIDER = "tokens.attestation", "copytrade.widen_limits"
+AUDIT, WIDER, REPAY = "tokens.attestation", "copytrade.widen_limits", "trading.repay_order"
 BASIS = {"legal_basis": "Placeholder: to be named"}
 
 
@@ -316,6 +338,15 @@ BASIS = {"legal_basis": "Placeholder: to be named"}
         (WIDER, "everybody", {}, ["#/object"]),
         ("reserves.sign_off", None, {"explanations": {"1": "x"}}, ["#/payload/explanations"]),
         ("reserves.sign_off", None, {"explanations": {"1": 7}}, ["#/payload/explanations/1"]),
+        (REPAY, None, {}, [f"#/payload/{name}" for name in sorted(REPAID)]),
+        (REPAY, None, {**REPAID, "amount_usd": 120}, ["#/payload/amount_usd"]),
+        (REPAY, None, {**REPAID, "amount_usd": "1e9"}, ["#/payload/amount_usd"]),
+        (REPAY, None, {**REPAID, "paid_on": "9999-12-31"}, ["#/payload/paid_on"]),
+        (REPAY, None, {**REPAID, "payment_reference": "Jo Doe"}, ["#/payload/payment_reference"]),
+        (REPAY, None, {**REPAID, "sold_quantity": "1"}, ["#/payload/sold_quantity"]),
+        (REPAY, None, {**REPAID, "sale_order_id": "x"}, ["#/payload/sale_order_id"]),
+        (REPAY, None, {**REPAID, "custody_tx_id": "x"}, ["#/payload/custody_tx_id"]),
+        (REPAY, None, {**REPAID, "iban": "x"}, ["#/payload/iban"]),
         ("kyc.suspend", "../../etc/passwd", {}, ["#/object"]),
         ("kyc.suspend", None, {"status": "APPROVED"}, ["#/payload/status"]),
         ("kyc.approve", "1", {}, ["#/kind"]),

@@ -131,7 +131,7 @@ def _lines(snapshot: ReserveSnapshot) -> list[str]:
         f"{'Difference':{width}}  {plain(snapshot.difference or ZERO)}",
     ]
     for row in snapshot.rows.all():
-        decided = row.kind == ReserveRow.Kind.NOT_MINTED
+        decided = row.kind in ReserveRow.DECIDED
         mark = "DIFFERENCE" if row.is_break else "not minted" if decided else "in flight"
         told = " ".join(f"{name} {plain(getattr(row, name))}" for name in content.QUANTITIES)
         lines.append(f"{mark}: {row.get_kind_display()}, {row.order_id or row.reference}: {told}")
