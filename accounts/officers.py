@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from accounts.authentication import BearerAuthentication, HasScope
+from accounts.authentication import HasScope
 from accounts.models import User
 from agora.lib import rest
 from agora.lib.problems import Problem
@@ -31,7 +31,6 @@ class HasPermission(BasePermission):
 class OfficerEndpoint(rest.Endpoint):
     """Base of officers' endpoints; `permissions` names the permission of each method."""
 
-    authentication_classes = (BearerAuthentication,)
     permission_classes = (HasScope, HasPermission)
     scopes: ClassVar = {"GET": "admin", "POST": "admin"}
     permissions: ClassVar[Mapping[str, str]] = {}

@@ -14,7 +14,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import user_of
 from accounts.models import User
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
@@ -43,8 +43,6 @@ _MARKET_RETRY_SECONDS = 5
 class Orders(rest.Endpoint):
     """The token owner's orders."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"GET": "read", "POST": "trade"}
     scopes: ClassVar = {"GET": "read", "POST": "trade"}
     # What placing an order asks of a person: so it costs no query of its own.
@@ -73,9 +71,7 @@ class Orders(rest.Endpoint):
             if state not in State.values:
                 raise ParseError(_("There is no such order state."))
             found = found.filter(state=state)
-        pages = rest.NewestFirst()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([order_json(order) for order in page or []])
+        return rest.NewestFirst.listed(found, request, order_json)
 
     @extend_schema(
         operation_id="place_order",
@@ -121,8 +117,6 @@ class OrderById(rest.Endpoint):
     """One order with the evidence of every step."""
 
     http_method_names = ("get", "head", "delete")
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"GET": "read", "DELETE": "trade"}
     scopes: ClassVar = {"GET": "read", "DELETE": "trade"}
 
@@ -166,8 +160,6 @@ class OrderById(rest.Endpoint):
 class QuoteOf(rest.Endpoint):
     """The price of the one asset."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     scopes: ClassVar = {"GET": "read"}
 
     @extend_schema(

@@ -99,9 +99,7 @@ class OrderDetail(OrderView):
     timeline = StepView(many=True)
 
 
-class OrderPage(serializers.Serializer[Any]):
+class OrderPage(rest.Page):
     """One page of orders and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = OrderView(many=True)

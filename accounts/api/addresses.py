@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from accounts import address_book, selectors
 from accounts.address_book import LONGEST_LABEL, AddressRefused
 from accounts.addresses import LARGEST_TAG, Chain, Exchange
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import user_of
 from accounts.models import AddressEntry, User
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
@@ -80,19 +80,15 @@ class AddressView(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
-class AddressPage(serializers.Serializer[Any]):
+class AddressPage(rest.Page):
     """A page of addresses."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = AddressView(many=True)
 
 
 class Addresses(rest.Endpoint):
     """The token owner's address book."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"GET": "read", "POST": "trade"}
     scopes: ClassVar = {"GET": "read", "POST": "trade"}
 
@@ -125,9 +121,7 @@ class Addresses(rest.Endpoint):
         if exchange is not None and exchange not in Exchange.values:
             raise ParseError(_("There is no such exchange."))
         found = selectors.addresses_of(user_of(request), chain=chain, exchange=exchange)
-        pages = rest.NewestFirst()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([address_json(entry) for entry in page or []])
+        return rest.NewestFirst.listed(found, request, address_json)
 
     @extend_schema(
         operation_id="add_address",
@@ -171,8 +165,6 @@ class Addresses(rest.Endpoint):
 class AddressById(rest.Endpoint):
     """One address of the token owner."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     http_method_names = ("get", "head", "patch", "delete")
     rates: ClassVar = {"GET": "read", "PATCH": "trade", "DELETE": "trade"}
     scopes: ClassVar = {"GET": "read", "PATCH": "trade", "DELETE": "trade"}

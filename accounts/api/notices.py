@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import notices, selectors
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import user_of
 from accounts.models import Notice
 from agora.lib import hosts, rest
 from agora.lib.openapi import PAGES
@@ -37,11 +37,9 @@ class NoticeView(serializers.Serializer[Any]):
     read_at = serializers.DateTimeField(allow_null=True)
 
 
-class NoticePage(serializers.Serializer[Any]):
+class NoticePage(rest.Page):
     """A page of notices."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = NoticeView(many=True)
 
 
@@ -62,8 +60,6 @@ class NoticesMarked(serializers.Serializer[Any]):
 class Notices(rest.Endpoint):
     """What the token owner was told."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     scopes: ClassVar = {"GET": "read"}
     query_parameters = frozenset({"unread", "cursor", "page_size"})
 
@@ -83,16 +79,12 @@ class Notices(rest.Endpoint):
         if unread not in (None, "true"):
             raise ParseError(_("The only value of “unread” is true."))
         found = selectors.notices_of(user_of(request), unread=unread is not None)
-        pages = rest.NewestFirst()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([notice_json(notice) for notice in page or []])
+        return rest.NewestFirst.listed(found, request, notice_json)
 
 
 class NoticeRead(rest.Endpoint):
     """Marks one notice."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"POST": "trade"}
     scopes: ClassVar = {"POST": "trade"}
 
@@ -118,8 +110,6 @@ class NoticeRead(rest.Endpoint):
 class AllNoticesRead(rest.Endpoint):
     """Marks everything up to a moment."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"POST": "trade"}
     scopes: ClassVar = {"POST": "trade"}
 

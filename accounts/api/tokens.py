@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import selectors, token_store
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import BearerAuthentication, user_of
 from accounts.models import ApiToken, TokenUse, User
 from accounts.second_factors import TooManyCodes, WrongCode, check_code, has_second_factor
 from agora.lib import rest
@@ -109,11 +109,9 @@ class TokenView(serializers.Serializer[Any]):
     last_used_at = serializers.DateTimeField(allow_null=True, help_text="To the minute or so.")
 
 
-class TokenPage(serializers.Serializer[Any]):
+class TokenPage(rest.Page):
     """A page of tokens."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = TokenView(many=True)
 
 
@@ -130,11 +128,9 @@ class TokenUseView(serializers.Serializer[Any]):
     last_at = serializers.DateTimeField()
 
 
-class TokenUsePage(serializers.Serializer[Any]):
+class TokenUsePage(rest.Page):
     """A page of uses."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = TokenUseView(many=True)
 
 
@@ -211,8 +207,6 @@ class IssueToken(rest.Endpoint):
 class RevokeToken(rest.Endpoint):
     """Revoke the token of the request, or another one of its owner."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"POST": "trade"}
     scopes: ClassVar = {"POST": None}
 
@@ -248,8 +242,6 @@ class RevokeToken(rest.Endpoint):
 class Tokens(rest.Endpoint):
     """The tokens of the token's owner."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     http_method_names = ("get", "head")
     scopes: ClassVar = {"GET": "read"}
     query_parameters = frozenset({"cursor", "page_size"})
@@ -263,10 +255,8 @@ class Tokens(rest.Endpoint):
         description="Revoked and expired ones too. The secret is not kept, so it is not shown.",
     )
     def get(self, request: Request) -> Response:
-        pages = rest.NewestFirst()
         found = ApiToken.objects.filter(user=user_of(request))
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([_token_json(token) for token in page or []])
+        return rest.NewestFirst.listed(found, request, _token_json)
 
 
 class _LatestFirst(rest.NewestFirst):
@@ -276,8 +266,6 @@ class _LatestFirst(rest.NewestFirst):
 class TokenUses(rest.Endpoint):
     """The uses of one token."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     http_method_names = ("get", "head")
     scopes: ClassVar = {"GET": "read"}
     query_parameters = frozenset({"cursor", "page_size"})
@@ -298,9 +286,7 @@ class TokenUses(rest.Endpoint):
             token = selectors.token_for(user=user_of(request), token_id=token_id)
         except ApiToken.DoesNotExist as error:
             raise Problem("not_found") from error
-        pages = _LatestFirst()
-        page = pages.paginate_queryset(selectors.uses_of(token), request, view=self)
-        return pages.get_paginated_response([_use_json(use) for use in page or []])
+        return _LatestFirst.listed(selectors.uses_of(token), request, _use_json)
 
 
 def _days(asked: dict[str, Any]) -> int:

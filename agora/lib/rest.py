@@ -3,11 +3,12 @@
 import codecs
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import IO, Any, ClassVar, NoReturn
+from typing import IO, Any, ClassVar, NoReturn, TypeVar
 
+from django.db.models import Model, QuerySet
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
@@ -25,6 +26,7 @@ from agora.lib.problems import Problem
 from agora.lib.throttle import RateThrottle
 
 MAX_BODY_BYTES = 64 * 1024
+R = TypeVar("R", bound=Model)
 
 
 class StrictJSONParser(BaseParser):
@@ -133,6 +135,13 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class Page(serializers.Serializer[Any]):
+    """A page of a listing, with the addresses of its neighbours; `results` is each listing's own."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
 class NoBody(StrictSerializer):
     """Nothing has to be said: an empty object."""
 
@@ -205,6 +214,15 @@ class NewestFirst(CursorPagination):
 
     ordering = ("-created_at", "-id")
     page_size = 50
+
+    @classmethod
+    def listed(
+        cls, rows: QuerySet[R], request: Request, as_json: Callable[[R], object]
+    ) -> Response:
+        """The page of `rows` that is asked for."""
+        pages = cls()
+        page = pages.paginate_queryset(rows, request)
+        return pages.get_paginated_response([as_json(row) for row in page or []])
 
     def get_page_size(self, request: Request) -> int:
         return asked_page_size(request, usual=self.page_size)

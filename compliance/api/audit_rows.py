@@ -34,11 +34,9 @@ class AuditRowView(serializers.Serializer[Any]):
     position = serializers.IntegerField(allow_null=True)
 
 
-class AuditRowPage(serializers.Serializer[Any]):
+class AuditRowPage(rest.Page):
     """A page of the trail."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = AuditRowView(many=True)
 
 
@@ -64,9 +62,7 @@ class AuditRows(OfficerEndpoint):
         ),
     )
     def get(self, request: Request) -> Response:
-        pages = NewestHappened()
-        page = pages.paginate_queryset(_chosen(request), request, view=self)
-        return pages.get_paginated_response([row_json(row) for row in page or []])
+        return NewestHappened.listed(_chosen(request), request, row_json)
 
 
 def _chosen(request: Request) -> QuerySet[AuditRow]:

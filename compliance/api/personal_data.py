@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, own_account
+from accounts.authentication import own_account
 from agora.lib import rest
 from agora.lib.problems import Problem
 from compliance import audit
@@ -43,8 +43,6 @@ class DataExportPage(serializers.Serializer[Any]):
 class DataExports(rest.Endpoint):
     """Copies of the data of the token's own account."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"GET": "read", "POST": "export"}
     scopes: ClassVar = {"GET": "read", "POST": "read"}
 

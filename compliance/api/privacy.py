@@ -14,7 +14,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, own_account
+from accounts.authentication import own_account
 from agora.lib import rest
 from agora.lib.problems import Problem, wrong
 from compliance import audit
@@ -127,14 +127,7 @@ class ErasureWish(rest.StrictSerializer):
     )
 
 
-class _OwnEndpoint(rest.Endpoint):
-    """Of the token's own account."""
-
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
-
-
-class Consents(_OwnEndpoint):
+class Consents(rest.Endpoint):
     """What the token's owner agreed to."""
 
     rates: ClassVar = {"GET": "read", "POST": "onboard"}
@@ -173,7 +166,7 @@ class Consents(_OwnEndpoint):
         return Response(_consent(row), status=201)
 
 
-class DocumentLooks(_OwnEndpoint):
+class DocumentLooks(rest.Endpoint):
     """Who looked at the documents of the token's owner."""
 
     rates: ClassVar = {"GET": "read"}
@@ -212,7 +205,7 @@ class DocumentLooks(_OwnEndpoint):
         )
 
 
-class Erasure(_OwnEndpoint):
+class Erasure(rest.Endpoint):
     """The erasure of the token's own account."""
 
     http_method_names = ("get", "head", "post", "delete")

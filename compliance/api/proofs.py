@@ -10,7 +10,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, own_account
+from accounts.authentication import own_account
 from agora.lib import rest
 from agora.lib.catalog import Text
 from agora.lib.problems import Problem
@@ -65,8 +65,6 @@ class ReserveProof(serializers.Serializer[Any]):
 class ReserveProofOfUser(rest.Endpoint):
     """Proofs for the token's own account."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     scopes: ClassVar = {"GET": "read"}
     query_parameters = frozenset({"snapshot"})
 

@@ -32,7 +32,7 @@ from compliance.four_eyes import Refused
 from compliance.models import Proposal
 
 
-class ProposalLine(serializers.Serializer[Any]):
+class ProposalLine(rest.Page):
     """One line of what it does."""
 
     label = serializers.CharField()  # type: ignore[assignment]
@@ -67,8 +67,6 @@ class ProposalView(ProposalSummary):
 class ProposalPage(serializers.Serializer[Any]):
     """A page of proposals."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = ProposalSummary(many=True)
 
 
@@ -126,11 +124,9 @@ class Proposals(OfficerEndpoint):
             if waits
             else four_eyes.readable_by(user_of(request))
         )
-        pages = NewestProposed()
-        page = pages.paginate_queryset(
-            found.filter(state=state) if state else found, request, view=self
+        return NewestProposed.listed(
+            found.filter(state=state) if state else found, request, summary_json
         )
-        return pages.get_paginated_response([summary_json(proposal) for proposal in page or []])
 
     @extend_schema(
         operation_id="propose",

@@ -31,7 +31,7 @@ _LIMITS = (
 )
 
 
-class SnapshotBlock(serializers.Serializer[Any]):
+class SnapshotBlock(rest.Page):
     """The block that a snapshot is of."""
 
     number = serializers.IntegerField(allow_null=True)
@@ -77,13 +77,11 @@ class PublicReserves(serializers.Serializer[Any]):
 class PublicReservesPage(serializers.Serializer[Any]):
     """A page of signed snapshots."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     limits = serializers.CharField(help_text="What none of this proves.")
     results = PublicReserves(many=True)
 
 
-class SnapshotView(serializers.Serializer[Any]):
+class SnapshotView(rest.Page):
     """A snapshot as officers see it."""
 
     id = serializers.UUIDField()
@@ -105,8 +103,6 @@ class SnapshotView(serializers.Serializer[Any]):
 class SnapshotPage(serializers.Serializer[Any]):
     """A page of snapshots."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = SnapshotView(many=True)
 
 
@@ -136,9 +132,7 @@ class Snapshots(OfficerEndpoint):
         summary="List reserve snapshots, newest first",
     )
     def get(self, request: Request) -> Response:
-        pages = NewestRequested()
-        page = pages.paginate_queryset(_all(), request, view=self)
-        return pages.get_paginated_response([snapshot_json(each) for each in page or []])
+        return NewestRequested.listed(_all(), request, snapshot_json)
 
     @extend_schema(
         operation_id="request_reserve_snapshot",
@@ -229,9 +223,7 @@ class Reserves(rest.Endpoint):
         description=_LIMITS,
     )
     def get(self, request: Request) -> Response:
-        pages = NewestBuilt()
-        page = pages.paginate_queryset(selectors.published(), request, view=self)
-        response = pages.get_paginated_response([public_json(each) for each in page or []])
+        response = NewestBuilt.listed(selectors.published(), request, public_json)
         response.data["limits"] = _LIMITS
         return response
 

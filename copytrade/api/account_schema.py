@@ -32,7 +32,7 @@ class AccountChange(rest.StrictSerializer):
     label = rest.Text(max_length=60)  # type: ignore[assignment]
 
 
-class AccountView(serializers.Serializer[Any]):
+class AccountView(rest.Page):
     """An exchange account; its key is told by its last four characters alone."""
 
     id = serializers.UUIDField()
@@ -55,6 +55,4 @@ class AccountView(serializers.Serializer[Any]):
 class AccountPage(serializers.Serializer[Any]):
     """One page of accounts and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = AccountView(many=True)

@@ -45,10 +45,8 @@ class Accounts(Endpoint):
         summary="List your exchange accounts, newest first",
     )
     def get(self, request: Request) -> Response:
-        pages = rest.NewestFirst()
         found = selectors.accounts_of(user_of(request))
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([account_json(account) for account in page or []])
+        return rest.NewestFirst.listed(found, request, account_json)
 
     @extend_schema(
         operation_id="add_exchange_account",

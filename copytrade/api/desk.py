@@ -14,7 +14,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import user_of
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
 from agora.lib.openapi import IDEMPOTENCY_KEY, PAGES
@@ -36,20 +36,13 @@ _UNREADABLE = frozenset({"market_unknown", "price_unknown"})
 _RETRY_SECONDS = 5
 
 
-class _Desk(rest.Endpoint):
-    """Reads need the scope `read`, acts the scope `copy`; only the master's own strategies."""
-
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
-
-
 class NewestPlacedFirst(rest.NewestFirst):
     """By the time of placing."""
 
     ordering = ("-placed_at", "-id")
 
 
-class MasterOrders(_Desk):
+class MasterOrders(rest.Endpoint):
     """Orders on the account of a strategy."""
 
     rates: ClassVar = {"GET": "read", "POST": "trade"}
@@ -78,9 +71,7 @@ class MasterOrders(_Desk):
             if state not in MasterOrderState.values:
                 raise ParseError(_("There is no such order state."))
             found = found.filter(state=state)
-        pages = NewestPlacedFirst()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([order_json(order) for order in page or []])
+        return NewestPlacedFirst.listed(found, request, order_json)
 
     @extend_schema(
         operation_id="place_master_order",
@@ -126,7 +117,7 @@ class MasterOrders(_Desk):
         )
 
 
-class MasterOrderById(_Desk):
+class MasterOrderById(rest.Endpoint):
     """One order on the account of a strategy."""
 
     http_method_names = ("get", "head", "patch", "delete")

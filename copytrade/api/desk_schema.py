@@ -67,9 +67,7 @@ class MasterOrderView(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
-class MasterOrderPage(serializers.Serializer[Any]):
+class MasterOrderPage(rest.Page):
     """One page of orders and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = MasterOrderView(many=True)

@@ -15,7 +15,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import user_of
 from agora.lib import rest
 from agora.lib.openapi import PAGES
 from agora.lib.pages import attachment
@@ -64,8 +64,6 @@ class NewestTradesFirst(rest.NewestFirst):
 class _Reading(rest.Endpoint):
     """What all of them share: the person's own rows, with a token that may read."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     scopes: ClassVar = {"GET": "read"}
 
 
@@ -83,9 +81,7 @@ class Trades(_Reading):
     )
     def get(self, request: Request) -> Response:
         found = trades_of(user=user_of(request), filters=_filters(request))
-        pages = NewestTradesFirst()
-        page = pages.paginate_queryset(found, request, view=self)
-        response = pages.get_paginated_response([trade_json(trade) for trade in page or []])
+        response = NewestTradesFirst.listed(found, request, trade_json)
         is_first = "cursor" not in request.query_params
         response.data["totals"] = _totals_json(found) if is_first else None
         return response
@@ -106,9 +102,7 @@ class Ledger(_Reading):
     )
     def get(self, request: Request) -> Response:
         found = entries_of(user=user_of(request), filters=_filters(request))
-        pages = NewestTradesFirst()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([entry_json(entry) for entry in page or []])
+        return NewestTradesFirst.listed(found, request, entry_json)
 
 
 class TradesFile(_Reading):

@@ -55,11 +55,9 @@ class TradeTotals(serializers.Serializer[Any]):
     realized = serializers.CharField()
 
 
-class TradePage(serializers.Serializer[Any]):
+class TradePage(rest.Page):
     """One page of trades and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = TradeView(many=True)
     totals = TradeTotals(allow_null=True, help_text="On the first page only.")
 
@@ -81,11 +79,9 @@ class EntryView(serializers.Serializer[Any]):
     note = serializers.CharField(allow_blank=True)
 
 
-class EntryPage(serializers.Serializer[Any]):
+class EntryPage(rest.Page):
     """One page of ledger entries and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = EntryView(many=True)
 
 
@@ -169,11 +165,9 @@ class SignalDetail(SignalView):
     legs = LegView(many=True, help_text="The person's own copies.")
 
 
-class SignalPage(serializers.Serializer[Any]):
+class SignalPage(rest.Page):
     """One page of signals and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = SignalView(many=True)
 
 

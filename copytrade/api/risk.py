@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, need_scope, user_of
+from accounts.authentication import need_scope, user_of
 from accounts.models import User
 from agora.lib import rest
 from agora.lib.problems import Problem, wrong
@@ -26,8 +26,6 @@ _WIDER = "Whatever widens or lifts a limit needs the scope `security` as well."
 class RiskLimitsOfPerson(rest.Endpoint):
     """Limits over all of the token owner's subscriptions."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     http_method_names = _METHODS
     scopes: ClassVar = {"GET": "read", "PUT": "copy"}
     rates: ClassVar = {"GET": "read", "PUT": "trade"}
@@ -61,8 +59,6 @@ class RiskLimitsOfPerson(rest.Endpoint):
 class RiskLimitsOfSubscription(rest.Endpoint):
     """Limits of one of the token owner's subscriptions."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     http_method_names = _METHODS
     scopes: ClassVar = {"GET": "read", "PUT": "copy"}
     rates: ClassVar = {"GET": "read", "PUT": "trade"}

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import user_of
 from agora.lib import rest
 from agora.lib.openapi import PAGES
 from agora.lib.problems import Problem
@@ -20,8 +20,6 @@ from copytrade.selectors.explain import LegAnswer, SignalAnswer
 class Signals(rest.Endpoint):
     """Signals of the token owner's strategies, and those that their subscriptions got."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     scopes: ClassVar = {"GET": "read"}
     query_parameters = frozenset({"cursor", "page_size"})
 
@@ -33,16 +31,12 @@ class Signals(rest.Endpoint):
         summary="List signals, newest first",
     )
     def get(self, request: Request) -> Response:
-        pages = rest.NewestFirst()
-        page = pages.paginate_queryset(explain.signals_for(user_of(request)), request, view=self)
-        return pages.get_paginated_response([signal_json(signal) for signal in page or []])
+        return rest.NewestFirst.listed(explain.signals_for(user_of(request)), request, signal_json)
 
 
 class SignalById(rest.Endpoint):
     """One signal with what became of it."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     scopes: ClassVar = {"GET": "read"}
 
     @extend_schema(
@@ -73,8 +67,6 @@ class SignalById(rest.Endpoint):
 class LegById(rest.Endpoint):
     """One copy of the token owner's."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     scopes: ClassVar = {"GET": "read"}
 
     @extend_schema(

@@ -15,7 +15,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import user_of
 from accounts.models import User
 from agora.lib import idempotency, rest
 from agora.lib.catalog import CATALOG
@@ -35,8 +35,6 @@ _FIELDS = {"account": "account_id"}
 class Endpoint(rest.Endpoint):
     """Reads need the scope `read`, changes the scope `copy`."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     http_method_names = ("get", "head", "post", "patch", "delete")
     rates: ClassVar = {"GET": "read", "POST": "trade", "PATCH": "trade", "DELETE": "trade"}
     scopes: ClassVar = {"GET": "read", "POST": "copy", "PATCH": "copy", "DELETE": "copy"}
@@ -195,10 +193,8 @@ class MasterTrades(Endpoint):
         summary="List a strategy's trades, newest first",
     )
     def get(self, request: Request, strategy_id: uuid.UUID) -> Response:
-        pages = _TradePages()
         found = selectors.trades_of(visible(request, strategy_id))
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([_trade_json(fill) for fill in page or []])
+        return _TradePages.listed(found, request, _trade_json)
 
 
 class _TradePages(rest.NewestFirst):

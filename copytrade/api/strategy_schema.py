@@ -100,11 +100,9 @@ class StrategyDetail(StrategyView):
     invite_url = serializers.URLField(allow_null=True)
 
 
-class MarketPage(serializers.Serializer[Any]):
+class MarketPage(rest.Page):
     """One page of the marketplace, and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = StrategyInMarket(many=True)
 
 
@@ -141,9 +139,7 @@ class MasterTradeView(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
 
 
-class MasterTradePage(serializers.Serializer[Any]):
+class MasterTradePage(rest.Page):
     """One page of trades and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = MasterTradeView(many=True)

@@ -170,11 +170,9 @@ class SubscriptionChanged(SubscriptionDetail):
     )
 
 
-class SubscriptionPage(serializers.Serializer[Any]):
+class SubscriptionPage(rest.Page):
     """One page of subscriptions and the addresses of its neighbours."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = SubscriptionView(many=True)
 
 

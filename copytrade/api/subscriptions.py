@@ -56,14 +56,13 @@ class Subscriptions(Endpoint):
         summary="List your subscriptions, newest first",
     )
     def get(self, request: Request) -> Response:
-        found, pages = selectors.subscriptions_of(user_of(request)), rest.NewestFirst()
+        found = selectors.subscriptions_of(user_of(request))
         state = request.query_params.get("state")
         if state is not None:
             if state not in SubscriptionState.values:
                 raise ParseError(_("There is no such subscription state."))
             found = found.filter(state=state)
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([subscription_json(one) for one in page or []])
+        return rest.NewestFirst.listed(found, request, subscription_json)
 
     @extend_schema(
         operation_id="subscribe",

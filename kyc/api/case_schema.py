@@ -65,11 +65,9 @@ class CaseView(serializers.Serializer[Any]):
     version = serializers.IntegerField()
 
 
-class CasePage(serializers.Serializer[Any]):
+class CasePage(rest.Page):
     """A page of cases."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = CaseView(many=True)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -120,9 +121,7 @@ class Cases(OfficerEndpoint):
     def get(self, request: Request) -> Response:
         officer, now = user_of(request), timezone.now()
         found = _chosen(visible_to(officer), request.query_params, officer, now)
-        pages = DueFirst()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([case_json(case, now) for case in page or []])
+        return DueFirst.listed(found, request, partial(case_json, now=now))
 
     @extend_schema(
         operation_id="open_case",

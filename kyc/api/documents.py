@@ -12,7 +12,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, own_account
+from accounts.authentication import own_account
 from agora.lib import rest
 from agora.lib.problems import Problem, retry_after, wrong
 from kyc import documents, selectors
@@ -65,8 +65,6 @@ class Documents(rest.Endpoint):
     """Documents of the token's account."""
 
     parser_classes = (MultiPartParser,)  # type: ignore[assignment]
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"GET": "read", "POST": "document"}
     scopes: ClassVar = {"GET": "read", "POST": "trade"}
 
@@ -114,8 +112,6 @@ class DocumentById(rest.Endpoint):
     """One document of the token's account."""
 
     http_method_names = ("get", "head", "delete")
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"GET": "read", "DELETE": "trade"}
     scopes: ClassVar = {"GET": "read", "DELETE": "trade"}
 

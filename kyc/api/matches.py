@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -32,11 +32,9 @@ from kyc.models import Case, ScreeningMatch
 from kyc.screening.matching import LONGEST_REASON, REVIEW, open_proposal
 
 
-class MatchPage(serializers.Serializer[Any]):
+class MatchPage(rest.Page):
     """A page of matches."""
 
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
     results = MatchView(many=True)
 
 
@@ -106,9 +104,7 @@ class Matches(OfficerEndpoint):
             found = found.filter(state=state)
         if application is not None:
             found = found.filter(application=application_id(application))
-        pages = NewestFound()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response([match_json(match) for match in page or []])
+        return NewestFound.listed(found, request, match_json)
 
 
 class MatchById(OfficerEndpoint):

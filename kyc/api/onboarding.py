@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, user_of
+from accounts.authentication import user_of
 from accounts.models import User
 from agora.lib import idempotency, rest
 from agora.lib.idempotency import Answer
@@ -83,8 +83,6 @@ _EXAMPLE = OpenApiExample(
 class Onboard(rest.Endpoint):
     """Onboarding of the token's account."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     rates: ClassVar = {"GET": "read", "POST": "onboard"}
     scopes: ClassVar = {"GET": "read", "POST": "trade"}
 

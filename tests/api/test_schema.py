@@ -13,6 +13,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from pytest_django import Settings
 
+from accounts.authentication import BearerAuthentication, HasScope
 from agora import api_urls
 from agora.lib.openapi import OnceGenerator
 from agora.lib.rest import Endpoint
@@ -80,7 +81,8 @@ def test_every_endpoint_is_guarded_and_documented(document: Any) -> None:
         methods = {name.upper() for name in METHODS if hasattr(view, name)}
         if route not in PUBLIC:
             assert methods <= set(view.scopes), route
-            assert view.permission_classes, route
+            assert view.authentication_classes == [BearerAuthentication], route
+            assert HasScope in view.permission_classes, route
         path = "/api/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route)
         assert {name.upper() for name in document["paths"][path]} == methods
 

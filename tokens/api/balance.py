@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import BearerAuthentication, HasScope, own_account
+from accounts.authentication import own_account
 from accounts.selectors import wallet_of
 from agora.lib import rest
 from agora.lib.problems import Problem
@@ -33,8 +33,6 @@ class BalanceView(serializers.Serializer[Any]):
 class BalanceOfUser(rest.Endpoint):
     """The balance of the token's own account."""
 
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
     scopes: ClassVar = {"GET": "read"}
     related = ("user__wallet",)
 

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from accounts import wallet_proofs, wallets
 from accounts.addresses import InvalidAddress
-from accounts.authentication import BearerAuthentication, HasScope, need_scope, own_account
+from accounts.authentication import need_scope, own_account
 from accounts.models import Method, User, Wallet, WalletChange, WalletProof
 from accounts.selectors import pending_change, proof_for, wallet_of
 from accounts.siwe import LONGEST_SIGNATURE_BYTES, MalformedSignature
@@ -85,9 +85,6 @@ class WalletView(serializers.Serializer[Any]):
 
 class _Own(rest.Endpoint):
     """An endpoint below a user's own id; any other id is not found."""
-
-    authentication_classes = (BearerAuthentication,)
-    permission_classes = (HasScope,)
 
     def owner(self, user_id: UUID) -> User:
         return own_account(self.request, user_id)
