@@ -1,4 +1,4 @@
-"""Prometheus metrics of the audit trail, read from the database when scraped, in three queries."""
+"""Prometheus metrics of the audit trail, read from the database when scraped, in five queries."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -10,13 +10,13 @@ from prometheus_client.registry import Collector
 
 from compliance import audit
 from compliance.models import AuditAnchor, AuditSeal
-from compliance.trail import anchors
+from compliance.trail import anchors, daily
 
 OLDEST_ANCHOR = timedelta(days=2)  # told once a day, and tried again every ten minutes
 
 
 class AuditCollector(Collector):
-    """How far the chain is behind the rows, how long it is, and how old the anchors are."""
+    """How far the chain is behind the rows, how long it is, its faults, and how old the anchors are."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         now = timezone.now()
@@ -29,6 +29,13 @@ class AuditCollector(Collector):
         yield GaugeMetricFamily(
             "agora_audit_position", "Newest position in the chain.", value=newest or 0
         )
+        faults = GaugeMetricFamily(
+            "agora_audit_faults", "Faults of the audit trail that its newest verification found."
+        )
+        found = daily.newest_faults()
+        if found is not None:
+            faults.add_metric([], found)
+        yield faults
         ages = GaugeMetricFamily(
             "agora_audit_anchor_age_seconds",
             "Age of the newest anchor of each place outside the database.",

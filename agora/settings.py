@@ -405,6 +405,7 @@ CELERY_TASK_ROUTES = {
     "compliance.tasks.build_data_export": {"queue": "slow"},
     "compliance.tasks.build_reserve_snapshot": {"queue": "slow"},
     "compliance.tasks.remove_expired": {"queue": "slow"},
+    "compliance.tasks.verify_audit": {"queue": "slow"},
     "kyc.tasks.remove_orphaned_files": {"queue": "slow"},
     "kyc.tasks.screen_everybody": {"queue": "slow"},
 }
@@ -466,6 +467,10 @@ CELERY_BEAT_SCHEDULE = {
     "anchor the audit trail": {
         "task": "compliance.tasks.anchor_audit",
         "schedule": timedelta(minutes=10),
+    },
+    "verify the audit trail": {
+        "task": "compliance.tasks.verify_audit",
+        "schedule": crontab(minute=20),
     },
     "seal uses of tokens and nonces": {
         "task": "compliance.tasks.seal_usage",

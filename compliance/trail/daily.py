@@ -1,0 +1,82 @@
+"""The trail is verified once a day; the outcome stands in the trail itself (AUD-1).
+
+Who may export the trail is told of faults, once of the same ones: an alert (agora.audit_metrics) and the
+row in the trail stay until they are gone. What to do is in docs/runbooks/trail-fault.md.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.urls import reverse
+from django.utils.translation import gettext_noop
+
+from accounts import notices
+from accounts.models import Notice
+from accounts.staff import holders_of
+from compliance import audit
+from compliance.models import AuditRow
+from compliance.trail import anchors
+
+VERIFIED = "audit.verified"
+# Asked for every hour, so that a day's verification is made up for after an outage at its time.
+EVERY = timedelta(hours=23)
+_NAMED = 10  # faults that the row names; `manage.py audit verify` names all
+log = structlog.get_logger(__name__)
+
+
+def verify(*, now: datetime) -> audit.Verdict | None:
+    """Verify the whole trail with its anchors, if it was not done within the day; the verdict.
+
+    Raises anchors.Failed when a place cannot be read: then it is due again. Takes minutes for a long
+    trail and locks nothing; two at once write two rows.
+    """
+    if AuditRow.objects.filter(action=VERIFIED, at__gt=now - EVERY).exists():
+        return None
+    verdict = anchors.verify()
+    with transaction.atomic():
+        audit.record(
+            actor=audit.system("verifier"),
+            action=VERIFIED,
+            object_type="audit_trail",
+            object_id=str(verdict.sealed),
+            evidence={
+                "rows": verdict.rows,
+                "head": verdict.head,
+                "anchors": verdict.anchors,
+                "faults": len(verdict.faults),
+                "first_faults": verdict.faults[:_NAMED],
+            },
+            now=now,
+        )
+        if verdict.faults:
+            _tell(verdict, now)
+    return verdict
+
+
+def newest_faults() -> int | None:
+    """How many faults the newest verification found; None before the first."""
+    rows = AuditRow.objects.filter(action=VERIFIED).order_by("-id")
+    found: int | None = rows.values_list("evidence__faults", flat=True).first()
+    return found
+
+
+def _tell(verdict: audit.Verdict, now: datetime) -> None:
+    log.error("audit.fault", faults=len(verdict.faults), first=verdict.faults[0])
+    same = hashlib.sha256("\n".join(verdict.faults).encode()).hexdigest()
+    for person in holders_of("compliance.export_auditrow"):
+        notices.notify(
+            user=person,
+            kind="audit.fault",
+            subject=gettext_noop("The audit trail does not verify"),
+            body=gettext_noop(
+                "The daily verification found faults in the audit trail: %(faults)s. The newest row "
+                "audit.verified names them. Change nothing, and follow the runbook trail-fault."
+            ),
+            params={"faults": len(verdict.faults)},
+            url=reverse("admin:compliance_auditrow_changelist"),
+            level=Notice.Level.ALERT,
+            dedupe_key=f"audit.fault:{same}",
+            now=now,
+        )
