@@ -36,6 +36,7 @@ from agora.audit_metrics import AuditCollector
 from agora.case_metrics import CasesCollector
 from agora.copy_metrics import CopiesCollector
 from agora.lib.problems import Problem, respond
+from agora.notice_metrics import NoticesCollector
 from agora.personal_data_metrics import PersonalDataCollector
 from agora.reserve_metrics import ReservesCollector
 from agora.scheduled_work import ScheduledWorkCollector
@@ -164,6 +165,7 @@ def exposition() -> bytes:
     own.register(AuditCollector())
     own.register(CasesCollector())
     own.register(PersonalDataCollector())
+    own.register(NoticesCollector())
     own.register(ScreeningCollector())
     own.register(ScheduledWorkCollector())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

@@ -51,6 +51,11 @@ class Notice(Job):
                 condition=models.Q(next_attempt_at__isnull=False),
                 name="accounts_notice_due",
             ),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(attention=True),
+                name="accounts_notice_stuck",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

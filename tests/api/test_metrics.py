@@ -13,10 +13,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.models import Notice
 from agora import metrics
 from compliance.models import DataExport
 from custody.models import CustodyRecord
 from tests.api.conftest import Api, assert_problem
+from tests.people import new_user
 from trading.models import Order
 
 pytestmark = pytest.mark.django_db
@@ -111,11 +113,20 @@ def test_peoples_requests_that_wait_for_a_person(anybody: Api) -> None:
     assert sample(text, "agora_personal_data_attention", kind="erasure") == 0
 
 
+def test_emails_that_wait_for_a_person(anybody: Api) -> None:
+    for stuck in (True, False):
+        Notice.objects.create(
+            user=new_user(), kind="x", level="info", subject="x", body="x",
+            created_at=timezone.now(), attention=stuck,
+        )  # fmt: skip
+    assert sample(scrape(anybody), "agora_notices_attention") == 1
+
+
 def test_scrape_costs_few_queries(buyer: Api) -> None:
     buyer.order("0.02")
     with CaptureQueriesContext(connection) as queries:
         metrics.exposition()
-    assert len(queries) == 20
+    assert len(queries) == 21
 
 
 def test_only_this_machine_may_scrape(anybody: Api) -> None:
