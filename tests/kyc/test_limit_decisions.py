@@ -14,6 +14,7 @@ from compliance import four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
 from kyc.limit_decisions import next_tier, propose_person_limit, propose_tier_limit
+from kyc.limits import reserve
 from kyc.models import Application, DailyLimit, Tier
 from tests.people import new_officer, new_user, onboarded
 
@@ -193,6 +194,15 @@ def test_a_new_tier_that_was_added_meanwhile_is_not_added_again() -> None:
 
     with pytest.raises(Refused, match="added meanwhile"):
         approve(proposal)
+
+
+def test_a_cent_a_day_stops_all_buying(application: Application) -> None:
+    """What docs/runbooks/reserve-break.md counts on."""
+    approve(tier_proposal("0.01"))
+
+    taken = reserve(application=application, amount_usd=Decimal("1.00"), now=timezone.now())
+
+    assert taken is None
 
 
 def test_limits_and_tiers_are_proposed_in_the_back_office(
