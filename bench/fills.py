@@ -1,15 +1,17 @@
 """Settled orders made in bulk, alike on every leg, with the chain's events; and signed snapshots."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import connection
 from django.utils import timezone
 
 from bench.people import Person
-from compliance.models import ReserveSignature, ReserveSnapshot
+from compliance.models import Proposal, ReserveSignature, ReserveSnapshot
 from compliance.reserves.chain_index import Token
+from compliance.reserves.sign_off import SIGN_OFF
+from compliance.reserves.snapshots import OBJECT
 
 BLOCK = 100_000_000
 TOKEN = Token(31337, "0x" + "c" * 40)
@@ -106,6 +108,23 @@ def sums() -> set[Decimal]:
     return {value.normalize() for value in found}
 
 
+def _sign_off(snapshot: ReserveSnapshot, at: datetime) -> UUID:
+    """The approved decision without which the database takes no signature."""
+    proposal = Proposal.objects.create(
+        kind=SIGN_OFF,
+        object_type=OBJECT,
+        object_id=str(snapshot.pk),
+        reason="-",
+        maker_id=uuid4(),
+        proposed_at=at,
+        expires_at=at,
+    )
+    Proposal.objects.filter(pk=proposal.pk).update(
+        state="APPROVED", checker_id=uuid4(), decided_at=at
+    )
+    return proposal.pk
+
+
 def publish(count: int) -> None:
     """Signed snapshots of made-up totals, a day apart."""
     now = timezone.now()
@@ -125,7 +144,7 @@ def publish(count: int) -> None:
         ReserveSnapshot.objects.filter(pk=snapshot.pk).update(state="READY")
         ReserveSignature.objects.create(
             snapshot=snapshot,
-            proposal_id=uuid4(),
+            proposal_id=_sign_off(snapshot, at),
             content_hash="0" * 64,
             statement="-",
             maker_id=uuid4(),

@@ -12,7 +12,7 @@ from accounts.selectors import wallet_of
 from compliance.models import ReserveSignature, ReserveSnapshot
 from compliance.reserves import liabilities
 from compliance.reserves.liabilities import Holder
-from tests.reserving import a_stored_snapshot, no_figures
+from tests.reserving import a_sign_off, a_stored_snapshot, no_figures
 
 
 def a_published_snapshot(
@@ -50,7 +50,7 @@ def a_published_snapshot(
     if signed:
         ReserveSignature.objects.create(
             snapshot=snapshot,
-            proposal_id=uuid.uuid4(),
+            proposal_id=a_sign_off(snapshot),
             content_hash=snapshot.content_hash,
             statement="test",
             maker_id=uuid.uuid4(),

@@ -132,8 +132,8 @@ class NonceCounter(models.Model):
 class Attestation(models.Model):
     """An external audit's word for one build of the contract, recorded by two people (RAT-010).
 
-    Rows come from approved proposals only (tokens.decisions) and never change: the database refuses
-    it (migration 0002).
+    Rows come from approved proposals only (tokens.decisions) and never change: the database sees to
+    both (migrations 0002, 0005).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -164,7 +164,8 @@ class Attestation(models.Model):
 class AttestationWithdrawal(models.Model):
     """The end of an attestation, decided by two people: it opens deployment no more (RAT-010).
 
-    A row of its own, as the attestation itself never changes; nor does this (migration 0003).
+    A row of its own, as the attestation itself never changes; nor does this, and it needs its
+    approved proposal (migrations 0003, 0005).
     """
 
     attestation = models.OneToOneField(

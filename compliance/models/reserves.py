@@ -174,7 +174,8 @@ class ReserveRow(models.Model):
 class ReserveSignature(models.Model):
     """The sign-off of a snapshot by two people (PRE-1): what they signed, word for word.
 
-    Append-only. Only signed snapshots are published.
+    Append-only, and stored with its approved proposal only (migration 0020). Only signed snapshots are
+    published.
     """
 
     snapshot = models.OneToOneField(

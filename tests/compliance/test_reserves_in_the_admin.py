@@ -1,7 +1,6 @@
 """Proof of reserve in the back office: readable by officers, built, signed and exported by actions."""
 
 from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -15,7 +14,7 @@ from accounts.models import User
 from compliance.models import Proposal, ReserveRow, ReserveSignature, ReserveSnapshot
 from compliance.reserves import content
 from tests.people import new_officer, new_user
-from tests.reserving import a_stored_snapshot, with_signature
+from tests.reserving import a_sign_off, a_stored_snapshot, with_signature
 
 pytestmark = pytest.mark.django_db
 
@@ -65,7 +64,7 @@ def with_rows(*kinds: str) -> ReserveSnapshot:
 def signed_by(snapshot: ReserveSnapshot, maker: User, checker: User) -> None:
     ReserveSignature.objects.create(
         snapshot=snapshot,
-        proposal_id=uuid4(),
+        proposal_id=a_sign_off(snapshot),
         content_hash=snapshot.content_hash,
         statement="Words.",
         maker_id=maker.pk,
