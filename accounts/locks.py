@@ -30,11 +30,14 @@ class AccountClosed(PermissionDenied):
     """The account was closed a moment ago: nobody gets anything more by it."""
 
 
-def open_account(user_id: UUID) -> None:
+def open_account(user_id: UUID) -> User:
     """Lock the row of somebody who is about to get something; call it in a transaction.
 
-    An erasure waits for what is given and finds it, or is over and seen here. Raises AccountClosed.
+    Returns it as it is now, which may be another than before the wait. An erasure waits for what is
+    given and finds it, or is over and seen here. Raises AccountClosed.
     """
     rows = User.objects.select_for_update(no_key=True).filter(pk=user_id, is_active=True)
-    if not list(rows.values_list("pk")):
+    user = rows.first()
+    if user is None:
         raise AccountClosed
+    return user

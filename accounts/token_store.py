@@ -88,8 +88,8 @@ def issue_token(
     expires = expires_at or now + longest(scopes)
     prefix, secret = _random(_PREFIX_LENGTH), _random(_SECRET_LENGTH)
     with transaction.atomic():
-        # One lock per person makes the count exact.
-        locks.open_account(user.pk)
+        # One lock per person makes the count exact; a role may have been taken away meanwhile.
+        user = locks.open_account(user.pk)
         check_asked(
             user=user, name=name, scopes=scopes, expires_at=expires, networks=networks, now=now
         )

@@ -15,7 +15,7 @@ from accounts.erasure import close, hold
 from accounts.locks import AccountClosed
 from accounts.models import ApiToken, Notice, TokenUse, User, WalletChange
 from accounts.services import set_wallet
-from accounts.token_store import issue_token
+from accounts.token_store import TokenRefused, issue_token
 from accounts.wallet_proofs import finish_proof, start_proof
 from accounts.wallets import apply_due
 from compliance import audit
@@ -96,6 +96,21 @@ def closed_with_all(user: User) -> None:
 
 def a_consent(user: User) -> Consent:
     return record(user=user, terms=VERIFICATION, language="en", now=timezone.now())
+
+
+def test_whose_role_is_just_taken_away_gets_no_token_for_the_back_office() -> None:
+    staff = new_user(is_staff=True)
+
+    _done, refused = after(
+        lambda: User.objects.filter(pk=staff.pk).update(is_staff=False),
+        lambda: issue_token(
+            user=staff, name="late", scopes=["admin"], expires_at=None, now=timezone.now()
+        ),
+    )
+
+    assert isinstance(refused, TokenRefused), refused
+    assert (refused.code, refused.field) == ("forbidden", "scopes")
+    assert not ApiToken.objects.exists()
 
 
 @pytest.mark.parametrize("give", [an_account, a_token, a_consent])
