@@ -24,7 +24,7 @@ from compliance.four_eyes import CHECKER, Kind, Person, Refused
 from compliance.models import Proposal
 from kyc.cases import news
 from kyc.cases.deciding import APPROVE, CASE, REINSTATE, REJECT, SUSPEND, case_held
-from kyc.cases.opening import ensure_open, hold_application
+from kyc.cases.opening import ensure_open, hold_open_account
 from kyc.cases.record import WORK, check_group, hold, move, store, text_of, unlock, write
 from kyc.cases.requirements import Requirement, about_lists, requirements
 from kyc.limits import limit_of_tier, local_day
@@ -275,7 +275,7 @@ def _person(proposal: Proposal) -> Application:
     found = Application.objects.filter(pk=proposal.object_id).first()
     if found is None:
         raise Refused("gone", _("This application is not there any more."))
-    return hold_application(found.pk)
+    return hold_open_account(found.pk)
 
 
 def _check_person(proposal: Proposal, wanted: Status, message: Text) -> Application:

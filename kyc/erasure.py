@@ -6,7 +6,9 @@ from uuid import UUID
 
 from accounts import keys
 from accounts.models import User
+from compliance import four_eyes
 from kyc import cases, corrections, documents, limits
+from kyc.cases.deciding import APPLICATION
 from kyc.consent import withdraw_all
 from kyc.models import Application, DailyLimit, ScreeningMatch
 from kyc.screening import matching
@@ -40,6 +42,8 @@ def close(*, user: User, now: datetime) -> None:
     cases.end_with_account(user=user, now=now)
     corrections.end_with_account(user=user, now=now)
     matching.end_with_account(user=user, now=now)
+    for application in Application.objects.filter(user=user):
+        four_eyes.lapse(object_type=APPLICATION, object_id=application.pk, now=now)
     withdraw_all(user=user, now=now)
 
 

@@ -14,7 +14,7 @@ from agora.lib.money import plain
 from compliance import four_eyes
 from compliance.four_eyes import Kind, Refused
 from compliance.models import Proposal
-from kyc.cases.opening import hold_application
+from kyc.cases.opening import hold_open_account
 from kyc.limits import limit_of_tier
 from kyc.models import MOST_IN_TIER_1, Application, DailyLimit, Tier
 from kyc.selectors import subject_of
@@ -147,7 +147,7 @@ def _limit(proposal: Proposal) -> tuple[DailyLimit, Decimal]:
     Rows are locked in the order application, tier, counter, as by an approval and by a change of the
     tier: neither lowers the tier below a personal limit that is just being set.
     """
-    person = hold_application(UUID(proposal.object_id))
+    person = hold_open_account(UUID(proposal.object_id))
     most = limit_of_tier(person.tier_id)
     limit = DailyLimit.objects.select_for_update().filter(pk=person.pk).first()
     if limit is None:

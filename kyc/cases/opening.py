@@ -107,6 +107,14 @@ def hold_application(application_id: UUID) -> Application:
     return Application.objects.select_for_update(no_key=True).get(pk=application_id)
 
 
+def hold_open_account(application_id: UUID) -> Application:
+    """As `hold_application`; raises CaseError for a closed account, on which nothing is decided any more."""
+    application = hold_application(application_id)
+    if not application.user.is_active:
+        raise CaseError("account_closed", _("This account is closed."))
+    return application
+
+
 def open_case(
     *,
     application: Application,

@@ -20,7 +20,7 @@ from accounts.wallet_proofs import finish_proof, start_proof
 from accounts.wallets import apply_due
 from compliance import audit
 from compliance.four_eyes import Refused
-from compliance.models import ErasureRequest
+from compliance.models import ErasureRequest, Proposal
 from compliance.personal_data import erasure
 from copytrade.exchange.types import KeyRights
 from copytrade.models import ExchangeAccount
@@ -29,6 +29,7 @@ from copytrade.services.keys import Examined
 from kyc import cases, corrections, documents
 from kyc import erasure as kyc_erasure
 from kyc.consent import VERIFICATION, record
+from kyc.limit_decisions import propose_person_limit
 from kyc.models import Application, Case, Consent, Correction, Document
 from kyc.services import onboard
 from tests.document_files import picture, sent
@@ -208,6 +209,51 @@ def test_of_who_is_being_closed_no_document_is_taken(settings: Settings, tmp_pat
     assert refused.code == "erased"
     assert not Document.objects.exists()
     assert not files_in(tmp_path / "documents")
+
+
+def a_suspension(person: Application) -> Proposal:
+    return cases.propose_suspension(
+        application=person,
+        officer=casework.officer(*casework.LEADS),
+        reason="A hint.",
+        now=timezone.now(),
+    )
+
+
+def a_limit(person: Application) -> Proposal:
+    return propose_person_limit(
+        application=person,
+        daily_limit_usd="500.00",
+        reason="A calmer start.",
+        maker=casework.officer("kyc.change_dailylimit"),
+        now=timezone.now(),
+    )
+
+
+@pytest.mark.parametrize("propose", [a_suspension, a_limit])
+def test_on_who_is_being_closed_nothing_more_is_decided(
+    propose: Callable[[Application], Proposal],
+) -> None:
+    user = onboarded()
+    proposal = propose(user.kyc_application)
+
+    def hold_all() -> None:
+        kyc_erasure.hold(user=user)
+        hold(user=user)
+
+    def close_all() -> None:
+        kyc_erasure.close(user=user, now=timezone.now())
+        close(user=user, now=timezone.now())
+
+    _held, refused = after(
+        hold_all, lambda: casework.approve(proposal, casework.officer()), at_last=close_all
+    )
+
+    assert isinstance(refused, Refused), refused
+    assert refused.code == "account_closed"
+    assert not Notice.objects.filter(user=user).exists()
+    person = Application.objects.get(user=user)
+    assert (person.status, person.daily_limit.limit_usd) == ("APPROVED", Decimal(1000))
 
 
 def test_an_exchange_account_that_is_just_being_added_is_seen() -> None:
