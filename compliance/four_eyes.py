@@ -14,17 +14,18 @@ from typing import Protocol
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from agora.lib import crypto
 from agora.lib.catalog import Text
 from compliance import audit
-from compliance.models import Proposal
+from compliance.models import ErasureRequest, Proposal
 
 CHECKER = "compliance.decide_proposal"  # who may decide, whatever the kind
 LIFETIME = timedelta(days=7)
 LONGEST_TEXT = 1000  # of a reason or a note, in characters
+_NO_WORDS = Value("–")  # in place of what was written about somebody who is erased
 
 
 class Person(Protocol):
@@ -250,6 +251,16 @@ def lapse(*, object_type: str, object_id: object, now: datetime) -> int:
         return len(over)
 
 
+def forget(*, subject_id: uuid.UUID) -> None:
+    """Erase reasons and notes of closed decisions about a person who is erased (LGPD art. 16).
+
+    What was decided, when and by whom stays. The database refuses it for anybody who is not erased.
+    What is open still loses its words when it is closed.
+    """
+    closed = Proposal.objects.filter(subject_id=subject_id).exclude(state=Proposal.State.OPEN)
+    closed.update(reason=_NO_WORDS, note=Case(When(note="", then=Value("")), default=_NO_WORDS))
+
+
 def proposals_of(*, object_type: str, object_id: object) -> QuerySet[Proposal]:
     """All decisions about one object, newest first."""
     return Proposal.objects.filter(object_type=object_type, object_id=str(object_id))
@@ -327,6 +338,9 @@ def _close(proposal: Proposal, state: str, actor: str, now: datetime) -> None:
     if dropped is not None and state != Proposal.State.APPROVED:
         dropped(proposal, now)
     _tell(proposal, now)
+    erased = ErasureRequest.objects.filter(state=ErasureRequest.State.ERASED)
+    if proposal.subject_id and erased.filter(user_id=proposal.subject_id).exists():
+        forget(subject_id=proposal.subject_id)
 
 
 def _tell(proposal: Proposal, now: datetime) -> None:

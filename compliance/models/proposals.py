@@ -14,7 +14,8 @@ class Proposal(models.Model):
     `payload` holds what the effect needs, as JSON without personal data. Who proposed, who decided
     and whom it is about are plain ids of users: the table stands below the people's own. The
     database refuses to store one as decided, every change of a decided proposal and of what was
-    proposed, and any removal (migrations 0003, 0008, 0018).
+    proposed, and any removal; only reason and note give way to a dash once that person is erased
+    (migrations 0003, 0008, 0018, 0021).
     """
 
     class State(models.TextChoices):

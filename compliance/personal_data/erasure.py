@@ -24,7 +24,7 @@ from agora.lib.catalog import Text
 from agora.lib.failpoints import failpoint
 from agora.lib.outcome import OutsideError
 from agora.lib.work import Lease, LeaseLost
-from compliance import audit, ownership
+from compliance import audit, four_eyes, ownership
 from compliance.models import (
     DataExport,
     DataExportPart,
@@ -222,6 +222,7 @@ def _close(lease: Lease[ErasureRequest], *, now: datetime) -> None:
 def _close_account(lease: Lease[ErasureRequest], user: User, *, now: datetime) -> None:
     keeps = kyc.has_records(user)
     kyc.close(user=user, now=now)
+    four_eyes.lapse(object_type="user", object_id=user.pk, now=now)
     _forget_copies(user.pk)
     ExchangeAccount.objects.filter(user=user).update(label=accounts.ERASED_NAME, key_hint="")
     Strategy.objects.filter(master=user).update(description="")
@@ -244,16 +245,18 @@ def _close_account(lease: Lease[ErasureRequest], user: User, *, now: datetime) -
 
 def _forget(lease: Lease[ErasureRequest], *, now: datetime) -> None:
     with transaction.atomic():
-        _destroy(lease.row.user_id, now=now)
         lease.release(again_at=None, state=ErasureRequest.State.ERASED, erased_at=now)
+        _destroy(lease.row.user_id, now=now)
         _record(lease.row, "erased", actor=_ACTOR, now=now)
         failpoint("erasure.before_commit", key=lease.row.pk)
 
 
 def _destroy(user_id: uuid.UUID, *, now: datetime) -> None:
+    """Forget who it was; the request says that they are erased already."""
     # A build may know the person as owner still: its nonces are written before this, or without them.
     ownership.hold_nonces()
     kyc.forget(user_id=user_id, now=now)
+    four_eyes.forget(subject_id=user_id)
     LiabilityNonce.objects.filter(ownership.nonces_of(user_id)).delete()
     _forget_copies(user_id)
 

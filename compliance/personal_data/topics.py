@@ -324,9 +324,10 @@ TOPICS = (
     ),
     Topic(
         "decisions",
-        "For officers: what you proposed or decided.",
+        "For officers: what you proposed or decided; what was written with it may name people.",
         Proposal,
         lambda user_id: Q(maker_id=user_id) | Q(checker_id=user_id),
+        omit=frozenset({"reason", "note"}),
     ),
     Topic(
         "admin_actions", "For officers: what you did in the back office.", LogEntry, _by("user_id")

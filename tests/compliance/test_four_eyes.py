@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from compliance import audit, four_eyes
 from compliance.four_eyes import Kind, Refused
-from compliance.models import AuditRow, Proposal
+from compliance.models import AuditRow, ErasureRequest, Proposal
 from kyc.models import Tier
 from tests.people import new_user
 
@@ -235,6 +235,92 @@ def test_a_decided_proposal_neither_changes_nor_goes(maker: User, checker: User)
         Proposal.objects.filter(pk=proposal.pk).update(note="Fine.")
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         Proposal.objects.filter(pk=proposal.pk).delete()
+
+
+def erased(user: User) -> None:
+    ErasureRequest.objects.create(
+        user_id=user.pk,
+        requested_by="test",
+        requested_at=timezone.now(),
+        execute_after=timezone.now(),
+        closed_at=timezone.now(),
+        erased_at=timezone.now(),
+        state=ErasureRequest.State.ERASED,
+    )
+
+
+def words(proposal: Proposal) -> tuple[str, str]:
+    proposal.refresh_from_db()
+    return proposal.reason, proposal.note
+
+
+def test_of_decisions_about_who_is_erased_the_words_go_and_the_decisions_stay(
+    maker: User, checker: User
+) -> None:
+    person = new_user()
+    refused = proposed(maker, about=str(person.pk))
+    four_eyes.refuse(proposal_id=refused.pk, checker=checker, note="No.", now=timezone.now())
+    withdrawn = proposed(maker, about=str(person.pk))
+    four_eyes.withdraw(proposal_id=withdrawn.pk, maker=maker, now=timezone.now())
+    others = proposed(maker, about=str(new_user().pk))
+    four_eyes.withdraw(proposal_id=others.pk, maker=maker, now=timezone.now())
+    erased(person)
+
+    four_eyes.forget(subject_id=person.pk)
+
+    assert (words(refused), words(withdrawn)) == (("–", "–"), ("–", ""))
+    assert (refused.state, refused.maker_id, refused.checker_id) == (
+        "REFUSED",
+        maker.pk,
+        checker.pk,
+    )
+    assert words(others) == ("A calmer start.", "")
+
+
+def test_what_is_decided_about_somebody_after_their_erasure_keeps_no_words(
+    maker: User, checker: User
+) -> None:
+    person = new_user()
+    erased(person)
+    proposal = proposed(maker, about=str(person.pk))
+
+    four_eyes.approve(
+        proposal_id=proposal.pk, checker=checker, note="They wrote.", now=timezone.now()
+    )
+
+    assert words(proposal) == ("–", "–")
+    row = AuditRow.objects.get(action="proposal.approved")
+    assert row.evidence["reason_digest"] == four_eyes.text_digest(proposal, "A calmer start.")
+    assert row.evidence["note_digest"] == four_eyes.text_digest(proposal, "They wrote.")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reason": "–", "note": "–", "state": "APPROVED"},
+        {"reason": "–", "note": "Fine."},
+        {"reason": "Another one.", "note": "–"},
+    ],
+)
+def test_of_who_is_erased_nothing_but_the_words_goes(
+    maker: User, checker: User, change: dict[str, object]
+) -> None:
+    person = new_user()
+    proposal = proposed(maker, about=str(person.pk))
+    four_eyes.refuse(proposal_id=proposal.pk, checker=checker, note="No.", now=timezone.now())
+    erased(person)
+
+    with pytest.raises(DatabaseError, match="do not change"), transaction.atomic():
+        Proposal.objects.filter(pk=proposal.pk).update(**change)
+
+
+def test_while_somebody_is_not_erased_the_words_about_them_stay(maker: User, checker: User) -> None:
+    person = new_user()
+    proposal = proposed(maker, about=str(person.pk))
+    four_eyes.refuse(proposal_id=proposal.pk, checker=checker, note="No.", now=timezone.now())
+
+    with pytest.raises(DatabaseError, match="do not change"), transaction.atomic():
+        four_eyes.forget(subject_id=person.pk)
 
 
 @pytest.mark.parametrize("again", [four_eyes.approve, four_eyes.refuse])

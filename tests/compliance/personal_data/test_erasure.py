@@ -16,28 +16,34 @@ from django.db import IntegrityError, connection
 from django.test import Client
 from pytest_django import Settings
 
+from accounts.decisions import propose_role
 from accounts.keys import key_for
 from accounts.models import AddressEntry, ApiToken, Notice, PersonKey, User
 from accounts.token_store import InvalidToken, authenticate, issue_token
+from agora import roles
 from agora.lib import crypto
 from agora.lib.crypto import Shredded, Undecryptable
 from agora.lib.outcome import Temporary
-from compliance import audit
+from compliance import audit, four_eyes
+from compliance.four_eyes import Refused
 from compliance.models import (
     AuditRow,
     DataExport,
     DataExportPart,
     ErasureRequest,
     LiabilityNonce,
+    Proposal,
     RetentionRule,
 )
 from compliance.personal_data import erasure, exports, obstacles
 from compliance.personal_data.erasure import ErasureRefused
 from compliance.personal_data.obstacles import Obstacle
 from copytrade.services.accounts import remove_account
+from kyc.limit_decisions import propose_person_limit
 from kyc.models import Consent
 from kyc.services import onboard
 from tests.copying import new_account
+from tests.kyc import casework
 from tests.people import new_address, new_user, onboarded
 from tests.settling import place
 from trading.services import OrderRefused, cancel_order
@@ -503,6 +509,66 @@ def test_the_numbers_that_hide_a_holder_in_proofs_are_gone(person: User) -> None
     forgotten(person)
 
     assert not LiabilityNonce.objects.filter(user_id=person.pk).exists()
+
+
+def limit_proposed(person: User, *, reason: str = "A calmer start.") -> Proposal:
+    return propose_person_limit(
+        application=person.kyc_application,
+        daily_limit_usd="500.00",
+        reason=reason,
+        maker=casework.officer("kyc.change_dailylimit"),
+        now=NOW,
+    )
+
+
+def role_proposed(person: User) -> Proposal:
+    return propose_role(
+        person=person,
+        role=roles.AUDITOR,
+        give=True,
+        reason="Joins the team.",
+        maker=casework.officer("accounts.assign_role"),
+        now=NOW,
+    )
+
+
+@pytest.mark.parametrize("propose", [limit_proposed, role_proposed])
+def test_what_is_proposed_on_a_person_ends_with_the_account(
+    person: User, propose: Callable[[User], Proposal]
+) -> None:
+    proposal = propose(person)
+
+    carried_out(person)
+
+    proposal.refresh_from_db()
+    assert proposal.state == Proposal.State.EXPIRED
+
+
+def test_on_a_closed_account_no_limit_is_proposed(person: User) -> None:
+    carried_out(person)
+
+    with pytest.raises(Refused) as refused:
+        limit_proposed(person)
+
+    assert refused.value.code == "account_closed"
+
+
+def test_what_officers_wrote_in_decisions_on_a_person_goes_when_the_retention_is_over(
+    person: User,
+) -> None:
+    proposal = limit_proposed(person, reason="Ana Quillfeather wrote to us.")
+    four_eyes.refuse(
+        proposal_id=proposal.pk,
+        checker=casework.officer(),
+        note="Quillfeather may stay.",
+        now=NOW,
+    )
+    carried_out(person)
+    assert "quillfeather" in whole_database()
+
+    carried_out(person, now=NOW + timedelta(days=4000))
+
+    assert "quillfeather" not in whole_database()
 
 
 def test_no_copy_is_made_of_what_is_gone(person: User) -> None:

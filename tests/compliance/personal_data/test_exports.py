@@ -155,6 +155,7 @@ def test_an_officer_s_copy_names_neither_colleagues_nor_whom_they_decided_about(
         assert (decision["id"], decision["subject_id"]) == (str(proposal.pk), "another person")
         whole = "".join(archive.read(name).decode() for name in archive.namelist())
         assert str(officer.pk) in whole
+        assert proposal.reason not in whole
         for other in others:
             assert str(other.pk) not in whole
 
