@@ -8,7 +8,7 @@ from playwright.sync_api import ViewportSize
 from kyc.models import Application
 from tests.architecture.permissions import World
 from tests.browser.conftest import DESKTOP, PHONE, Visitors
-from tests.browser.test_accessible import assert_clean, inspect
+from tests.browser.test_accessible import assert_clean, faults
 from tests.kyc import casework
 from tests.proofs import a_published_snapshot
 from tests.settling import place
@@ -54,13 +54,13 @@ def test_pages_of_an_officer(visitors: Visitors, viewport: ViewportSize, dark: b
         named = {"object_id": world.object_of(name)} if page.endswith("_change") else {}
         path = reverse(name, kwargs=named)
         assert visitor.open(path).url.endswith(path), page  # a row that is not there leads home
-        wrong[page] = inspect(visitor)
+        wrong[page] = faults(visitor)
     evidence = reverse("admin:compliance_auditrow_show_clauses", query={"evidence": EVIDENCE})
     assert visitor.open(evidence).url.endswith(evidence)
     marked = visitor.page.locator("mark#part")
     assert marked.is_visible()
     assert marked.inner_text().startswith("## Retention")
-    wrong["evidence"] = inspect(visitor)
+    wrong["evidence"] = faults(visitor)
     assert_clean(wrong)
 
 
@@ -84,7 +84,7 @@ def test_a_dialog_keeps_the_focus_and_is_left_by_key_and_button(
         opener.click()
         dialog.wait_for()
         assert dialog.get_by_label("Reason").evaluate("e => e === document.activeElement")
-        assert_clean({"dialog": inspect(visitor)})
+        assert_clean({"dialog": faults(visitor)})
         if way_out == "Escape":
             visitor.page.keyboard.press(way_out)
         else:
@@ -96,4 +96,4 @@ def test_a_dialog_keeps_the_focus_and_is_left_by_key_and_button(
     opener.click()
     dialog.get_by_role("button", name="Refuse").click()
     dialog.get_by_text("This field is required").wait_for()
-    assert_clean({"dialog with an error": inspect(visitor)})
+    assert_clean({"dialog with an error": faults(visitor)})

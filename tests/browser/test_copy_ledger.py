@@ -67,10 +67,10 @@ def a_follower() -> tuple[Subscription, Signal, CopyOrder]:
     return first, signal, skipped
 
 
-@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
-def test_pages_of_the_ledger(visitors: Visitors, viewport: ViewportSize, dark: bool) -> None:
+@pytest.mark.parametrize("viewport", VIEWS)
+def test_pages_of_the_ledger(visitors: Visitors, viewport: ViewportSize) -> None:
     subscription, signal, skipped = a_follower()
-    visitor = visitors(viewport=viewport, dark=dark)
+    visitor = visitors(viewport=viewport)
     visitor.sign_in(subscription.follower)
     account, leg = subscription.account_id, signal.legs.get()
     paths = [
@@ -104,12 +104,10 @@ def test_pages_of_the_ledger(visitors: Visitors, viewport: ViewportSize, dark: b
     assert_clean(wrong)
 
 
-@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
-def test_a_signal_as_its_master_sees_it(
-    visitors: Visitors, viewport: ViewportSize, dark: bool
-) -> None:
+@pytest.mark.parametrize("viewport", VIEWS)
+def test_a_signal_as_its_master_sees_it(visitors: Visitors, viewport: ViewportSize) -> None:
     subscription, signal, _skipped = a_follower()
-    visitor = visitors(viewport=viewport, dark=dark)
+    visitor = visitors(viewport=viewport)
     visitor.sign_in(subscription.strategy.master)
     wrong = {}
     for path in (f"/copy/signals/{signal.pk}/", "/copy/trades/", "/copy/proof/", "/copy/risk/"):

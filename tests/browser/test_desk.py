@@ -38,12 +38,12 @@ def _fill_ticket(visitor: Visitor, *, amount: str) -> None:
     visitor.page.get_by_role("button", name="Review the order").click()
 
 
-@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+@pytest.mark.parametrize("viewport", VIEWS)
 def test_every_page_of_the_desk(
-    visitors: Visitors, sandbox: SandboxControl, viewport: ViewportSize, dark: bool
+    visitors: Visitors, sandbox: SandboxControl, viewport: ViewportSize
 ) -> None:
     master, strategy, resting = _at_work(sandbox)
-    visitor = visitors(viewport=viewport, dark=dark)
+    visitor = visitors(viewport=viewport)
     visitor.sign_in(master.user)
     wrong = {}
     for rest in (

@@ -64,12 +64,10 @@ def test_a_wrong_file_is_told_at_its_field(visitors: Visitors, tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
-def test_the_pages_of_documents_are_accessible(
-    visitors: Visitors, viewport: ViewportSize, dark: bool
-) -> None:
+@pytest.mark.parametrize("viewport", VIEWS)
+def test_the_pages_of_documents_are_accessible(visitors: Visitors, viewport: ViewportSize) -> None:
     user, officer, now = willing(), new_officer("review_document"), timezone.now()
-    visitor = visitors(viewport=viewport, dark=dark)
+    visitor = visitors(viewport=viewport)
     visitor.sign_in(user)
     wrong = {}
     visitor.open("/verification/documents/")

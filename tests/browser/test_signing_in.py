@@ -192,11 +192,11 @@ def test_another_session_is_ended_from_the_list(
     assert "/account/login/" in phone.page.url
 
 
-@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+@pytest.mark.parametrize("viewport", VIEWS)
 def test_pages_about_signing_in(
-    visitors: Visitors, site: str, person: User, viewport: ViewportSize, dark: bool
+    visitors: Visitors, site: str, person: User, viewport: ViewportSize
 ) -> None:
-    visitor = visitors(viewport=viewport, dark=dark)
+    visitor = visitors(viewport=viewport)
     page, wrong = visitor.page, {}
     visitor.sign_in(person)
     for path in (

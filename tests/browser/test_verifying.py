@@ -44,13 +44,13 @@ def with_papers(person: User) -> User:
     return person
 
 
-@pytest.mark.parametrize(("viewport", "dark"), VIEWS)
+@pytest.mark.parametrize("viewport", VIEWS)
 def test_the_verification_page_in_every_standing(
-    visitors: Visitors, viewport: ViewportSize, dark: bool
+    visitors: Visitors, viewport: ViewportSize
 ) -> None:
     casework.second_tier()
     person = willing()
-    visitor = visitors(viewport=viewport, dark=dark)
+    visitor = visitors(viewport=viewport)
     visitor.sign_in(person)
     wrong = {}
 
