@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
@@ -60,8 +61,9 @@ def _act(action: str, *, name: str) -> None:
         raise ValueError(f"Failpoint {name} is armed with {action!r}.")
 
 
-def declared(root: Path) -> list[str]:
-    """Names of all marks in the source below `root`, sorted.
+@cache
+def declared(root: Path) -> tuple[str, ...]:
+    """Names of all marks in the source below `root`, sorted; read once a process.
 
     A mark is written `failpoint("name")`, or comes in a set with `mark="name"`: around a call that
     is asked once, and around the commit of a move.
@@ -71,7 +73,7 @@ def declared(root: Path) -> list[str]:
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.Call):
                 names.update(_marks_of(node))
-    return sorted(names)
+    return tuple(sorted(names))
 
 
 def _sources(root: Path) -> Iterator[Path]:

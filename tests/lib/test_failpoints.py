@@ -87,4 +87,4 @@ def test_no_listed_name_is_used_twice_in_two_meanings() -> None:
 def test_the_command_lists_every_mark(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("failpoints")
 
-    assert capsys.readouterr().out.split() == declared(project.BASE_DIR)
+    assert tuple(capsys.readouterr().out.split()) == declared(project.BASE_DIR)
