@@ -1,5 +1,6 @@
 """Settings come from the environment or files, and wrong ones stop the start (PRE-2)."""
 
+import json
 import os
 import subprocess
 import sys
@@ -35,42 +36,67 @@ def _run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "wrong"),
-    [
-        ("DEBUG", "maybe"),
-        ("SCREENING_REQUIRED", "ture"),
-        ("SITE_URL", "agora.example"),
-        ("DATABASE_URL", "nonsense"),
-        ("DATABASE_URL", "sqlite:///agora.sqlite3"),
-        ("REDIS_URL", "127.0.0.1:6379"),
-        ("ALPACA_BASE_URL", "paper-api.alpaca.markets"),
-        ("ALPACA_BASE_URL", "https://api.alpaca.markets"),
-        ("ALPACA_BASE_URL", "https://API.alpaca.markets/v2"),
-        ("ALPACA_DATA_URL", "https://alpaca.example"),
-        ("FIREBLOCKS_BASE_URL", "https://api.fireblocks.io/v1"),
-        ("FIREBLOCKS_BASE_URL", "http://sandbox-api.fireblocks.io/v1"),
-        ("BINANCE_BASE_URL", "https://api.binance.com"),
-        ("BINANCE_BASE_URL", "https://testnet.binance.vision.example"),
-        ("BINANCE_BASE_URL", "https://testnet.binance.vision@api.binance.com"),
-        ("LIVE_VENDORS", "alpaca"),
-        ("LIVE_VENDORS", "binance,kraken"),
-        ("CHAIN_ID", "base"),
-        ("CHAIN_ID", "0"),
-        ("MINT_CONFIRMATIONS", "1.5"),
-        ("CONTRACT_ADDRESS", "0x12"),
-        ("WORK_LEASE_SECONDS", "inf"),
-        ("LOG_LEVEL", "LOUD"),
-        ("SECRET_KEY", " "),
-        ("METRICS_TOKEN_FILE", "/nonexistent/token"),
-    ],
-)
-def test_a_wrong_value_stops_the_start_and_names_the_setting(name: str, wrong: str) -> None:
-    result = _read("DEBUG", **{name: wrong})
+WRONG = [
+    ("DEBUG", "maybe"),
+    ("SCREENING_REQUIRED", "ture"),
+    ("SITE_URL", "agora.example"),
+    ("DATABASE_URL", "nonsense"),
+    ("DATABASE_URL", "sqlite:///agora.sqlite3"),
+    ("REDIS_URL", "127.0.0.1:6379"),
+    ("ALPACA_BASE_URL", "paper-api.alpaca.markets"),
+    ("ALPACA_BASE_URL", "https://api.alpaca.markets"),
+    ("ALPACA_BASE_URL", "https://API.alpaca.markets/v2"),
+    ("ALPACA_DATA_URL", "https://alpaca.example"),
+    ("FIREBLOCKS_BASE_URL", "https://api.fireblocks.io/v1"),
+    ("FIREBLOCKS_BASE_URL", "http://sandbox-api.fireblocks.io/v1"),
+    ("BINANCE_BASE_URL", "https://api.binance.com"),
+    ("BINANCE_BASE_URL", "https://testnet.binance.vision.example"),
+    ("BINANCE_BASE_URL", "https://testnet.binance.vision@api.binance.com"),
+    ("LIVE_VENDORS", "alpaca"),
+    ("LIVE_VENDORS", "binance,kraken"),
+    ("CHAIN_ID", "base"),
+    ("CHAIN_ID", "0"),
+    ("MINT_CONFIRMATIONS", "1.5"),
+    ("CONTRACT_ADDRESS", "0x12"),
+    ("WORK_LEASE_SECONDS", "inf"),
+    ("LOG_LEVEL", "LOUD"),
+    ("SECRET_KEY", " "),
+    ("METRICS_TOKEN_FILE", "/nonexistent/token"),
+]
+_REFUSED = """
+import importlib, json, os, sys
+told = []
+for name, wrong in json.loads(os.environ["WRONG"]):
+    before = os.environ.get(name)
+    os.environ[name] = wrong
+    try:
+        importlib.import_module("agora.settings")
+        told.append("")
+    except Exception as error:
+        told.append(f"{type(error).__name__}: {error}")
+    sys.modules.pop("agora.settings", None)
+    os.environ.pop(name)
+    if before is not None:
+        os.environ[name] = before
+print(json.dumps(told))
+"""
+
+
+def test_wrong_values_are_refused_with_the_name_of_the_setting() -> None:
+    told = json.loads(_run(_REFUSED, WRONG=json.dumps(WRONG)).stdout)
+
+    assert [
+        (name, wrong, words)
+        for (name, wrong), words in zip(WRONG, told, strict=True)
+        if not words.startswith("ImproperlyConfigured: ") or name not in words
+    ] == []
+
+
+def test_a_wrong_value_stops_the_start() -> None:
+    result = _read("DEBUG", DEBUG="maybe")
 
     assert result.returncode != 0
-    assert "ImproperlyConfigured" in result.stderr.splitlines()[-1]
-    assert name in result.stderr.splitlines()[-1]
+    assert "ImproperlyConfigured: DEBUG" in result.stderr.splitlines()[-1]
 
 
 def test_a_secret_from_a_file_loses_the_line_break_at_its_end(tmp_path: Path) -> None:
