@@ -86,14 +86,14 @@ def test_the_path_is_seeded_and_on_the_tick() -> None:
 
 
 def test_resting_orders_fill_as_the_path_moves(control: SandboxControl) -> None:
-    trader = Trader.open(control, balances={"USDT": "100000"})
+    trader = Trader.open(control, balances={"USDT": "100000", "BTC": "1"})
     control.binance.venue(mode="path", orders_10s=1000, weight_limit=1_000_000)
     now = Decimal(get(control, "ticker/price", symbol="BTCUSDT")["price"])
-    for n in range(20):
-        at = str((now * (1 - Decimal(n) / 20_000)).quantize(Decimal("0.01")))
-        trader.limit(f"rests-{n}", price=at, quantity="0.001")
-        other = str((now * (1 + Decimal(n) / 20_000)).quantize(Decimal("0.01")))
-        trader.limit(f"rises-{n}", price=other, quantity="0.001")
+    for n in range(20):  # on both sides: the time of day decides which way it goes first
+        share = Decimal(n) / 20_000
+        for side, price in (("BUY", now * (1 - share)), ("SELL", now * (1 + share))):
+            at = str(price.quantize(Decimal("0.01")))
+            trader.limit(f"{side.lower()}-{n}", side=side, price=at, quantity="0.001")
 
     def maker_fill() -> bool:
         trades = trader.call("GET", "/api/v3/myTrades", symbol="BTCUSDT")[1]
