@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.cache import cache
 from django.core.management import call_command
 from django.core.management.commands import flush
@@ -42,6 +43,15 @@ def _services_for_all(services: Services) -> None:
 def _static_files_when_asked() -> None:
     """No browser of a test looks through all static files as it starts: that costs 0.1 s each."""
     settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_hashed_quickly() -> Iterator[None]:
+    """A hash with real costs takes 0.1 s and 100 MB; what it is made of stays the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Argon2PasswordHasher, "memory_cost", 8 * Argon2PasswordHasher.parallelism)
+        patch.setattr(Argon2PasswordHasher, "time_cost", 1)
+        yield
 
 
 @pytest.fixture(autouse=True)
