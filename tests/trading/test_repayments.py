@@ -14,6 +14,7 @@ from compliance import four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import AuditRow, Proposal
 from custody.models import CustodyRecord
+from tests.approvals import approved
 from tests.repaying import approve, propose, repaid
 from tests.trading.test_resolutions import an_order
 from tokens.models import MintTx
@@ -242,3 +243,24 @@ def test_what_was_recorded_does_not_change(statement: str) -> None:
         cursor.execute(statement)
 
     assert Repayment.objects.get().amount_usd == COST
+
+
+def test_nothing_is_recorded_without_its_approved_decision() -> None:
+    order, other = owed(), owed()
+    waiting = propose(order).pk
+    elsewhere = approved(kind="trading.repay_order", object_type="order", object_id=other.pk)
+
+    for proposal_id in (uuid4(), waiting, elsewhere):
+        with (
+            pytest.raises(DatabaseError, match="needs the approved decision"),
+            transaction.atomic(),
+        ):
+            Repayment.objects.create(
+                order=order,
+                proposal_id=proposal_id,
+                amount_usd=COST,
+                paid_on=timezone.now().date(),
+                payment_reference="FT-1",
+                sold_quantity=0,
+                recorded_at=timezone.now(),
+            )
