@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -377,6 +378,24 @@ def test_what_an_erasure_removed_is_accounted_for(token: ApiToken, sealed: None)
     told = [(row.evidence["day"], row.evidence["rows"], row.evidence["erased"]) for row in rows]
     assert told == [("2026-11-18", 0, 3), ("2026-11-19", 0, 3)]
     assert logs == []
+
+
+def test_what_was_written_after_an_erasure_is_removed_and_accounted_for(
+    another: ApiToken, sealed: None, tmp_path: Path
+) -> None:
+    """By releases that did not look for it: the migration cleans what they left."""
+    User.objects.filter(pk=another.user_id).update(email="erased-0a@erased.invalid")
+    migration = import_module("compliance.migrations.0022_uses_of_erased_people")
+    with connection.schema_editor() as editor:
+        migration.remove(None, editor)
+        migration.remove(None, editor)
+
+    assert not TokenUse.objects.filter(token=another).exists()
+    assert TokenUse.objects.count() == 9
+    row = AuditRow.objects.get(action="usage.erased")
+    assert row.evidence == {"days": {"2026-11-18": 1}}
+    code, said = verified(exported(tmp_path / "uses.zip"), "--trail", trail_of(tmp_path / "t.zip"))
+    assert code == 0, said
 
 
 @pytest.mark.parametrize(
