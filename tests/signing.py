@@ -30,3 +30,8 @@ def other_form(signature: str) -> str:
     raw = bytes.fromhex(signature[2:])
     s = CURVE_ORDER - int.from_bytes(raw[32:64])
     return "0x" + (raw[:32] + s.to_bytes(32) + bytes([55 - raw[64]])).hex()
+
+
+def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
+    """The answer of a chain on which no wallet is a contract (EIP-1271)."""
+    return False

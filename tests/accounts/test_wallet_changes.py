@@ -16,17 +16,13 @@ from accounts.wallets import WalletRefused, apply_due, cancel_change, cancel_for
 from compliance.models import AuditRow
 from tests.people import new_user, onboarded
 from tests.quoting import a_quote
-from tests.signing import Signer
+from tests.signing import Signer, no_contract
 from trading.models import Order
 from trading.services import place_order
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 AFTER = NOW + timedelta(hours=24)
-
-
-def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
-    return False
 
 
 def change_to(key: Signer, user: User, *, now: datetime = NOW) -> WalletChange:

@@ -13,17 +13,13 @@ from accounts.wallets import WalletRefused, apply_due, is_lost
 from compliance.models import AuditRow
 from tests.people import new_officer, new_user, onboarded
 from tests.quoting import a_quote
-from tests.signing import Signer
+from tests.signing import Signer, no_contract
 from tokens.models import MintTx
 from trading.models import Order
 from trading.services import OrderRefused, place_order
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
-
-
-def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
-    return False
 
 
 def prove(user: User, key: Signer, *, purpose: str = "verify", now: datetime = NOW) -> WalletProof:

@@ -17,15 +17,11 @@ from accounts.wallets import WalletRefused
 from agora.lib.outcome import Temporary
 from compliance.models import AuditRow
 from tests.people import new_user
-from tests.signing import Signer, other_form
+from tests.signing import Signer, no_contract, other_form
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 8, 0, 0, 250_000, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=1)
-
-
-def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
-    return False
 
 
 @pytest.fixture

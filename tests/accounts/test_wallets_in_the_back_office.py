@@ -12,13 +12,9 @@ from accounts.token_store import issue_token
 from accounts.wallet_proofs import finish_proof, start_proof
 from compliance.models import AuditRow
 from tests.people import new_officer, new_user, signed_in_recently
-from tests.signing import Signer
+from tests.signing import Signer, no_contract
 
 pytestmark = pytest.mark.django_db
-
-
-def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
-    return False
 
 
 @pytest.fixture

@@ -23,13 +23,9 @@ from tests.conftest import Chain
 from tests.people import new_address, onboarded
 from tests.reserving import a_snapshot, send, signed
 from tests.settling import place, settle
-from tests.signing import Signer
+from tests.signing import Signer, no_contract
 
 pytestmark = pytest.mark.django_db
-
-
-def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
-    return False
 
 
 def prove(user: User, key: Signer, *, purpose: str) -> None:

@@ -36,7 +36,7 @@ from tests.document_files import picture, sent
 from tests.kyc import casework
 from tests.kyc.conftest import files_in
 from tests.people import a_cpf, an_address, new_user, onboarded, willing
-from tests.signing import Signer
+from tests.signing import Signer, no_contract
 from tests.threads import after, at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,10 +65,6 @@ def write_uses(*tokens: ApiToken) -> None:
     token_uses._write(
         [((t.pk, minute, last.outcome, last.address), token_uses._Line(1, last)) for t in tokens]
     )
-
-
-def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
-    return False
 
 
 def erasure_due(user: User) -> ErasureRequest:

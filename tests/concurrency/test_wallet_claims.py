@@ -11,16 +11,12 @@ from accounts.wallets import WalletRefused
 from kyc.models import DailyLimit
 from tests.people import new_address, new_user, onboarded
 from tests.quoting import a_quote
-from tests.signing import Signer
+from tests.signing import Signer, no_contract
 from tests.threads import after
 from trading.models import Order
 from trading.services import OrderRefused, place_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
-    return False
 
 
 @pytest.fixture

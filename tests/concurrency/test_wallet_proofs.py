@@ -11,15 +11,11 @@ from accounts.wallet_proofs import finish_proof, start_proof
 from accounts.wallets import WalletRefused, apply_due, cancel_change
 from compliance.models import AuditRow
 from tests.people import new_user
-from tests.signing import Signer
+from tests.signing import Signer, no_contract
 from tests.threads import after, at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TRIES = 8
-
-
-def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
-    return False
 
 
 def person(key: Signer) -> User:

@@ -13,7 +13,7 @@ from agora.sandbox.client import SandboxControl
 from tests.conftest import Chain
 from tests.people import new_user
 from tests.settling import place, settle
-from tests.signing import Signer
+from tests.signing import Signer, no_contract
 from tokens.models import MintAttempt
 from trading.models import Order
 from trading.services import try_again
@@ -21,10 +21,6 @@ from trading.states import State
 from trading.tasks import sweep_orders
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("chain", "sandbox")]
-
-
-def no_contract(*, address: str, digest: bytes, signature: bytes) -> bool:
-    return False
 
 
 def prove(user: User, key: Signer, *, purpose: str = "verify") -> None:
