@@ -179,7 +179,7 @@ def test_a_decision_is_proposed_for_a_second_person(maker: Api, kind: str) -> No
     answer = propose(maker, kind, about, payload=payload)
 
     assert answer.status == 201, answer.raw
-    proposal = Proposal.objects.get()
+    proposal = Proposal.objects.get(kind=kind)
     assert maker.user is not None
     assert (proposal.kind, proposal.maker_id, proposal.state) == (kind, maker.user.pk, "OPEN")
     assert answer.body["id"] == str(proposal.pk)
@@ -206,7 +206,7 @@ def test_each_kind_asks_for_its_own_permission_before_it_looks(kind: str) -> Non
 
     assert_problem(propose(looker, kind, about, payload=payload), 403, "forbidden")
     assert_problem(propose(looker, kind, uuid4(), payload={"x": 1}), 403, "forbidden")
-    assert not Proposal.objects.exists()
+    assert not Proposal.objects.filter(kind=kind).exists()
 
 
 def test_who_is_no_officer_gets_nowhere(buyer: Api) -> None:
