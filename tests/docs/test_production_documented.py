@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "docs/production.md", *sorted((ROOT / "docs/runbooks").glob("*.md"))]
 UNITS = {path.name: path.read_text() for path in (ROOT / "deploy").iterdir()}
 _BLOCK = re.compile(r"^ *```\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-_COMMAND = re.compile(r"(?:python )?manage\.py ([^`\n]+)")
+_COMMAND = re.compile(r"(?:python )?manage\.py ([^`)\n]+)")
 _SETTING = re.compile(r"^\| `([A-Z0-9_]+)` \|", re.MULTILINE)
 _STAND_INS = {"USER": "5f0c4a7e-1d2b-4c3a-9e8f-000000000001", "…": "2026-11-01"}
 
