@@ -122,9 +122,9 @@ class Order(Job):
 class Repayment(models.Model):
     """What the buyer of a failed order was paid back, outside Agora, and what became of its shares.
 
-    Rows come from approved proposals only (trading.repayments) and never change: the database refuses
-    it (migration 0003). Shares that were not sold are Agora's own; receipts of those that were sold
-    left custody by `custody_tx_id`, where there were any.
+    Rows come from approved proposals only (trading.repayments) and never change: the database sees to
+    it (migrations 0003, 0004). Shares that were not sold are Agora's own; receipts of those that were
+    sold left custody by `custody_tx_id`, where there were any.
     """
 
     order = models.OneToOneField(
