@@ -1,12 +1,10 @@
 """The whole worker dies, parent and children, while orders are under way."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from agora.sandbox.client import SandboxControl
-from tests.conftest import Chain
 from tests.faults.evidence import Books
 from tests.faults.worker import Worker, sweep_until_rest, wait_until
 from tests.people import onboarded
@@ -17,9 +15,11 @@ from trading.states import State
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 
-@pytest.fixture
-def worker(tmp_path: Path, chain: Chain) -> Iterator[Worker]:
-    made = Worker(folder=tmp_path, concurrency=2)
+@pytest.fixture(scope="module")
+def worker(
+    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, _contract: str
+) -> Iterator[Worker]:
+    made = Worker(folder=tmp_path_factory.mktemp("worker"), concurrency=2)
     made.start()
     yield made
     made.kill()

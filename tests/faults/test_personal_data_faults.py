@@ -34,9 +34,9 @@ NEW = "new:" + base64.b64encode(b"n" * 32).decode()
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
-    made = Worker(folder=tmp_path, concurrency=1)
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[Worker]:
+    made = Worker(folder=tmp_path_factory.mktemp("worker"), concurrency=1)
     made.start()
     yield made
     made.kill()
