@@ -341,6 +341,7 @@ class Visits:
     """Everybody's browser and program; what they do is undone at once."""
 
     world: World
+    browser: Client = field(default_factory=lambda: Client(raise_request_exception=False))
 
     def __post_init__(self) -> None:
         assert self.sessions  # made before the first visit, which is undone
@@ -366,9 +367,13 @@ class Visits:
             made[name] = {"Authorization": f"Bearer {raw}"}
         return made
 
-    def answer(self, route: Route, actor: str) -> str:
-        """What the actor gets, in a word: in, wrong (what was sent), sign in, confirm, or the status."""
+    def answers(self, route: Route) -> dict[str, str]:
+        """What everybody gets, in a word: in, wrong (what was sent), sign in, confirm, or the status."""
         address = self.world.address(route)
+        return {actor: self._answer(route, address, actor) for actor in who(route)}
+
+    def _answer(self, route: Route, address: str, actor: str) -> str:
+        self.browser.cookies.clear()
         with transaction.atomic():
             if route.name.startswith("api:"):
                 response = self._call(route, address, actor)
@@ -381,15 +386,14 @@ class Visits:
         return word
 
     def _visit(self, route: Route, address: str, actor: str) -> Any:
-        browser = Client(raise_request_exception=False)
         if actor in self.sessions:
-            browser.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[actor]
-        return getattr(browser, route.method)(address)
+            self.browser.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[actor]
+        return getattr(self.browser, route.method)(address)
 
     def _call(self, route: Route, address: str, actor: str) -> Any:
         body = None if route.method == "get" else json.dumps({})
         headers = {**self.tokens[actor], "Idempotency-Key": uuid4().hex}
-        return Client(raise_request_exception=False).generic(
+        return self.browser.generic(
             route.method.upper(), address, body or "", "application/json", headers=headers
         )
 
