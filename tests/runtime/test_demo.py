@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,22 @@ def demo_once(data: Path, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_orders_are_led_to_minted_tokens_and_to_twenty_followers(tmp_path: Path) -> None:
-    done = demo_once(tmp_path / "data")
+@dataclass(frozen=True)
+class FirstRun:
+    """The demo's first run in an empty folder, where a second one may follow."""
+
+    data: Path
+    done: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    data = tmp_path_factory.mktemp("demo") / "data"
+    return FirstRun(data, demo_once(data))
+
+
+def test_orders_are_led_to_minted_tokens_and_to_twenty_followers(first_run: FirstRun) -> None:
+    done = first_run.done
     assert done.returncode == 0, done.stdout + done.stderr
     for evidence in (
         r"Broker order id [0-9a-f-]{36}",
@@ -46,13 +61,13 @@ def test_orders_are_led_to_minted_tokens_and_to_twenty_followers(tmp_path: Path)
     ):
         assert re.search(evidence, done.stdout), done.stdout
     assert len(re.findall(r"^  [✓–] follower-[0-9]{2} ", done.stdout, re.MULTILINE)) == 20
-    assert not (tmp_path / "data" / "runtime.env").exists()
+    assert not (first_run.data / "runtime.env").exists()
 
 
-def test_a_failed_leg_is_named_and_the_exit_code_tells(tmp_path: Path) -> None:
+def test_a_failed_leg_is_named_and_the_exit_code_tells(first_run: FirstRun) -> None:
     nobody = "http://127.0.0.1:9"
     done = demo_once(
-        tmp_path / "data",
+        first_run.data,
         ALPACA_BASE_URL=nobody,
         ALPACA_DATA_URL=nobody,
         ALPACA_API_KEY="key",
@@ -60,7 +75,7 @@ def test_a_failed_leg_is_named_and_the_exit_code_tells(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "✗ Order: POST /orders gave 503" in done.stdout
-    assert not (tmp_path / "data" / "runtime.env").exists()
+    assert not (first_run.data / "runtime.env").exists()
 
 
 @pytest.mark.parametrize(("command", "expected"), [("demo", "None"), ("doctor", "postgres://gone")])
