@@ -32,7 +32,7 @@ from compliance.four_eyes import Refused
 from compliance.models import Proposal
 
 
-class ProposalLine(rest.Page):
+class ProposalLine(serializers.Serializer[Any]):
     """One line of what it does."""
 
     label = serializers.CharField()  # type: ignore[assignment]
@@ -64,7 +64,7 @@ class ProposalView(ProposalSummary):
     lines = ProposalLine(many=True)
 
 
-class ProposalPage(serializers.Serializer[Any]):
+class ProposalPage(rest.Page):
     """A page of proposals."""
 
     results = ProposalSummary(many=True)

@@ -31,7 +31,7 @@ _LIMITS = (
 )
 
 
-class SnapshotBlock(rest.Page):
+class SnapshotBlock(serializers.Serializer[Any]):
     """The block that a snapshot is of."""
 
     number = serializers.IntegerField(allow_null=True)
@@ -74,14 +74,14 @@ class PublicReserves(serializers.Serializer[Any]):
     signed_at = serializers.DateTimeField()
 
 
-class PublicReservesPage(serializers.Serializer[Any]):
+class PublicReservesPage(rest.Page):
     """A page of signed snapshots."""
 
     limits = serializers.CharField(help_text="What none of this proves.")
     results = PublicReserves(many=True)
 
 
-class SnapshotView(rest.Page):
+class SnapshotView(serializers.Serializer[Any]):
     """A snapshot as officers see it."""
 
     id = serializers.UUIDField()
@@ -100,7 +100,7 @@ class SnapshotView(rest.Page):
     signed_at = serializers.DateTimeField(allow_null=True)
 
 
-class SnapshotPage(serializers.Serializer[Any]):
+class SnapshotPage(rest.Page):
     """A page of snapshots."""
 
     results = SnapshotView(many=True)

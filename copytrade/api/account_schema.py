@@ -32,7 +32,7 @@ class AccountChange(rest.StrictSerializer):
     label = rest.Text(max_length=60)  # type: ignore[assignment]
 
 
-class AccountView(rest.Page):
+class AccountView(serializers.Serializer[Any]):
     """An exchange account; its key is told by its last four characters alone."""
 
     id = serializers.UUIDField()
@@ -52,7 +52,7 @@ class AccountView(rest.Page):
     created_at = serializers.DateTimeField()
 
 
-class AccountPage(serializers.Serializer[Any]):
+class AccountPage(rest.Page):
     """One page of accounts and the addresses of its neighbours."""
 
     results = AccountView(many=True)

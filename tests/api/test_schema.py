@@ -72,6 +72,8 @@ def endpoints(patterns: Any, prefix: str = "") -> list[tuple[str, type[Endpoint]
 
 # Issued for a password; signed proofs of reserve are for everybody.
 PUBLIC = {"v1/token/issue", "v1/reserves"}
+# Listings that are short by their nature: there is no other page.
+NEWEST_ONLY = {"DataExportPage", "LookPage"}
 
 
 def test_every_endpoint_is_guarded_and_documented(document: Any) -> None:
@@ -85,6 +87,13 @@ def test_every_endpoint_is_guarded_and_documented(document: Any) -> None:
             assert HasScope in view.permission_classes, route
         path = "/api/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route)
         assert {name.upper() for name in document["paths"][path]} == methods
+
+
+def test_pages_alone_tell_of_their_neighbours(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    told = {name for name, schema in schemas.items() if "next" in schema.get("properties", ())}
+
+    assert told == {name for name in schemas if name.endswith("Page")} - NEWEST_ONLY
 
 
 def assert_conforms(document: Any, answer: Answer, schema: str) -> None:
