@@ -121,6 +121,11 @@ def own_account(request: Request, user_id: UUID) -> User:
     return user
 
 
+def has_method(view: Any, method: str) -> bool:
+    """Whether the view answers this method; every APIView has an `options`, which ours do not offer."""
+    return method.lower() in view.http_method_names and hasattr(view, method.lower())
+
+
 class HasScope(BasePermission):
     """The token carries the scope that the view names for this method (`Endpoint.scopes`)."""
 
@@ -129,7 +134,7 @@ class HasScope(BasePermission):
         if not isinstance(token, ApiToken | ProviderToken):
             return False  # DRF answers 401, as nobody is authenticated
         method = "GET" if request.method == "HEAD" else str(request.method)
-        if not hasattr(view, method.lower()):
+        if not has_method(view, method):
             return True  # 405 follows
         if (needed := view.scopes[method]) is not None:
             need_scope(request, needed)

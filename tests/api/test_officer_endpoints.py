@@ -23,7 +23,9 @@ class NamesNoPermission(OfficerEndpoint):
         return Response({})
 
 
-@pytest.mark.parametrize(("method", "status"), [("GET", 403), ("HEAD", 403), ("POST", 405)])
+@pytest.mark.parametrize(
+    ("method", "status"), [("GET", 403), ("HEAD", 403), ("POST", 405), ("OPTIONS", 405)]
+)
 def test_a_method_that_names_no_permission_is_closed_to_everybody(method: str, status: int) -> None:
     token = Api(new_officer(is_superuser=True), scopes=("admin",)).token
     request = RequestFactory().generic(method, "/", headers={"Authorization": f"Bearer {token}"})
