@@ -86,13 +86,12 @@ def issue_token(
     second factor shown. Raises TokenRefused, AccountClosed.
     """
     expires = expires_at or now + longest(scopes)
+    check_asked(name=name, scopes=scopes, expires_at=expires, networks=networks, now=now)
     prefix, secret = _random(_PREFIX_LENGTH), _random(_SECRET_LENGTH)
     with transaction.atomic():
         # One lock per person makes the count exact; a role may have been taken away meanwhile.
         user = locks.open_account(user.pk)
-        check_asked(
-            user=user, name=name, scopes=scopes, expires_at=expires, networks=networks, now=now
-        )
+        _check_holder(user, scopes, now=now)
         token = ApiToken.objects.create(
             user=user,
             name=name.strip(),
@@ -109,14 +108,16 @@ def issue_token(
 
 def check_asked(
     *,
-    user: User,
     name: str,
     scopes: Sequence[str],
     expires_at: datetime,
     networks: Sequence[str],
     now: datetime,
 ) -> None:
-    """Raise TokenRefused for a token that would not be issued, before a code is spent on it."""
+    """Raise TokenRefused for what nobody would be issued: asked before a code is spent on it.
+
+    Tells nothing of the account, whose password alone may have been shown so far.
+    """
     _clean_networks(networks)
     if not name.strip() or len(name.strip()) > _NAME_LENGTH:
         raise TokenRefused(
@@ -125,16 +126,6 @@ def check_asked(
     if not scopes or not set(scopes) <= set(SCOPES):
         raise TokenRefused(
             code="invalid", field="scopes", message=_("Choose at least one of the known scopes.")
-        )
-    if "admin" in scopes and not user.is_staff:
-        raise TokenRefused(
-            code="forbidden", field="scopes", message=_("Only staff may hold the scope admin.")
-        )
-    if GUARDED.keys() & set(scopes) and not has_second_factor(user):
-        raise TokenRefused(
-            code="forbidden",
-            field="scopes",
-            message=_("The scopes security and admin need a second factor. Set one up first."),
         )
     most = longest(scopes)
     if not now < expires_at <= now + most:
@@ -145,6 +136,19 @@ def check_asked(
         )
         raise TokenRefused(
             code="invalid", field="expires_at", message=message % {"days": most.days}
+        )
+
+
+def _check_holder(user: User, scopes: Sequence[str], *, now: datetime) -> None:
+    if "admin" in scopes and not user.is_staff:
+        raise TokenRefused(
+            code="forbidden", field="scopes", message=_("Only staff may hold the scope admin.")
+        )
+    if GUARDED.keys() & set(scopes) and not has_second_factor(user):
+        raise TokenRefused(
+            code="forbidden",
+            field="scopes",
+            message=_("The scopes security and admin need a second factor. Set one up first."),
         )
     if _active(user, now=now).count() >= MOST_ACTIVE:
         raise TokenRefused(

@@ -184,7 +184,6 @@ class IssueToken(rest.Endpoint):
         user = _signed_in(request._request, email=asked["email"], password=asked["password"])
         now = timezone.now()
         about = {
-            "user": user,
             "name": asked["name"],
             "scopes": asked["scopes"],
             "expires_at": now + timedelta(days=_days(asked)),
@@ -195,7 +194,7 @@ class IssueToken(rest.Endpoint):
             # A code works once: one is not spent on what would be refused anyway.
             token_store.check_asked(**about)
             _check_second_factor(user, code=asked.get("code", ""))
-            token, raw = token_store.issue_token(**about)
+            token, raw = token_store.issue_token(user=user, **about)
         except token_store.TokenRefused as error:
             if error.code == "too_many_tokens":
                 raise Problem(error.code, detail=error.message) from error
