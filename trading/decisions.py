@@ -82,6 +82,22 @@ def _check(proposal: Proposal) -> None:
             "may_be_minted",
             _("A mint of this order was sent and may still be mined. Try it again instead."),
         )
+    if _may_arrive(order):
+        raise Refused(
+            "may_arrive",
+            _(
+                "The receipt of this order was sent to custody, or may have been, and has not ended "
+                "there. Have the custodian complete or reject it, then try the order again."
+            ),
+        )
+
+
+def _may_arrive(order: Order) -> bool:
+    """Whether a receipt may come into custody without anybody who would note it."""
+    record = order.custody
+    if order.state != State.FILLED or record is None:
+        return False
+    return bool(record.custody_tx_id or order.asked_at)
 
 
 def buyer_of(proposal: Proposal) -> UUID | None:

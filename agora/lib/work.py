@@ -140,7 +140,7 @@ class Lease(Generic[J]):
         failpoint(f"{mark}.before_call", key=self.row.pk)
         try:
             answer = send(number)
-        except Temporary:
+        except (Rejected, Temporary):
             # Certainly not done, so the next try may send without looking first.
             self.write(asked_at=None)
             raise

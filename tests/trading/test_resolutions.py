@@ -150,6 +150,15 @@ def test_an_order_whose_mint_may_still_be_mined_is_not_ended() -> None:
     assert not Proposal.objects.exists()
 
 
+@pytest.mark.parametrize("sent", [{"custody_tx_id": "tx-1"}, {}])
+def test_an_order_whose_receipt_may_still_arrive_is_not_ended(sent: dict[str, str]) -> None:
+    order = an_order(state=State.FILLED, asked=False, asked_at=None if sent else timezone.now())
+    CustodyRecord.objects.filter(reference=order.pk).update(external_tx_id="cus", **sent)
+
+    with pytest.raises(Refused, match="has not ended there"):
+        propose(Order.objects.get(pk=order.pk))
+
+
 def test_an_order_that_goes_on_by_itself_is_not_ended() -> None:
     with pytest.raises(Refused, match="goes on by itself"):
         propose(an_order(attention=False))
