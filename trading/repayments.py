@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
+from psycopg.errors import UniqueViolation
 
 from accounts.erasure import is_erased
 from accounts.models import Notice, User
@@ -33,7 +34,7 @@ from trading.states import State
 REPAY = "trading.repay_order"
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
 _TRANSFER = re.compile(r"[A-Za-z0-9-]{1,64}")
-_MOST_OF_COST = 2
+_MOST_OF_COST = 10  # shares gain; a slip of the decimal point is more
 
 
 def propose_repayment(
@@ -125,12 +126,14 @@ def _check(proposal: Proposal) -> None:
 
 
 def _check_payment(order: Order, proposal: Proposal) -> None:
-    told, cost = proposal.payload, _cost(order)
+    told, cost = proposal.payload, max(_cost(order), CENT)
     if not cost <= Decimal(told["amount_usd"]) <= _MOST_OF_COST * cost:
         raise Refused(
             "amount_invalid",
-            _("The shares cost %(cost)s USD: the buyer gets that back, and at most twice as much.")
-            % {"cost": cost},
+            _(
+                "The shares cost %(cost)s USD: the buyer gets that back, at most %(times)s times as much."
+            )
+            % {"cost": cost, "times": _MOST_OF_COST},
         )
     day = date.fromisoformat(told["paid_on"])
     if not order.created_at.date() <= day <= proposal.proposed_at.date():
@@ -177,7 +180,8 @@ def _check_transfer(order: Order, told: Mapping[str, str]) -> None:
     record = CustodyRecord.objects.filter(reference=order.pk).exclude(
         state=CustodyRecord.State.FAILED
     )
-    if sold and not transfer and record.filter(state=CustodyRecord.State.COMPLETED).exists():
+    # A transfer that was sent counts, too: of an order that failed nobody notes its end.
+    if sold and not transfer and record.exclude(custody_tx_id=None).exists():
         raise Refused(
             "transfer_invalid",
             _(
@@ -216,7 +220,10 @@ def _record(proposal: Proposal, now: datetime) -> None:
                 custody_tx_id=told["custody_tx_id"] or None,
                 recorded_at=now,
             )
-    except IntegrityError as error:  # two orders, approved in the same instant
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, UniqueViolation):
+            raise
+        # Two orders, approved in the same instant.
         raise Refused(
             "used_meanwhile", _("The sale or the transfer was just recorded for another order.")
         ) from error

@@ -107,7 +107,7 @@ def test_what_never_came_into_custody_needs_no_transfer() -> None:
         ({"amount_usd": "0"}, "amount_invalid"),
         ({"amount_usd": "-100"}, "amount_invalid"),
         ({"amount_usd": "99.99"}, "amount_invalid"),
-        ({"amount_usd": "200.01"}, "amount_invalid"),
+        ({"amount_usd": "1000.01"}, "amount_invalid"),
         ({"amount_usd": "100.001"}, "amount_invalid"),
         ({"amount_usd": "NaN"}, "amount_invalid"),
         ({"amount_usd": "9e999999"}, "amount_invalid"),
@@ -135,6 +135,26 @@ def test_what_cannot_be_true_is_refused(changes: dict[str, str], code: str) -> N
 
     assert refused.value.code == code
     assert not Proposal.objects.exists()
+
+
+def test_a_receipt_on_its_way_into_custody_has_to_come_out_again() -> None:
+    order = owed()
+    CustodyRecord.objects.filter(reference=order.pk).update(state="PENDING", completed_at=None)
+
+    with pytest.raises(Refused, match="enter the custodian's id"):
+        propose(order, custody_tx_id="")
+
+
+def test_shares_that_cost_less_than_a_cent_are_paid_back_with_at_least_one() -> None:
+    order = owed()
+    Order.objects.filter(pk=order.pk).update(filled_quantity=Decimal("0.000000001"))
+    order.refresh_from_db()
+
+    with pytest.raises(Refused, match=r"The shares cost 0\.01 USD"):
+        propose(order, amount_usd="0.00")
+
+    repaid(order, amount_usd="0.01")
+    assert Repayment.objects.get().amount_usd == Decimal("0.01")
 
 
 def test_a_transfer_of_what_never_came_into_custody_is_refused() -> None:
