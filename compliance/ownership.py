@@ -4,6 +4,7 @@ Both the tree of holders and what the law gives a person (a copy, erasure) go by
 """
 
 import uuid
+from datetime import timedelta
 
 from django.db import connection
 from django.db.models import Q
@@ -15,7 +16,8 @@ from trading.models import Order
 from trading.states import State
 
 _NONCES_LOCK = 0x4C49414249  # any constant: one build of a tree or erasure at a time
-_LONGEST_BUILD = "3min"
+# Less than a task may take: who waited in vain fails, and comes again, instead of being killed.
+LONGEST_WAIT = timedelta(seconds=90)
 # Rank decides between claims to one address. Who merely typed an address, now or before a change,
 # has no claim: they must not be shown what another holds there. Of proofs the latest counts, of
 # mints the first: minting a little to the address of another must not take it from them. Proofs
@@ -79,12 +81,13 @@ def nonces_of(user_id: uuid.UUID) -> Q:
 def hold_nonces() -> None:
     """Keep builds and erasures from writing nonces to the end of the transaction.
 
-    Waits for one that does until it has committed, longer than other locks are waited for.
+    Waits for one that does until it has committed, for up to LONGEST_WAIT, which is longer than other
+    locks are waited for. Raises OperationalError after that.
     """
     with connection.cursor() as cursor:
         # To wait for a lock is part of a statement: both limits count.
         for limit in ("lock_timeout", "statement_timeout"):
-            cursor.execute(f"SET LOCAL {limit} = '{_LONGEST_BUILD}'")
+            cursor.execute(f"SET LOCAL {limit} = '{LONGEST_WAIT.total_seconds():.0f}s'")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_NONCES_LOCK])
         for limit in ("lock_timeout", "statement_timeout"):
             cursor.execute(f"SET LOCAL {limit} TO DEFAULT")

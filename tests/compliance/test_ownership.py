@@ -4,6 +4,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from celery.app.task import Task
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -12,7 +14,7 @@ from accounts.models import User, Wallet, WalletChange
 from accounts.wallet_proofs import finish_proof, start_proof
 from accounts.wallets import apply_due, cool_down
 from agora.sandbox.client import SandboxControl
-from compliance import ownership
+from compliance import ownership, tasks
 from compliance.models import AuditRow, ChainTransfer, ErasureRequest, LiabilityNonce
 from compliance.personal_data import erasure, obstacles
 from compliance.personal_data.topics import TOPICS
@@ -227,3 +229,10 @@ def test_a_tree_takes_no_address_from_its_owner_to_give_it_to_nobody() -> None:
 
     held = liabilities.held_by(user_id=person.pk, snapshots=[first, second])
     assert set(held) == {first, second}
+
+
+@pytest.mark.parametrize("task", [tasks.carry_out_erasure, tasks.build_reserve_snapshot])
+def test_nonces_are_waited_for_for_less_long_than_a_task_lives(task: Task) -> None:
+    lives = task.time_limit or settings.CELERY_TASK_TIME_LIMIT
+
+    assert timedelta(seconds=lives) > ownership.LONGEST_WAIT
