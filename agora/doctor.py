@@ -153,9 +153,11 @@ def _workers() -> str:
 
 
 def _scheduled_work() -> str:
-    """Beat, workers and the tasks themselves work: each of the schedule has ended well in time."""
+    """Each task of the schedule has ended well in time; in development beat need not run."""
     tasks = scheduled_work.tasks(now=timezone.now())
     overdue = [task for task in tasks if task.is_overdue]
+    if overdue and settings.DEBUG:
+        return f"{len(tasks)} scheduled tasks, {len(overdue)} overdue, as without beat"
     if overdue:
         worst = overdue[0]
         raise Trouble(

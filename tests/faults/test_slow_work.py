@@ -120,6 +120,18 @@ def test_the_doctor_names_what_beat_or_a_worker_has_left_undone() -> None:
     )
 
 
+def test_in_development_nothing_of_the_schedule_has_to_run(settings: Settings) -> None:
+    known = len(settings.CELERY_BEAT_SCHEDULE)
+    doctor._scheduled_work()
+    scheduled_work.ended_well(
+        task="trading.tasks.sweep_orders", now=timezone.now() - timedelta(hours=3)
+    )
+
+    settings.DEBUG = True
+
+    assert doctor._scheduled_work() == f"{known} scheduled tasks, 1 overdue, as without beat"
+
+
 def test_each_task_with_a_queue_is_there_and_its_queue_has_a_worker() -> None:
     app.loader.import_default_modules()
 
