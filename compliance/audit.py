@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from agora.lib.prepared import Insert
 from compliance.models import AuditRow, AuditSeal
 
+RESTORED = "audit.restored"
 GENESIS = hashlib.sha256(b"agora audit trail").digest()
 BATCH = 5000
 LAG_LIMIT = timedelta(seconds=5)
@@ -178,6 +179,9 @@ class Anchor:
         return self.place.partition(" ")[0]
 
 
+_Told = tuple[str, int, str]  # place, position, hash
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Outcome of a verification: what was read, and every fault found, in words.
@@ -201,12 +205,14 @@ def verify(*, anchors: Iterable[Anchor] = ()) -> Verdict:
     the server: memory does not grow with the trail.
     """
     found = list(anchors)
-    told = sorted(standing(found), key=lambda anchor: anchor.position)
+    counting, breaks, unfounded = judged(found)
+    told = sorted(counting, key=lambda anchor: anchor.position)
     chain = _Chain(told)
     with transaction.atomic():
         for row in _chained_rows():
             chain.add(*row)
         faults = [*chain.faults, *chain.beyond_the_end(), *_faults_of_unsealed()]
+        faults += [*unfounded, *chain.unexplained(one for one in breaks if one in told)]
         rows = AuditRow.objects.count()
     return Verdict(
         rows=rows,
@@ -214,15 +220,33 @@ def verify(*, anchors: Iterable[Anchor] = ()) -> Verdict:
         head=chain.head.hex(),
         faults=faults,
         anchors=len(told),
-        accepted=[_told_of_cut(anchor) for anchor in found if anchor.void],
+        accepted=[_told_of_cut(anchor) for anchor in breaks],
     )
 
 
-def standing(anchors: Iterable[Anchor]) -> list[Anchor]:
-    """Those that no anchor of the same place, told after a restore, has made void."""
+def judged(anchors: Iterable[Anchor]) -> tuple[list[Anchor], list[Anchor], list[str]]:
+    """The anchors that count, those that make others void, and what is wrong with those that may not.
+
+    `anchors` come as each place was told them. A restore cuts off the end: what it makes void was told
+    before and lies behind everything else that counted then, of which something is left. An anchor
+    that claims more makes nothing void.
+    """
     found = list(anchors)
-    void = {(one.place_name, *told) for one in found for told in one.void}
-    return [one for one in found if (one.place_name, one.position, one.hash) not in void]
+    told, void, breaks, faults = set[_Told](), set[_Told](), list[Anchor](), list[str]()
+    for one in found:
+        own = (one.place_name, one.position, one.hash)
+        cut = {(one.place_name, *each) for each in one.void}
+        if not cut <= void:
+            left = [at for place, at, _hash in told - void - cut if place == one.place_name]
+            behind = 0 < max(left, default=0) <= min(one.void)[0]
+            if behind and cut <= told and own not in cut | void:
+                void |= cut
+                breaks.append(one)
+            else:
+                faults.append(f"no restore makes void what {one.place} does at {one.position}")
+        told.add(own)
+    counting = [one for one in found if (one.place_name, one.position, one.hash) not in void]
+    return counting, breaks, faults
 
 
 def _told_of_cut(anchor: Anchor) -> str:
@@ -238,6 +262,7 @@ class _Chain:
 
     def __init__(self, anchors: Sequence[Anchor]) -> None:
         self.position, self.head, self.faults = 0, GENESIS, list[str]()
+        self._restored = list[tuple[int, dict[str, object]]]()
         self._anchors = iter(anchors)
         self._anchor = next(self._anchors, None)
 
@@ -259,6 +284,9 @@ class _Chain:
             self.head = sealed
         while self._anchor is not None and self._anchor.position <= position:
             self._compare(self._anchor)
+        if content[3] == RESTORED and isinstance(content[6], dict):
+            named = content[6].get("void")
+            self._restored += [(position, named)] if isinstance(named, dict) else []
 
     def _compare(self, anchor: Anchor) -> None:
         if anchor.position < self.position or anchor.hash != self.head.hex():
@@ -275,6 +303,16 @@ class _Chain:
                 f"{self._anchor.position} anchored in {self._anchor.place}"
             )
             self._anchor = next(self._anchors, None)
+
+    def unexplained(self, anchors: Iterable[Anchor]) -> Iterator[str]:
+        """Anchors that make others void without a row in the chain that names the same ones."""
+        for one in anchors:
+            void = [list(each) for each in sorted(one.void)]
+            if not any(
+                position <= one.position and named.get(one.place_name) == void
+                for position, named in self._restored
+            ):
+                yield f"no row {RESTORED} names what {one.place} makes void at {one.position}"
 
 
 _CHAINED = """

@@ -68,7 +68,7 @@ class Place(Protocol):
         """Store a head and say where it is found; raises Failed. Storing it twice is harmless."""
 
     def kept(self) -> Iterator[audit.Anchor]:
-        """Every head that the place holds; raises Failed."""
+        """Every head that the place holds, in the order in which it was told; raises Failed."""
 
 
 def places() -> list[Place]:
@@ -251,7 +251,11 @@ class BucketPlace:
         return f"{key} version {answer.get('VersionId', '–')}"
 
     def kept(self) -> Iterator[audit.Anchor]:
-        """Every version counts: who overwrites an object only adds another version of it."""
+        """Every version counts: who overwrites an object only adds another version of it.
+
+        By the times that they name, which a copy of the bucket keeps.
+        """
+        found: list[tuple[str, audit.Anchor]] = []
         try:
             pages = self._client.get_paginator("list_object_versions")
             for page in pages.paginate(Bucket=self.bucket, Prefix=self._PREFIX):
@@ -259,9 +263,13 @@ class BucketPlace:
                     key, number = version["Key"], version["VersionId"]
                     got = self._client.get_object(Bucket=self.bucket, Key=key, VersionId=number)
                     content = _parsed(got["Body"].read(), key)
-                    yield _anchor(content, f"{self.name} ({content['at']})")
+                    told = _anchor(content, f"{self.name} ({content['at']})")
+                    found.append((str(content["at"]), told))
         except (BotoCoreError, ClientError) as error:
             raise Failed(f"the bucket of anchors: {error}") from error
+        # What makes others void comes after those of the same second.
+        found.sort(key=lambda each: (each[0], bool(each[1].void), each[1].position))
+        yield from (told for _at, told in found)
 
 
 def _lines(content: bytes) -> tuple[list[bytes], bytes]:

@@ -18,11 +18,14 @@ from compliance.trail import anchors
 LONGEST_REASON = 500
 MESSAGES = {
     "reason_missing": f"Give a reason of at most {LONGEST_REASON} characters: which backup, and why.",
+    "nothing_agrees": "No anchor of one of the places agrees with the chain: that is another history, or "
+    "a backup from before its first anchor. See docs/runbooks/restore.md.",
     "nothing_cut": "No anchor outside disagrees with the chain: there is nothing to accept.",
     "not_whole": "The chain has faults that no restore makes. See manage.py audit verify, and "
     "docs/runbooks/trail-fault.md.",
-    "not_at_the_end": "A later anchor agrees with the chain, an earlier one does not: no restore "
-    "makes that. See docs/runbooks/trail-fault.md.",
+    "not_at_the_end": "A later anchor agrees with the chain, an earlier one does not. A restore makes "
+    "that only where something ran and was anchored before this command. See docs/runbooks/restore.md; "
+    "if nothing was restored, docs/runbooks/trail-fault.md.",
 }
 
 
@@ -38,7 +41,8 @@ class Refused(Exception):
 def accept(*, reason: str, now: datetime) -> list[AuditAnchor]:
     """Accept that the chain was cut by the restore of a backup; returns what was told to each place.
 
-    The rows that are left have to be whole, and the anchors that disagree the newest of their place.
+    The rows that are left have to be whole, and the anchors that disagree the newest of their
+    place, where an older one agrees.
     Chains what waits, so run it before anything else writes to the restored database. May be repeated
     when a place failed. Raises Refused, and Failed of `anchors`. Takes the sealer's lock.
     """
@@ -53,7 +57,7 @@ def accept(*, reason: str, now: datetime) -> list[AuditAnchor]:
     with transaction.atomic():
         audit.record(
             actor=audit.system("command"),
-            action="audit.restored",
+            action=audit.RESTORED,
             object_type="audit_trail",
             object_id=str(verdict.sealed),
             evidence={
@@ -75,7 +79,7 @@ def accept(*, reason: str, now: datetime) -> list[AuditAnchor]:
 
 def _void_by_place() -> dict[str, frozenset[tuple[int, str]]]:
     """The anchors of each place that the chain does not agree with; raises Refused, Failed."""
-    told = audit.standing(anchors.outside())
+    told = audit.judged(anchors.outside())[0]
     seals = AuditSeal.objects.filter(position__in={anchor.position for anchor in told})
     chain = {seal.position: bytes(seal.hash).hex() for seal in seals}
     void: dict[str, set[tuple[int, str]]] = {}
@@ -87,6 +91,8 @@ def _void_by_place() -> dict[str, frozenset[tuple[int, str]]]:
             void.setdefault(anchor.place_name, set()).add((anchor.position, anchor.hash))
     if not void:
         raise Refused("nothing_cut")
-    if any(agreed.get(name, 0) > min(heads)[0] for name, heads in void.items()):
+    if not void.keys() <= agreed.keys():
+        raise Refused("nothing_agrees")
+    if any(agreed[name] > min(heads)[0] for name, heads in void.items()):
         raise Refused("not_at_the_end")
     return {name: frozenset(heads) for name, heads in void.items()}

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from django.db import connection
 from compliance import audit
 from compliance.models import AuditRow, AuditSeal
 from compliance.trail import anchors, restored
+from tests.compliance.test_anchors import rewrite_everything
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -230,3 +232,133 @@ def test_a_line_whose_void_anchors_cannot_be_read_is_told(folder: Path) -> None:
 
     with pytest.raises(anchors.Failed, match="does not name the anchors that it makes void"):
         anchors.verify()
+
+
+def keep(position: int, head: str, *void: dict[str, Any]) -> None:
+    """What somebody who can write to the folder tells it."""
+    (place,) = anchors.places()
+    named = frozenset((each["position"], each["hash"]) for each in void)
+    place.keep(anchors.Head(position=position, hash=head, at=NOW, reason=REASON, void=named))
+
+
+def head_at(position: int) -> str:
+    return bytes(AuditSeal.objects.get(position=position).hash).hex()
+
+
+def test_a_history_that_was_written_anew_is_not_accepted(folder: Path) -> None:
+    write(2, told=True)
+    write(2, told=True)
+    rewrite_everything()
+
+    with pytest.raises(restored.Refused, match="nothing_agrees"):
+        restored.accept(reason=REASON, now=NOW)
+
+    assert len(lines(folder)) == 2
+    assert not AuditRow.objects.filter(action="audit.restored").exists()
+
+
+def test_an_anchor_that_makes_all_others_void_hides_no_other_history(folder: Path) -> None:
+    write(2, told=True)
+    write(2, told=True)
+    rewrite_everything()
+    keep(5, head_at(5), *lines(folder))
+
+    verdict = anchors.verify()
+
+    assert len(verdict.faults) == 3  # both anchors, and the one that makes them void
+    assert "no restore makes void what file" in verdict.faults[-1]
+    assert verdict.accepted == []
+
+
+def test_an_anchor_that_makes_itself_void_hides_nothing(folder: Path) -> None:
+    write(2, told=True)
+    write(2, told=True)
+    keep(9, "ff" * 32, {"position": 9, "hash": "ff" * 32}, lines(folder)[-1])
+
+    assert any("position 9" in fault for fault in anchors.verify().faults)
+
+
+def test_an_anchor_makes_none_void_that_was_not_told_before_it() -> None:
+    write(2, told=True)
+    later = {"position": 5, "hash": "ff" * 32}
+    keep(2, "ee" * 32, later)
+    keep(5, "ff" * 32)
+
+    assert any("anchored in file" in fault for fault in anchors.verify().faults)
+    assert any("no restore makes void" in fault for fault in anchors.verify().faults)
+
+
+def test_an_anchor_makes_none_void_that_lies_before_one_that_counts(folder: Path) -> None:
+    write(2, told=True)
+    write(2, told=True)
+    write(2, told=True)
+    keep(7, head_at(7), lines(folder)[1])
+
+    (fault,) = anchors.verify().faults
+
+    assert fault.startswith("no restore makes void")
+
+
+def test_an_anchor_makes_none_void_of_which_no_row_in_the_trail_tells(folder: Path) -> None:
+    write(2, told=True)
+    write(2, told=True)
+    cut_off = lines(folder)[-1]
+    restore(2)
+    write(2)
+    keep(4, head_at(4), cut_off)
+
+    (fault,) = anchors.verify().faults
+
+    assert fault.startswith("no row audit.restored names what file")
+
+
+def test_what_makes_others_void_has_to_agree_with_the_chain_itself(folder: Path) -> None:
+    write(2, told=True)
+    write(2, told=True)
+    restore(2)
+    restored.accept(reason=REASON, now=NOW)
+    write(2)
+    rewrite_everything()
+    anchored = lines(folder)
+
+    faults = anchors.verify().faults
+
+    assert any(f"position {anchored[-1]['position']} is not the one" in fault for fault in faults)
+
+
+def test_a_restore_after_which_something_ran_is_accepted_once_the_backup_is_restored_again() -> (
+    None
+):
+    write(2, told=True)
+    write(2, told=True)
+    restore(2)
+    write(6, told=True)
+    with pytest.raises(restored.Refused, match="not_at_the_end"):
+        restored.accept(reason=REASON, now=NOW)
+    restore(2)
+
+    restored.accept(reason=REASON, now=NOW)
+
+    assert anchors.verify().faults == []
+
+
+@pytest.mark.parametrize("evidence", [[], {"void": 1}])
+def test_a_row_that_names_nothing_readable_stops_no_verification(evidence: Any) -> None:
+    AuditRow.objects.bulk_create([row_of(evidence)])
+    audit.seal_all(now=NOW)
+
+    assert anchors.verify().faults == []
+
+
+def row_of(evidence: Any) -> AuditRow:
+    row = AuditRow(
+        uid=uuid.uuid4(),
+        at=NOW,
+        actor="system:test",
+        action=audit.RESTORED,
+        object_type="audit_trail",
+        object_id="1",
+        evidence=evidence,
+    )
+    row.row_hash = audit.row_digest(row)
+    return row
