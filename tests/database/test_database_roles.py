@@ -454,6 +454,8 @@ def test_a_persons_data_is_asked_for_by_the_web_and_erased_by_the_worker(
         token_store.issue_token(user=person, name="t", scopes=["read"], expires_at=None, now=now)
         export = exports.request(user=person, actor=actor, now=now)
         asked = erasure.request(user=person, actor=actor, now=now)
+        with pytest.raises(DatabaseError, match="carried out by the worker"):
+            ErasureRequest.objects.update(state=ErasureRequest.State.ERASED)
     with acting_as(WORKER):
         exports.step(export_id=export.pk, now=now)
         ErasureRequest.objects.filter(pk=asked.pk).update(next_attempt_at=now)
