@@ -16,6 +16,7 @@ from uuid import UUID
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
+from django.db.migrations.loader import MigrationLoader
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -385,10 +386,12 @@ def test_what_was_written_after_an_erasure_is_removed_and_accounted_for(
 ) -> None:
     """By releases that did not look for it: the migration cleans what they left."""
     User.objects.filter(pk=another.user_id).update(email="erased-0a@erased.invalid")
-    migration = import_module("compliance.migrations.0022_uses_of_erased_people")
+    name = "0022_uses_of_erased_people"
+    migration = import_module(f"compliance.migrations.{name}")
+    apps = MigrationLoader(connection).project_state(("compliance", name)).apps
     with connection.schema_editor() as editor:
-        migration.remove(None, editor)
-        migration.remove(None, editor)
+        migration.remove(apps, editor)
+        migration.remove(apps, editor)
 
     assert not TokenUse.objects.filter(token=another).exists()
     assert TokenUse.objects.count() == 9
