@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from celery.app.task import Task
+from celery import Task
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
@@ -232,7 +232,7 @@ def test_a_tree_takes_no_address_from_its_owner_to_give_it_to_nobody() -> None:
 
 
 @pytest.mark.parametrize("task", [tasks.carry_out_erasure, tasks.build_reserve_snapshot])
-def test_nonces_are_waited_for_for_less_long_than_a_task_lives(task: Task) -> None:
+def test_nonces_are_waited_for_for_less_long_than_a_task_lives(task: "Task[..., None]") -> None:
     lives = task.time_limit or settings.CELERY_TASK_TIME_LIMIT
 
     assert timedelta(seconds=lives) > ownership.LONGEST_WAIT
