@@ -29,13 +29,13 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 Row = dict[str, Any]
-Anchors = dict[int, list[tuple[str, datetime, str]]]
+Anchors = dict[int, list[tuple[str, datetime, str, list[list[Any]]]]]
 
 FORMAT = "agora-audit-export-1"
 USAGE_FORMAT = "agora-usage-export-1"
 USAGE_DAYS = {"token-uses": "minute", "nonce-uses": "created_at"}
 USAGE_SEAL = "usage.sealed"
-EXPORTED = "audit.exported"
+EXPORTED, RESTORED = "audit.exported", "audit.restored"
 ANCHOR_FORMAT = "agora-audit-anchor-1"
 GENESIS = hashlib.sha256(b"agora audit trail").digest()
 CONTENT = ("action", "actor", "at", "evidence", "object_id", "object_type", "uid")
@@ -145,10 +145,9 @@ class Chain:
         self.first, self.whole = covered["first"], not manifest["filter"]
         self.exported_at = datetime.fromisoformat(manifest["exported_at"])
         self.anchors, self.rows, self.links = anchors, 0, 0
-        self.tied: list[str] = []
-        self.seals: list[Row] = []
-        self.exports: list[Row] = []
-        self.faults: list[str] = []
+        self.tied, self.faults = list[str](), list[str]()
+        self.seals, self.exports = list[Row](), list[Row]()
+        self.restored = ""  # what rows tell of restores, as JSON
         if self.next == 1 and self.head != GENESIS:
             self.faults.append("the chain does not begin where every chain begins")
 
@@ -180,13 +179,17 @@ class Chain:
             self.seals.append(row)
         if row["action"] == EXPORTED and row["object_type"] == "usage":
             self.exports.append(row)
+        if row["action"] == RESTORED:
+            self.restored += json.dumps(row["evidence"])
 
     def _compare(self, position: int) -> None:
-        for digest, _at, place in self.anchors.get(position, []):
+        for digest, _at, place, void in self.anchors.get(position, []):
             if digest == self.head.hex():
                 self.tied.append(f"position {position}, {place}")
             else:
                 self.faults.append(f"position {position} is not what was anchored in {place}")
+            if void and self.whole and json.dumps(void) not in self.restored:
+                self.faults.append(f"no row {RESTORED} up to there names what {place} makes void")
 
     def finish(self, manifest: dict[str, Any]) -> None:
         if self.next <= self.last:
@@ -196,7 +199,7 @@ class Chain:
         if self.whole and (self.links or self.first != 1):
             self.faults.append("rows are left out, and the manifest names no filter for it")
         for position, told in sorted(self.anchors.items()) if self.whole else []:
-            for _digest, at, place in told:
+            for _digest, at, place, _void in told:
                 # Both in whole seconds: an anchor of the same one may be the later of the two.
                 if position > self.last and at < self.exported_at:
                     self.faults.append(f"the export ends before position {position} of {place}")
@@ -208,19 +211,16 @@ class Chain:
 
 
 def read_anchors(path: str | None) -> Anchors:
-    """Position → hashes, when and where they were told; each line must follow the line before.
+    """Position → hashes, when and where told, what they make void; each line follows the line before.
 
     What follows the last line break is an anchor whose writing was cut off: it was never told. Anchors
-    that another line makes void, because a backup was restored, are printed and left out.
+    that another line makes void, because a backup was restored, are printed and left out: such were
+    told before it and lie behind everything else that counted then, of which something is left.
     """
     anchors: Anchors = {}
-    previous = ""
-    if path is None:
-        return anchors
-    content = Path(path).read_bytes()
-    lines = content[: content.rfind(b"\n") + 1].splitlines()
-    void: set[tuple[int, str]] = set()
-    for number, line in enumerate(lines, start=1):
+    content = Path(path).read_bytes() if path else b""
+    told, void, previous = set[tuple[int, str]](), set[tuple[int, str]](), ""
+    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
         anchor = json.loads(line)
         if not isinstance(anchor, dict) or anchor.get("format") != ANCHOR_FORMAT:
             raise Unreadable(f"line {number} of the anchors is not an anchor")
@@ -228,19 +228,21 @@ def read_anchors(path: str | None) -> Anchors:
             raise Unreadable(f"line {number} of the anchors does not follow the line before")
         previous = hashlib.sha256(line).hexdigest()
         place = f"line {number} of the anchors ({anchor['at']})"
-        at = datetime.fromisoformat(anchor["at"])
-        anchors.setdefault(anchor["position"], []).append((anchor["hash"], at, place))
-        if restored := anchor.get("restored"):
-            cut = [(each["position"], each["hash"]) for each in restored["void"]]
+        own, restored = (anchor["position"], anchor["hash"]), anchor.get("restored", {"void": []})
+        cut = sorted({(each["position"], each["hash"]) for each in restored["void"]})
+        if cut:
+            left = max((at for at, _hash in told - void - {*cut}), default=0)
+            if not {*cut} <= told or own in void | {*cut} or not 0 < left <= cut[0][0]:
+                raise Unreadable(f"no restore makes void what {place} does")
             void.update(cut)
-            told = ", ".join(str(position) for position, _hash in sorted(cut))
+            cuts = ", ".join(str(position) for position, _hash in cut)
             print(
-                f"{place}: positions {told} are void, a backup was restored: {restored['reason']}"
+                f"{place}: positions {cuts} are void, a backup was restored: {restored['reason']}"
             )
-    return {
-        position: [one for one in told if (position, one[0]) not in void]
-        for position, told in anchors.items()
-    }
+        told.add(own)
+        when, named = datetime.fromisoformat(anchor["at"]), [list(each) for each in cut]
+        anchors.setdefault(own[0], []).append((own[1], when, place, named))
+    return {at: [one for one in each if (at, one[0]) not in void] for at, each in anchors.items()}
 
 
 def verify(archive: Archive, anchors: Anchors) -> Chain:
@@ -273,8 +275,7 @@ class Usage:
         self.manifest, self.rows = manifest, 0
         self.days: dict[str, tuple[int, Any]] = {}
         self.last = ""
-        self.notes: list[str] = []
-        self.faults: list[str] = []
+        self.notes, self.faults = list[str](), list[str]()
 
     def add(self, day: str, line: bytes) -> None:
         if not self.manifest["since"] <= day < self.manifest["until"] or day < self.last:

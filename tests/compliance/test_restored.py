@@ -211,18 +211,51 @@ def test_an_export_is_verified_over_the_break_by_the_script_alone(
     restore(2)
     restored.accept(reason=REASON, now=NOW)
     write(5)
-    file = tmp_path / "trail.zip"
-    call_command("audit", "export", str(file), stdout=StringIO())
 
-    script = ROOT / "docs/verify/verify_audit_export.py"
-    anchored = ["--anchors", str(folder / anchors.FILE_NAME)]
-    done = subprocess.run(
-        [sys.executable, str(script), str(file), *anchored], capture_output=True, text=True
-    )
+    done = verified_outside(folder, tmp_path)
 
     assert done.returncode == 0, done.stderr
     assert f"positions 5 are void, a backup was restored: {REASON}" in done.stdout
     assert AuditSeal.objects.count() > 5
+
+
+def verified_outside(folder: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
+    """What the script says of an export of the whole trail, compared with the file of anchors."""
+    file = tmp_path / "trail.zip"
+    call_command("audit", "export", str(file), stdout=StringIO())
+    script = ROOT / "docs/verify/verify_audit_export.py"
+    anchored = ["--anchors", str(folder / anchors.FILE_NAME)]
+    return subprocess.run(
+        [sys.executable, str(script), str(file), *anchored], capture_output=True, text=True
+    )
+
+
+def test_the_script_takes_no_history_that_was_written_anew(folder: Path, tmp_path: Path) -> None:
+    write(2, told=True)
+    write(2, told=True)
+    rewrite_everything()
+    keep(5, head_at(5), *lines(folder))
+
+    done = verified_outside(folder, tmp_path)
+
+    assert done.returncode == 2
+    assert "no restore makes void what line 3 of the anchors" in done.stderr
+
+
+def test_the_script_takes_no_break_of_which_no_row_in_the_trail_tells(
+    folder: Path, tmp_path: Path
+) -> None:
+    write(2, told=True)
+    write(2, told=True)
+    cut_off = lines(folder)[-1]
+    restore(2)
+    write(2)
+    keep(4, head_at(4), cut_off)
+
+    done = verified_outside(folder, tmp_path)
+
+    assert done.returncode == 1
+    assert "no row audit.restored up to there names what line 3" in done.stderr
 
 
 def test_a_line_whose_void_anchors_cannot_be_read_is_told(folder: Path) -> None:
