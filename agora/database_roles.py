@@ -40,6 +40,8 @@ APPEND_ONLY = {
     "tokens_attestation",
     "tokens_attestationwithdrawal",
     "trading_repayment",
+    "trading_sale",
+    "trading_salewithdrawal",
 }
 # Written by the worker only: the web cannot chain the trail, or tell what the chain holds and whose
 # it is.
@@ -81,6 +83,8 @@ WORKER_READS = {
     "tokens_attestation",
     "tokens_attestationwithdrawal",
     "trading_repayment",
+    "trading_sale",
+    "trading_salewithdrawal",
     "usersessions_usersession",
 }
 # Written by migrations only.

@@ -15,6 +15,7 @@ from custody import vault
 from tests.conftest import Chain
 from tests.people import new_officer, onboarded
 from tests.settling import place, settle
+from trading import sales
 from trading.models import Order
 from trading.repayments import propose_repayment
 from trading.states import State
@@ -70,24 +71,49 @@ def taken_out(sandbox: SandboxControl, quantity: str) -> str:
 
 
 def propose(order: Order, **changes: str) -> Proposal:
-    """Propose that everything was sold, and paid back with what it cost."""
+    """Propose that the buyer was paid back what the shares cost."""
     cost = to_cents(order.filled_quantity * (order.filled_avg_price or 0))
     now = timezone.now()
     values = {
         "amount_usd": str(cost),
         "paid_on": now.date().isoformat(),
         "payment_reference": "FT-2026/0815",
-        "sold_quantity": plain(order.filled_quantity),
-        "sale_order_id": str(uuid4()),
-        "custody_tx_id": str(uuid4()) if order.custody else "",
         **changes,
     }
     return propose_repayment(
         order=order,
         **{**values, "paid_on": date.fromisoformat(values["paid_on"])},  # type: ignore[arg-type]
-        reason="Seen in the books of bank, broker and custodian.",
+        reason="Seen in the books of the bank.",
         maker=new_officer("resolve_order"),
         now=now,
+    )
+
+
+def propose_sale(order: Order, **changes: str) -> Proposal:
+    """Propose that all shares of a repaid order were sold."""
+    values = {
+        "quantity": plain(order.filled_quantity),
+        "sale_order_id": str(uuid4()),
+        "custody_tx_id": str(uuid4()) if order.custody else "",
+        **changes,
+    }
+    return sales.propose_sale(
+        order=order,
+        **values,
+        reason="Seen in the books of broker and custodian.",
+        maker=new_officer("resolve_order"),
+        now=timezone.now(),
+    )
+
+
+def propose_withdrawal(order: Order, sale_order_id: str) -> Proposal:
+    """Propose that the record of a sale was wrong."""
+    return sales.propose_withdrawal(
+        order=order,
+        sale_order_id=sale_order_id,
+        reason="Mistyped.",
+        maker=new_officer("resolve_order"),
+        now=timezone.now(),
     )
 
 
@@ -95,6 +121,11 @@ def approve(proposal: Proposal) -> None:
     four_eyes.approve(
         proposal_id=proposal.pk, checker=new_officer("decide_proposal"), now=timezone.now()
     )
+
+
+def sale_of(order: Order, **changes: str) -> None:
+    """Have two officers record that shares were sold."""
+    approve(propose_sale(order, **changes))
 
 
 def repaid(order: Order, **changes: str) -> None:

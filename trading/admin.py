@@ -1,5 +1,6 @@
 """Orders in the admin: read-only; what needs attention can be tried again, by a service."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from import_export import resources
@@ -29,7 +32,8 @@ from agora.lib.admin import (
 from agora.lib.money import plain
 from compliance import audit
 from compliance.four_eyes import Refused
-from trading import services
+from compliance.models import Proposal
+from trading import sales, services
 from trading.decisions import propose_resolution
 from trading.models import Order, Repayment
 from trading.reasons import reason_text
@@ -50,7 +54,7 @@ _COLOURS = {
 
 
 class RepaymentForm(ReasonForm):
-    """What the bank's, the broker's and the custodian's books say of a repayment."""
+    """What the bank's books say of a repayment."""
 
     amount_usd = forms.CharField(
         label=_("paid back, USD"), max_length=20, widget=UnfoldAdminTextInputWidget
@@ -64,17 +68,17 @@ class RepaymentForm(ReasonForm):
         max_length=64,
         widget=UnfoldAdminTextInputWidget,
     )
-    sold_quantity = forms.CharField(
-        label=_("shares sold"),
-        help_text=_("0 if Agora keeps them all."),
-        max_length=20,
-        widget=UnfoldAdminTextInputWidget,
+    field_order = ["amount_usd", "paid_on", "payment_reference", "reason"]
+
+
+class SaleForm(ReasonForm):
+    """What the broker's and the custodian's books say of a sale of kept shares."""
+
+    quantity = forms.CharField(
+        label=_("shares sold"), max_length=20, widget=UnfoldAdminTextInputWidget
     )
     sale_order_id = forms.CharField(
-        label=_("broker's id of the sale"),
-        max_length=64,
-        required=False,
-        widget=UnfoldAdminTextInputWidget,
+        label=_("broker's id of the sale"), max_length=64, widget=UnfoldAdminTextInputWidget
     )
     custody_tx_id = forms.CharField(
         label=_("custodian's id of the transfer"),
@@ -83,10 +87,19 @@ class RepaymentForm(ReasonForm):
         required=False,
         widget=UnfoldAdminTextInputWidget,
     )
-    field_order = [
-        "amount_usd", "paid_on", "payment_reference", "sold_quantity", "sale_order_id",
-        "custody_tx_id", "reason",
-    ]  # fmt: skip
+    field_order = ["quantity", "sale_order_id", "custody_tx_id", "reason"]
+
+
+class SaleWithdrawalForm(ReasonForm):
+    """Which sale was recorded wrongly."""
+
+    sale_order_id = forms.CharField(
+        label=_("broker's id of the sale"),
+        help_text=_("As it was recorded."),
+        max_length=64,
+        widget=UnfoldAdminTextInputWidget,
+    )
+    field_order = ["sale_order_id", "reason"]
 
 
 class OrderResource(resources.ModelResource):
@@ -117,7 +130,7 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
     date_hierarchy = "created_at"
     ordering = ["-created_at", "-id"]
     actions = ["try_again"]
-    actions_detail = ["propose_end", "propose_repayment"]
+    actions_detail = ["propose_end", "propose_repayment", "propose_sale", "propose_sale_withdrawal"]
     fieldsets = [
         (None, {"fields": ["id", "user", "state", "why", "attention", "last_error", "trail"]}),
         (_("Order"), {"fields": [
@@ -129,7 +142,7 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
             "broker_raw",
         ]}),
         (_("Custody and mint"), {"fields": ["custody", "mint"]}),
-        (_("Paid back"), {"fields": ["paid_back", "kept"]}),
+        (_("Paid back"), {"fields": ["paid_back", "sold", "kept"]}),
         (_("Work"), {"fields": ["next_attempt_at", "attempts", "lease_until", "asked_at"]}),
     ]  # fmt: skip
     readonly_fields = ["asked_at"]
@@ -167,13 +180,17 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
         paid: Repayment | None = getattr(order, "repayment", None)
         if paid is None:
             return "–"
-        told = f"{paid.amount_usd} USD, {paid.paid_on:%Y-%m-%d}, {paid.payment_reference}"
-        return " · ".join(filter(None, (told, paid.sale_order_id, paid.custody_tx_id)))
+        return f"{paid.amount_usd} USD, {paid.paid_on:%Y-%m-%d}, {paid.payment_reference}"
+
+    @admin.display(description=_("shares sold"))
+    def sold(self, order: Order) -> str:
+        found = sales.recorded_sales().filter(repayment=order.pk)
+        return format_html_join(mark_safe("<br>"), "{}", ((sale,) for sale in found)) or "–"
 
     @admin.display(description=_("shares kept by Agora"))
     def kept(self, order: Order) -> str:
         paid: Repayment | None = getattr(order, "repayment", None)
-        return "–" if paid is None else plain(order.filled_quantity - paid.sold_quantity)
+        return "–" if paid is None else plain(sales.kept(order))
 
     def has_try_again_permission(self, request: HttpRequest) -> bool:
         """Who may only look at orders may not set them going."""
@@ -236,24 +253,78 @@ class OrderAdmin(ExportMixin, ReadOnlyAdmin):
         dialog=dialog(
             _("Propose its repayment"),
             _(
-                "Once the buyer has the money: what was paid, and what became of the shares. From then on "
-                "the proof of reserve counts them as owed no more; what was not sold it shows as kept. "
-                "A second person decides."
+                "Once the buyer has the money: what was paid. From then on the proof of reserve counts the "
+                "shares as owed no more, but as kept by Agora. A second person decides; what is approved "
+                "cannot be taken back."
             ),
             _("Propose"),
             RepaymentForm,
         ),
     )
     def propose_repayment(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        return answer_dialog(
-            request,
-            lambda: propose_repayment(
-                order=Order.objects.get(pk=UUID(object_id)),
-                **form.values,
-                maker=request.user,  # type: ignore[arg-type]
-                now=timezone.now(),
+        return _propose(propose_repayment, request, form, object_id)
+
+    def has_propose_sale_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Only of what was paid back; the service asks again."""
+        allowed = request.user.has_perm("trading.resolve_order")
+        return allowed and Repayment.objects.filter(pk=str(object_id)).exists()
+
+    @action(
+        description=_("Propose a sale"),
+        url_path="propose-sale",
+        permissions=["propose_sale"],
+        dialog=dialog(
+            _("Propose a sale"),
+            _(
+                "Once shares that Agora kept are sold at the broker, and their receipts are out of "
+                "custody: the proof of reserve then counts them no more. A second person decides."
             ),
-            refusal=Refused,
-            done=str(PROPOSED),
-            back=reverse("admin:trading_order_change", args=[object_id]),
-        )
+            _("Propose"),
+            SaleForm,
+        ),
+    )
+    def propose_sale(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        return _propose(sales.propose_sale, request, form, object_id)
+
+    def has_propose_sale_withdrawal_permission(
+        self, request: HttpRequest, object_id: object = None
+    ) -> bool:
+        """Only where a sale is recorded; the service asks again."""
+        allowed = request.user.has_perm("trading.resolve_order")
+        return allowed and sales.recorded_sales().filter(repayment=str(object_id)).exists()
+
+    @action(
+        description=_("Propose to withdraw a sale"),
+        url_path="propose-sale-withdrawal",
+        permissions=["propose_sale_withdrawal"],
+        dialog=dialog(
+            _("Propose to withdraw a sale"),
+            _(
+                "For a sale that was recorded with a wrong id or quantity: its shares count as kept "
+                "again, and it can be recorded anew. A second person decides."
+            ),
+            _("Propose"),
+            SaleWithdrawalForm,
+        ),
+    )
+    def propose_sale_withdrawal(
+        self, request: HttpRequest, form: Any, object_id: str
+    ) -> HttpResponse:
+        return _propose(sales.propose_withdrawal, request, form, object_id)
+
+
+def _propose(
+    service: Callable[..., Proposal], request: HttpRequest, form: Any, object_id: str
+) -> HttpResponse:
+    return answer_dialog(
+        request,
+        lambda: service(
+            order=Order.objects.get(pk=UUID(object_id)),
+            **form.values,
+            maker=request.user,
+            now=timezone.now(),
+        ),
+        refusal=Refused,
+        done=str(PROPOSED),
+        back=reverse("admin:trading_order_change", args=[object_id]),
+    )

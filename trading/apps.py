@@ -10,8 +10,8 @@ class TradingConfig(AppConfig):
     def ready(self) -> None:
         from accounts import wallets
         from compliance import four_eyes
-        from trading import decisions, repayments, selectors
+        from trading import decisions, repayments, sales, selectors
 
-        for kind in (*decisions.KINDS, *repayments.KINDS):
+        for kind in (*decisions.KINDS, *repayments.KINDS, *sales.KINDS):
             four_eyes.register(kind)
         wallets.register_use(selectors.goes_to)

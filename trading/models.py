@@ -120,11 +120,10 @@ class Order(Job):
 
 
 class Repayment(models.Model):
-    """What the buyer of a failed order was paid back, outside Agora, and what became of its shares.
+    """What the buyer of a failed order was paid back, outside Agora; its shares are Agora's from then on.
 
     Rows come from approved proposals only (trading.repayments) and never change: the database sees to
-    it (migrations 0003, 0004). Shares that were not sold are Agora's own; receipts of those that were
-    sold left custody by `custody_tx_id`, where there were any.
+    it (migrations 0003, 0004).
     """
 
     order = models.OneToOneField(
@@ -134,13 +133,6 @@ class Repayment(models.Model):
     amount_usd = models.DecimalField(_("paid back, USD"), max_digits=12, decimal_places=2)
     paid_on = models.DateField(_("day of the payment"))
     payment_reference = models.CharField(_("number of the payment"), max_length=64)
-    sold_quantity = models.DecimalField(_("shares sold"), max_digits=18, decimal_places=9)
-    sale_order_id = models.CharField(
-        _("broker's id of the sale"), max_length=64, unique=True, null=True, blank=True
-    )
-    custody_tx_id = models.CharField(
-        _("custodian's id of the transfer"), max_length=64, unique=True, null=True, blank=True
-    )
     recorded_at = models.DateTimeField(_("recorded"))
 
     class Meta:
@@ -148,12 +140,56 @@ class Repayment(models.Model):
         verbose_name_plural = _("repayments")
         constraints = [
             models.CheckConstraint(condition=Q(amount_usd__gt=0), name="trading_repayment_amount"),
-            models.CheckConstraint(
-                condition=Q(sold_quantity=0, sale_order_id=None, custody_tx_id=None)
-                | Q(sold_quantity__gt=0, sale_order_id__isnull=False),
-                name="trading_repayment_names_the_sale",
-            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.amount_usd} USD, {self.paid_on:%Y-%m-%d}"
+
+
+class Sale(models.Model):
+    """Shares sold of those that Agora kept after paying their buyer back; some for each order.
+
+    `custody_tx_id` is the transfer that took their receipts out of custody, where there were any.
+    Rows come from approved proposals only (trading.sales) and never change. One that was wrong is
+    withdrawn; of the others each has a sale and a transfer of its own: the database sees to it
+    (migrations 0003, 0004).
+    """
+
+    proposal_id = models.UUIDField(_("decision by two people"), primary_key=True)
+    repayment = models.ForeignKey(Repayment, on_delete=models.PROTECT, related_name="sales")
+    quantity = models.DecimalField(_("shares sold"), max_digits=18, decimal_places=9)
+    sale_order_id = models.CharField(_("broker's id of the sale"), max_length=64, db_index=True)
+    custody_tx_id = models.CharField(
+        _("custodian's id of the transfer"), max_length=64, null=True, blank=True, db_index=True
+    )
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        verbose_name = _("sale of kept shares")
+        verbose_name_plural = _("sales of kept shares")
+        ordering = ["recorded_at", "proposal_id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="trading_sale_quantity"),
+        ]
+
+    def __str__(self) -> str:
+        return " · ".join(
+            filter(None, (plain(self.quantity), self.sale_order_id, self.custody_tx_id))
+        )
+
+
+class SaleWithdrawal(models.Model):
+    """The end of a record of a sale that was wrong, decided by two people; it never changes either."""
+
+    sale = models.OneToOneField(
+        Sale, on_delete=models.PROTECT, primary_key=True, related_name="withdrawal"
+    )
+    proposal_id = models.UUIDField(_("decision by two people"), unique=True)
+    withdrawn_at = models.DateTimeField(_("withdrawn"))
+
+    class Meta:
+        verbose_name = _("withdrawal of a sale")
+        verbose_name_plural = _("withdrawals of sales")
+
+    def __str__(self) -> str:
+        return f"{self.sale_id} {self.withdrawn_at:%Y-%m-%d}"

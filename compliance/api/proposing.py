@@ -39,6 +39,7 @@ from kyc.models import Application, ScreeningMatch
 from kyc.screening.matching import DISMISS, REOPEN
 from tokens.decisions import ATTESTATION, WITHDRAWAL, propose_attestation, propose_withdrawal
 from tokens.models import Attestation
+from trading import sales
 from trading.decisions import RESOLVE, propose_resolution
 from trading.models import Order
 from trading.repayments import REPAY, propose_repayment
@@ -80,14 +81,25 @@ class AttestationPayload(rest.StrictSerializer):
 
 
 class RepaymentPayload(rest.StrictSerializer):
-    """What the buyer of a failed order was paid back, and what became of its shares."""
+    """What the buyer of a failed order was paid back."""
 
     amount_usd = rest.DecimalText(max_length=20)
     paid_on = serializers.DateField()
     payment_reference = rest.Text(max_length=64)
-    sold_quantity = rest.DecimalText(max_length=20)
-    sale_order_id = rest.Text(max_length=64, required=False, default="", allow_blank=True)
+
+
+class SalePayload(rest.StrictSerializer):
+    """A sale of shares that Agora kept."""
+
+    quantity = rest.DecimalText(max_length=20)
+    sale_order_id = rest.Text(max_length=64)
     custody_tx_id = rest.Text(max_length=64, required=False, default="", allow_blank=True)
+
+
+class SaleWithdrawalPayload(rest.StrictSerializer):
+    """Which sale was recorded wrongly."""
+
+    sale_order_id = rest.Text(max_length=64)
 
 
 @dataclass(frozen=True)
@@ -191,6 +203,14 @@ def _repayment(order_id: UUID, **given: Any) -> Proposal:
     return propose_repayment(order=Order.objects.get(pk=order_id), **given)
 
 
+def _sale(order_id: UUID, **given: Any) -> Proposal:
+    return sales.propose_sale(order=Order.objects.get(pk=order_id), **given)
+
+
+def _sale_withdrawal(order_id: UUID, **given: Any) -> Proposal:
+    return sales.propose_withdrawal(order=Order.objects.get(pk=order_id), **given)
+
+
 _AMOUNT = dict.fromkeys(
     ("amount_invalid", "above_tier_1", "above_tier", "not_above", "same"),
     "payload.daily_limit_usd",
@@ -239,10 +259,20 @@ FORMS: dict[str, Form] = {
             "amount_invalid": "payload.amount_usd",
             "date_invalid": "payload.paid_on",
             "reference_invalid": "payload.payment_reference",
-            "sold_invalid": "payload.sold_quantity",
+        },
+    ),
+    sales.RECORD: Form(
+        SalePayload,
+        UUID,
+        _sale,
+        {
+            "sold_invalid": "payload.quantity",
             "sale_invalid": "payload.sale_order_id",
             "transfer_invalid": "payload.custody_tx_id",
         },
+    ),
+    sales.WITHDRAW: Form(
+        SaleWithdrawalPayload, UUID, _sale_withdrawal, {"sale_invalid": "payload.sale_order_id"}
     ),
     WITHDRAWAL: Form(rest.NoBody, UUID, _withdrawal),
     RELEASE_SWITCH: Form(rest.NoBody, _number, _release),
@@ -281,8 +311,9 @@ class ProposalRequest(rest.StrictSerializer):
             "for `copytrade.widen_limits`, all at once: what is left out or null is no limit; `role` "
             "and `give` for a role; `days` and `legal_basis` for a retention rule; `auditor`, "
             "`report_url`, `report_sha256` and `audited_on` for `tokens.attestation`; `amount_usd`, "
-            "`paid_on`, `payment_reference` (nothing personal), `sold_quantity` and, where shares were "
-            "sold, `sale_order_id` and `custody_tx_id` for `trading.repay_order`; `explanations` "
+            "`paid_on` and `payment_reference` (nothing personal) for `trading.repay_order`; `quantity`, "
+            "`sale_order_id` and, where receipts left custody, `custody_tx_id` for "
+            "`trading.record_sale`; `sale_order_id` for `trading.withdraw_sale`; `explanations` "
             "for a sign-off with differences: what each is and what is done about it, by the number "
             "of its row (published: nothing personal); nothing for the others."
         ),

@@ -375,4 +375,6 @@ LEFT_OUT = {
     "tokens.AttestationWithdrawal": "Audits of the contract that count no more.",
     "tokens.FreeNonce": "Numbering of Agora's own transactions.",
     "tokens.NonceCounter": "Numbering of Agora's own transactions.",
+    "trading.Sale": "Sales of Agora's own shares.",
+    "trading.SaleWithdrawal": "Sales of Agora's own shares that were recorded wrongly.",
 }

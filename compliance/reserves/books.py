@@ -57,12 +57,19 @@ _SHOWN = ", ".join(f"CASE WHEN NOT alike THEN {name} END AS {name}" for name in 
 # OFFSET 0 has each row judged once, not once a column.
 # Mints for another contract are no mints of this token. An order that was not sent holds nothing.
 _JOINED = f"""
-WITH o AS (
+WITH sold AS (
+    SELECT repayment_id, sum(quantity) AS quantity,
+           sum(quantity) FILTER (WHERE custody_tx_id IS NOT NULL) AS released
+    FROM trading_sale AS s
+    WHERE NOT EXISTS (SELECT FROM trading_salewithdrawal WHERE sale_id = s.proposal_id)
+    GROUP BY repayment_id
+), o AS (
     SELECT id, state, client_order_id, broker_order_id,
-           filled_quantity - coalesce(r.sold_quantity, 0) AS filled_quantity,
-           CASE WHEN r.custody_tx_id IS NULL THEN 0 ELSE r.sold_quantity END AS released,
+           filled_quantity - coalesce(sold.quantity, 0) AS filled_quantity, sold.released,
            coalesce(sent_at, created_at) AS bought_at, r.order_id IS NOT NULL AS repaid
-    FROM trading_order LEFT JOIN trading_repayment AS r ON r.order_id = id
+    FROM trading_order
+    LEFT JOIN trading_repayment AS r ON r.order_id = id
+    LEFT JOIN sold ON sold.repayment_id = id
     WHERE symbol = %(symbol)s AND (filled_quantity > 0
         OR (state IN ('PENDING', 'SUBMITTED') AND sent_at IS NOT NULL))
 ), c AS (

@@ -21,7 +21,8 @@ from custody.models import CustodyRecord
 from custody.vault import VaultTransfer
 from trading import broker
 from trading.broker import BrokerOrder
-from trading.models import Order, Repayment
+from trading.models import Order, Sale
+from trading.sales import recorded_sales
 from trading.states import NOT_BOUGHT, State
 
 _MOST_PAGES = 20
@@ -84,12 +85,12 @@ def _known_at_broker(page: Sequence[BrokerOrder]) -> dict[str, _Known]:
         )
         for order in ours
     }
-    sales = Repayment.objects.filter(sale_order_id__in=list(ids.values()))
+    sales = recorded_sales().filter(sale_order_id__in=list(ids.values()))
     return known | {str(each.sale_order_id): _sale(each) for each in sales}
 
 
-def _sale(each: Repayment) -> _Known:
-    return _Known(-each.sold_quantity, each.order_id, State.FAILED)
+def _sale(each: Sale) -> _Known:
+    return _Known(-each.quantity, each.repayment_id, State.FAILED)
 
 
 def _of_broker_order(each: BrokerOrder, known: _Known) -> Iterator[Row]:
@@ -115,10 +116,10 @@ def _not_at_broker(symbol: str, seen: set[str]) -> Iterator[Row]:
         if order.broker_order_id not in seen:
             row = Row(Kind.MISSING_AT_BROKER, order_id=order.pk, leg=order.state)
             yield replace(row, reference=order.broker_order_id or "", broker=-order.filled_quantity)
-    for sold in Repayment.objects.filter(order__symbol=symbol, sold_quantity__gt=0).iterator():
+    for sold in recorded_sales().filter(repayment__order__symbol=symbol).iterator():
         if sold.sale_order_id not in seen:
-            row = Row(Kind.MISSING_AT_BROKER, order_id=sold.order_id, leg=State.FAILED)
-            yield replace(row, reference=sold.sale_order_id or "", broker=sold.sold_quantity)
+            row = Row(Kind.MISSING_AT_BROKER, order_id=sold.repayment_id, leg=State.FAILED)
+            yield replace(row, reference=sold.sale_order_id, broker=sold.quantity)
 
 
 def in_custody(rest: Bounds, *, pulse: Pulse) -> list[Row]:
@@ -180,7 +181,7 @@ def _known_in_custody(ids: list[str]) -> dict[str, _Known]:
     """What we know of transfers, by the custodian's ids."""
     records = CustodyRecord.objects.filter(custody_tx_id__in=ids)
     known = {str(each.custody_tx_id): _Known(each.quantity, each.reference, "") for each in records}
-    released = Repayment.objects.filter(custody_tx_id__in=ids)
+    released = recorded_sales().filter(custody_tx_id__in=ids)
     return known | {str(each.custody_tx_id): _sale(each) for each in released}
 
 
@@ -195,9 +196,7 @@ def _not_in_custody(seen: set[str]) -> Iterator[Row]:
                 reference=record.custody_tx_id or "",
                 custody=-record.quantity,
             )
-    for released in Repayment.objects.exclude(custody_tx_id=None).iterator():
+    for released in recorded_sales().exclude(custody_tx_id=None).iterator():
         if released.custody_tx_id not in seen:
-            row = Row(Kind.MISSING_IN_CUSTODY, order_id=released.order_id, leg=State.FAILED)
-            yield replace(
-                row, reference=released.custody_tx_id or "", custody=released.sold_quantity
-            )
+            row = Row(Kind.MISSING_IN_CUSTODY, order_id=released.repayment_id, leg=State.FAILED)
+            yield replace(row, reference=released.custody_tx_id or "", custody=released.quantity)

@@ -26,6 +26,7 @@ from tests.approvals import approved
 from tests.conftest import Chain
 from tests.people import TOTP_SECRET, new_officer, new_user, onboarded
 from tests.quoting import a_quote
+from tests.repaying import repaid, sale_of
 from tests.reserving import a_snapshot, a_stored_snapshot, explained
 from tokens import decisions as attesting
 from tokens.models import Attestation
@@ -90,8 +91,8 @@ REPAID = {
     "amount_usd": "120.00",
     "paid_on": timezone.now().date().isoformat(),
     "payment_reference": "FT-2026/0815",
-    "sold_quantity": "0",
 }
+SOLD = {"quantity": "0.5", "sale_order_id": "9d1f0c62-6f7c-4a4e-8b5a-0f6a6f0f7a11"}
 
 
 def owed() -> Order:
@@ -99,6 +100,19 @@ def owed() -> Order:
     Order.objects.filter(pk=order.pk).update(
         state="FAILED", attention=False, filled_quantity="0.5", filled_avg_price="200"
     )
+    order.refresh_from_db()
+    return order
+
+
+def a_repaid() -> Order:
+    order = owed()
+    repaid(order)
+    return order
+
+
+def a_sold() -> Order:
+    order = a_repaid()
+    sale_of(order, **SOLD)
     return order
 
 
@@ -155,6 +169,11 @@ def request_of(kind: str) -> tuple[object, dict[str, Any]]:
         "tokens.attestation": lambda: (HASH, ATTESTATION),
         "trading.resolve_order": lambda: (parked().pk, {}),
         "trading.repay_order": lambda: (owed().pk, REPAID),
+        "trading.record_sale": lambda: (a_repaid().pk, SOLD),
+        "trading.withdraw_sale": lambda: (
+            a_sold().pk,
+            {"sale_order_id": SOLD["sale_order_id"].upper()},
+        ),
         "tokens.attestation_withdrawn": lambda: (attested("ab" * 32).pk, {}),
         "copytrade.widen_limits": lambda: (platform_limits(max_order="100"), {"max_order": "200"}),
         "copytrade.release_switch": lambda: (
@@ -293,6 +312,7 @@ def test_an_unknown_tier_is_not_found(maker: Api) -> None:
 
 LIMIT, ROLE, RULE = "kyc.tier_limit", "accounts.role", "compliance.retention"
 AUDIT, WIDER, REPAY = "tokens.attestation", "copytrade.widen_limits", "trading.repay_order"
+SALE, NO_SALE = "trading.record_sale", "trading.withdraw_sale"
 BASIS = {"legal_basis": "Placeholder: to be named"}
 
 
@@ -343,10 +363,12 @@ BASIS = {"legal_basis": "Placeholder: to be named"}
         (REPAY, None, {**REPAID, "amount_usd": "1e9"}, ["#/payload/amount_usd"]),
         (REPAY, None, {**REPAID, "paid_on": "9999-12-31"}, ["#/payload/paid_on"]),
         (REPAY, None, {**REPAID, "payment_reference": "Jo Doe"}, ["#/payload/payment_reference"]),
-        (REPAY, None, {**REPAID, "sold_quantity": "1"}, ["#/payload/sold_quantity"]),
-        (REPAY, None, {**REPAID, "sale_order_id": "x"}, ["#/payload/sale_order_id"]),
-        (REPAY, None, {**REPAID, "custody_tx_id": "x"}, ["#/payload/custody_tx_id"]),
         (REPAY, None, {**REPAID, "iban": "x"}, ["#/payload/iban"]),
+        (SALE, None, {}, [f"#/payload/{name}" for name in sorted(SOLD)]),
+        (SALE, None, {**SOLD, "quantity": "1"}, ["#/payload/quantity"]),
+        (SALE, None, {**SOLD, "sale_order_id": "x"}, ["#/payload/sale_order_id"]),
+        (SALE, None, {**SOLD, "custody_tx_id": "x"}, ["#/payload/custody_tx_id"]),
+        (NO_SALE, None, {"sale_order_id": "x"}, ["#/payload/sale_order_id"]),
         ("kyc.suspend", "../../etc/passwd", {}, ["#/object"]),
         ("kyc.suspend", None, {"status": "APPROVED"}, ["#/payload/status"]),
         ("kyc.approve", "1", {}, ["#/kind"]),
@@ -358,13 +380,14 @@ def test_a_hostile_request_is_told_what_is_wrong_and_changes_nothing(
     maker: Api, kind: Any, about: str | None, payload: Any, wrong: list[str]
 ) -> None:
     named = about if about is not None else request_of(kind)[0]
+    proposals = Proposal.objects.count()
     before = AuditRow.objects.filter(action="proposal.made").count()
 
     answer = propose(maker, kind, named, payload=payload)
 
     assert_problem(answer, 422, "invalid")
     assert pointers(answer) == wrong
-    assert not Proposal.objects.exists()
+    assert Proposal.objects.count() == proposals
     assert not IdempotencyKey.objects.exists()
     assert AuditRow.objects.filter(action="proposal.made").count() == before
     assert Tier.objects.get(pk=1).daily_limit_usd == 1000

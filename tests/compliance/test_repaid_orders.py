@@ -10,7 +10,15 @@ from compliance.models import ReserveRow, ReserveSnapshot
 from compliance.reserves.sign_off import statement_of
 from compliance.reserves.verification import verify
 from tests.conftest import Chain
-from tests.repaying import failed, repaid, sold, taken_out
+from tests.repaying import (
+    approve,
+    failed,
+    propose_withdrawal,
+    repaid,
+    sale_of,
+    sold,
+    taken_out,
+)
 from tests.reserving import a_snapshot, change, kinds, row_of
 from trading.states import State
 
@@ -39,7 +47,8 @@ def test_what_was_sold_and_paid_back_is_gone_from_every_figure(
     order = failed(chain, at=at)
     owed = a_snapshot()
     out = taken_out(sandbox, "0.25") if order.custody else ""
-    repaid(order, sale_order_id=sold(sandbox, "0.25"), custody_tx_id=out)
+    repaid(order)
+    sale_of(order, sale_order_id=sold(sandbox, "0.25"), custody_tx_id=out)
 
     after = a_snapshot()
 
@@ -54,7 +63,7 @@ def test_what_was_not_sold_is_kept_in_sight(
     before: ReserveSnapshot, sandbox: SandboxControl, chain: Chain
 ) -> None:
     order = failed(chain)
-    repaid(order, sold_quantity="0", sale_order_id="", custody_tx_id="")
+    repaid(order)
 
     after = a_snapshot()
 
@@ -73,7 +82,8 @@ def test_of_what_was_sold_in_part_the_rest_is_kept(
 ) -> None:
     order = failed(chain)
     sale, out = sold(sandbox, "0.2"), taken_out(sandbox, "0.2")
-    repaid(order, sold_quantity="0.2", sale_order_id=sale, custody_tx_id=out)
+    repaid(order)
+    sale_of(order, quantity="0.2", sale_order_id=sale, custody_tx_id=out)
 
     after = a_snapshot()
 
@@ -98,7 +108,8 @@ def test_a_sale_of_another_quantity_is_a_difference(
     failed(chain, at=State.FILLED)  # whose shares are there to be sold in excess
     order = failed(chain, at=State.FILLED)
     sale = sold(sandbox, really)
-    repaid(order, sale_order_id=sale)
+    repaid(order)
+    sale_of(order, sale_order_id=sale)
 
     after = a_snapshot()
 
@@ -113,7 +124,8 @@ def test_a_sale_and_a_transfer_that_never_were_are_differences(
 ) -> None:
     order = failed(chain)
     sale, out = str(uuid4()), str(uuid4())
-    repaid(order, sale_order_id=sale, custody_tx_id=out)
+    repaid(order)
+    sale_of(order, sale_order_id=sale, custody_tx_id=out)
 
     after = a_snapshot()
 
@@ -122,6 +134,40 @@ def test_a_sale_and_a_transfer_that_never_were_are_differences(
     assert (there[out].kind, there[out].custody) == (Kind.MISSING_IN_CUSTODY, QUARTER)
     assert difference(after) - difference(before) == QUARTER
     assert change(before, after)["custody_difference"] == QUARTER
+
+
+def test_what_is_kept_can_be_sold_later_and_bit_by_bit(
+    before: ReserveSnapshot, sandbox: SandboxControl, chain: Chain
+) -> None:
+    order = failed(chain)
+    repaid(order)
+    for part in ("0.2", "0.05"):
+        sale_of(
+            order,
+            quantity=part,
+            sale_order_id=sold(sandbox, part),
+            custody_tx_id=taken_out(sandbox, part),
+        )
+
+    after = a_snapshot()
+
+    assert not after.rows.filter(order_id=order.pk).exists()
+    assert (change(before, after), kinds(after)) == ({}, kinds(before))
+
+
+def test_a_sale_recorded_with_a_wrong_id_is_put_right(
+    before: ReserveSnapshot, sandbox: SandboxControl, chain: Chain
+) -> None:
+    order, wrong = failed(chain, at=State.FILLED), str(uuid4())
+    repaid(order)
+    sale_of(order, sale_order_id=wrong)
+    approve(propose_withdrawal(order, wrong))
+    sale_of(order, sale_order_id=sold(sandbox, "0.25"))
+
+    after = a_snapshot()
+
+    assert not after.rows.filter(order_id=order.pk).exists()
+    assert (after.difference, after.breaks) == (before.difference, before.breaks)
 
 
 def test_a_sale_that_nobody_recorded_is_a_difference(

@@ -410,6 +410,8 @@ def test_every_kind_of_record_that_expires_is_removed_by_the_worker(
         "compliance_retentionrule",
         "tokens_attestation",
         "tokens_attestationwithdrawal",
+        "trading_sale",
+        "trading_salewithdrawal",
     ],
 )
 def test_what_only_approvals_write_the_worker_reads(

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from compliance.models import Proposal
 from tests.people import new_officer
-from tests.repaying import repaid
+from tests.repaying import approve, repaid, sale_of
 from tests.trading.test_repayments import owed
 from tests.trading.test_resolutions import an_order
 from trading.models import Order
@@ -45,9 +45,6 @@ def filled_in(**changes: str) -> dict[str, str]:
         "amount_usd": "100.00",
         "paid_on": timezone.now().date().isoformat(),
         "payment_reference": "FT-2026/0815",
-        "sold_quantity": "0.5",
-        "sale_order_id": str(uuid4()),
-        "custody_tx_id": str(uuid4()),
         "reason": "Seen in the books.",
         **changes,
     }
@@ -100,7 +97,8 @@ def test_who_may_not_end_orders_may_not_propose_it() -> None:
 
 def test_the_order_shows_what_was_paid_and_what_is_kept(officer: User) -> None:
     order, sale = owed(), str(uuid4())
-    repaid(order, sold_quantity="0.4", sale_order_id=sale, amount_usd="101")
+    repaid(order, amount_usd="101")
+    sale_of(order, quantity="0.4", sale_order_id=sale)
 
     page = page_of(order, officer)
 
@@ -108,3 +106,38 @@ def test_the_order_shows_what_was_paid_and_what_is_kept(officer: User) -> None:
     assert sale in page
     assert "0.1" in page
     assert dialog_of(order) not in page
+
+
+def sale_dialog_of(order: Order, name: str = "propose_sale") -> str:
+    return reverse(f"admin:trading_order_{name}", args=[order.pk])
+
+
+def test_a_sale_is_proposed_and_withdrawn_where_the_order_is(officer: User) -> None:
+    order, sale = owed(), str(uuid4())
+    given = {"_form_submitted": "True", "reason": "Seen.", "sale_order_id": sale}
+    assert sale_dialog_of(order) not in page_of(order, officer)
+    repaid(order)
+
+    assert sale_dialog_of(order) in page_of(order, officer)
+    browser_of(officer).post(
+        sale_dialog_of(order), {**given, "quantity": "0.4", "custody_tx_id": str(uuid4())}
+    )
+    proposal = Proposal.objects.get(kind="trading.record_sale")
+    assert (proposal.payload["quantity"], proposal.payload["sale_order_id"]) == ("0.4", sale)
+    withdrawal = sale_dialog_of(order, "propose_sale_withdrawal")
+    assert withdrawal not in page_of(order, officer)
+
+    approve(proposal)
+    assert withdrawal in page_of(order, officer)
+    browser_of(officer).post(withdrawal, given)
+    asked = Proposal.objects.get(kind="trading.withdraw_sale")
+    assert (asked.object_type, asked.object_id) == ("sale", str(proposal.pk))
+
+
+def test_who_may_not_end_orders_proposes_no_sale() -> None:
+    order, looker = owed(), new_officer("view_order")
+    repaid(order)
+    sale_of(order, quantity="0.4")
+
+    for name in ("propose_sale", "propose_sale_withdrawal"):
+        assert browser_of(looker).post(sale_dialog_of(order, name), filled_in()).status_code == 403

@@ -1,17 +1,39 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+TABLES = ("trading_repayment", "trading_sale", "trading_salewithdrawal")
 APPEND_ONLY = """
-CREATE TRIGGER trading_repayment_no_change
-    BEFORE UPDATE OR DELETE ON trading_repayment
+CREATE TRIGGER {table}_no_change
+    BEFORE UPDATE OR DELETE ON {table}
     FOR EACH ROW EXECUTE FUNCTION agora_refuse_change();
-CREATE TRIGGER trading_repayment_no_truncate
-    BEFORE TRUNCATE ON trading_repayment
+CREATE TRIGGER {table}_no_truncate
+    BEFORE TRUNCATE ON {table}
     FOR EACH STATEMENT EXECUTE FUNCTION agora_refuse_change();
 """
 DROP = """
-DROP TRIGGER trading_repayment_no_change ON trading_repayment;
-DROP TRIGGER trading_repayment_no_truncate ON trading_repayment;
+DROP TRIGGER {table}_no_change ON {table};
+DROP TRIGGER {table}_no_truncate ON {table};
+"""
+# Sales are stored one after the other, so that each sees those before it.
+ONCE = """
+CREATE FUNCTION trading_sale_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('trading_sale'));
+    PERFORM FROM trading_sale AS s
+    WHERE (s.sale_order_id = NEW.sale_order_id OR s.custody_tx_id = NEW.custody_tx_id)
+        AND NOT EXISTS (SELECT FROM trading_salewithdrawal WHERE sale_id = s.proposal_id);
+    IF FOUND THEN
+        RAISE EXCEPTION 'this sale or this transfer is recorded already'
+            USING ERRCODE = 'unique_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER trading_sale_once BEFORE INSERT ON trading_sale
+    FOR EACH ROW EXECUTE FUNCTION trading_sale_once();
+"""
+DROP_ONCE = """
+DROP TRIGGER trading_sale_once ON trading_sale;
+DROP FUNCTION trading_sale_once();
 """
 
 
@@ -49,32 +71,6 @@ class Migration(migrations.Migration):
                     "payment_reference",
                     models.CharField(max_length=64, verbose_name="number of the payment"),
                 ),
-                (
-                    "sold_quantity",
-                    models.DecimalField(
-                        decimal_places=9, max_digits=18, verbose_name="shares sold"
-                    ),
-                ),
-                (
-                    "sale_order_id",
-                    models.CharField(
-                        blank=True,
-                        max_length=64,
-                        null=True,
-                        unique=True,
-                        verbose_name="broker's id of the sale",
-                    ),
-                ),
-                (
-                    "custody_tx_id",
-                    models.CharField(
-                        blank=True,
-                        max_length=64,
-                        null=True,
-                        unique=True,
-                        verbose_name="custodian's id of the transfer",
-                    ),
-                ),
                 ("recorded_at", models.DateTimeField(verbose_name="recorded")),
             ],
             options={
@@ -84,20 +80,90 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(("amount_usd__gt", 0)), name="trading_repayment_amount"
                     ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Sale",
+            fields=[
+                (
+                    "proposal_id",
+                    models.UUIDField(
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="decision by two people",
+                    ),
+                ),
+                (
+                    "quantity",
+                    models.DecimalField(
+                        decimal_places=9, max_digits=18, verbose_name="shares sold"
+                    ),
+                ),
+                (
+                    "sale_order_id",
+                    models.CharField(
+                        db_index=True, max_length=64, verbose_name="broker's id of the sale"
+                    ),
+                ),
+                (
+                    "custody_tx_id",
+                    models.CharField(
+                        blank=True,
+                        db_index=True,
+                        max_length=64,
+                        null=True,
+                        verbose_name="custodian's id of the transfer",
+                    ),
+                ),
+                ("recorded_at", models.DateTimeField(verbose_name="recorded")),
+                (
+                    "repayment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sales",
+                        to="trading.repayment",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "sale of kept shares",
+                "verbose_name_plural": "sales of kept shares",
+                "ordering": ["recorded_at", "proposal_id"],
+                "constraints": [
                     models.CheckConstraint(
-                        condition=models.Q(
-                            models.Q(
-                                ("custody_tx_id", None),
-                                ("sale_order_id", None),
-                                ("sold_quantity", 0),
-                            ),
-                            models.Q(("sale_order_id__isnull", False), ("sold_quantity__gt", 0)),
-                            _connector="OR",
-                        ),
-                        name="trading_repayment_names_the_sale",
+                        condition=models.Q(("quantity__gt", 0)), name="trading_sale_quantity"
                     ),
                 ],
             },
         ),
-        migrations.RunSQL(APPEND_ONLY, DROP),
+        migrations.CreateModel(
+            name="SaleWithdrawal",
+            fields=[
+                (
+                    "sale",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="withdrawal",
+                        serialize=False,
+                        to="trading.sale",
+                    ),
+                ),
+                (
+                    "proposal_id",
+                    models.UUIDField(unique=True, verbose_name="decision by two people"),
+                ),
+                ("withdrawn_at", models.DateTimeField(verbose_name="withdrawn")),
+            ],
+            options={
+                "verbose_name": "withdrawal of a sale",
+                "verbose_name_plural": "withdrawals of sales",
+            },
+        ),
+        *(
+            migrations.RunSQL(APPEND_ONLY.format(table=table), DROP.format(table=table))
+            for table in TABLES
+        ),
+        migrations.RunSQL(ONCE, DROP_ONCE),
     ]
