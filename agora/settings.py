@@ -470,7 +470,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "verify the audit trail": {
         "task": "compliance.tasks.verify_audit",
-        "schedule": crontab(minute=20),
+        "schedule": crontab(hour=3, minute=20),
     },
     "seal uses of tokens and nonces": {
         "task": "compliance.tasks.seal_usage",

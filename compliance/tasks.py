@@ -64,10 +64,13 @@ def anchor_audit() -> None:
         return
 
 
-# A long trail takes minutes, and the broker hands out anew what takes more than two: done by then.
-@shared_task(name="compliance.tasks.verify_audit", expires=1800, time_limit=3600)
+# A long trail takes minutes, and the broker hands out anew what nobody has acknowledged within two. So
+# a run that is killed is not repeated by itself, but late; and one that waits for a worker stays.
+@shared_task(
+    name="compliance.tasks.verify_audit", acks_late=False, expires=12 * 3600, time_limit=3600
+)
 def verify_audit() -> None:
-    """Verify the whole trail and its anchors once a day; fails, to be seen, if a place cannot be read."""
+    """Verify the whole trail and its anchors; fails, to be seen, if a place cannot be read."""
     daily.verify(now=timezone.now())
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from structlog.testing import capture_logs
 
@@ -13,6 +14,7 @@ from accounts.models import Notice
 from agora import metrics
 from compliance import audit
 from compliance.models import AuditRow, AuditSeal
+from compliance.tasks import verify_audit
 from compliance.trail import anchors, daily
 from tests.api.test_metrics import sample
 from tests.people import new_officer
@@ -41,13 +43,13 @@ def write() -> None:
     audit.seal_all(now=NOW)
 
 
-def tamper(number: int) -> None:
+def tamper(number: int, *, amount: str = "9.99") -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET session_replication_role = replica")
         cursor.execute(
             "UPDATE compliance_auditrow SET evidence = %s WHERE object_id = %s AND action = 'thing.done'",
-            [json.dumps({"amount": "9.99"}), str(number)],
+            [json.dumps({"amount": amount}), str(number)],
         )
         cursor.execute("SET session_replication_role = DEFAULT")
 
@@ -72,13 +74,34 @@ def test_a_whole_trail_is_told_in_the_trail_and_to_nobody() -> None:
     assert sample(metrics.exposition().decode(), "agora_audit_faults") == 0
 
 
-def test_it_is_done_once_a_day_also_when_it_is_asked_for_every_hour() -> None:
+def test_no_row_in_the_trail_keeps_it_from_being_verified() -> None:
+    """The web's role can write any row."""
     write()
-    for hour in range(49):
-        daily.verify(now=NOW + timedelta(hours=hour))
+    daily.verify(now=NOW)
+    tamper(1)
 
-    told = AuditRow.objects.filter(action="audit.verified").order_by("id")
-    assert [row.at - NOW for row in told] == [timedelta(hours=h) for h in (0, 23, 46)]
+    assert daily.verify(now=NOW + timedelta(hours=1)).faults
+
+
+def test_it_is_asked_for_once_a_day_and_handed_out_once_however_long_it_takes() -> None:
+    (entry,) = (
+        each for each in settings.CELERY_BEAT_SCHEDULE.values() if each["task"] == verify_audit.name
+    )
+    schedule = entry["schedule"]
+
+    assert (len(schedule.hour), len(schedule.minute)) == (1, 1)
+    assert not verify_audit.acks_late
+
+
+def test_a_mended_trail_raises_no_alert_from_its_next_verification_on() -> None:
+    write()
+    tamper(1)
+    daily.verify(now=NOW)
+    tamper(1, amount="1.10")
+
+    daily.verify(now=NOW + timedelta(minutes=5))
+
+    assert sample(metrics.exposition().decode(), "agora_audit_faults") == 0
 
 
 def test_faults_are_a_metric_a_line_in_the_log_and_a_notice_to_who_may_export_the_trail() -> None:
