@@ -109,7 +109,7 @@ _tally = _Tally()
 
 
 def note(token: ApiToken, use: Use) -> None:
-    """Count a use of a token, and write what is counted when it is time: at most one statement.
+    """Count a use of a token, and write what is counted when it is time: one statement as a rule.
 
     Never raises for a failure of the database: a good answer must not become an error by it.
     """
@@ -117,7 +117,7 @@ def note(token: ApiToken, use: Use) -> None:
     if not lines:
         return
     try:
-        _write(lines)
+        _tally.give_back(_write(lines))
     except DatabaseError as error:
         _tally.give_back(lines)
         log.warning("Token Uses Not Written", error=type(error).__name__)
@@ -158,7 +158,8 @@ def note_of_provider(shown: Shown, use: Use) -> None:
 
 
 # A token's row that another process holds is left to it: it notes a time as late. Nothing is written of
-# people who are erased: their rows are held, so that an erasure waits for the writing or is seen by it.
+# people who are erased: their rows are held, so that an erasure waits for the writing. What is of somebody
+# who is just being erased is not waited for but answered: by the next writing it is known whether they are.
 _WRITE = """
 WITH used AS (
     SELECT * FROM unnest(
@@ -168,7 +169,7 @@ WITH used AS (
 ), kept AS MATERIALIZED (
     SELECT t.id FROM accounts_apitoken AS t JOIN accounts_user AS person ON person.id = t.user_id
     WHERE t.id IN (SELECT token_id FROM used) AND person.email NOT LIKE %s
-    FOR KEY SHARE OF person
+    FOR KEY SHARE OF person SKIP LOCKED
 ), newest AS (
     SELECT token_id, max(last_at) AS at FROM used WHERE outcome = 'used' GROUP BY token_id
 ), noted AS (
@@ -178,19 +179,25 @@ WITH used AS (
         WHERE id IN (SELECT token_id FROM newest) FOR NO KEY UPDATE SKIP LOCKED
     ) AS free ON free.id = newest.token_id
     WHERE t.id = free.id AND (t.last_used_at IS NULL OR t.last_used_at < newest.at)
+), written AS (
+    INSERT INTO accounts_tokenuse
+        (token_id, minute, outcome, address, count, method, route, status, last_at)
+    SELECT used.* FROM used JOIN kept ON kept.id = used.token_id
+    ORDER BY token_id, minute, outcome, address
+    ON CONFLICT (token_id, minute, outcome, address) DO UPDATE SET
+        count = accounts_tokenuse.count + excluded.count,
+        method = excluded.method, route = excluded.route, status = excluded.status,
+        last_at = greatest(accounts_tokenuse.last_at, excluded.last_at)
 )
-INSERT INTO accounts_tokenuse
-    (token_id, minute, outcome, address, count, method, route, status, last_at)
-SELECT used.* FROM used JOIN kept ON kept.id = used.token_id
-ORDER BY token_id, minute, outcome, address
-ON CONFLICT (token_id, minute, outcome, address) DO UPDATE SET
-    count = accounts_tokenuse.count + excluded.count,
-    method = excluded.method, route = excluded.route, status = excluded.status,
-    last_at = greatest(accounts_tokenuse.last_at, excluded.last_at)
+SELECT id FROM kept
 """
 
 
-def _write(lines: list[tuple[_Key, _Line]]) -> None:
+def _write(lines: list[tuple[_Key, _Line]]) -> list[tuple[_Key, _Line]]:
+    """Write the lines; answers those of people who are just being erased, which were not written.
+
+    One statement, and another one where somebody's were not written.
+    """
     columns = zip(
         *(
             (*key, line.count, line.last.method, line.last.route[:_LONGEST_ROUTE],
@@ -201,3 +208,12 @@ def _write(lines: list[tuple[_Key, _Line]]) -> None:
     )  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_WRITE, [*(list(column) for column in columns), f"%@{ERASED_DOMAIN}"])
+        kept = {token_id for (token_id,) in cursor.fetchall()}
+    missing = [item for item in lines if item[0][0] not in kept]
+    if not missing:
+        return []
+    tokens = ApiToken.objects.filter(pk__in=[key[0] for key, _line in missing])
+    left = set(
+        tokens.exclude(user__email__endswith=f"@{ERASED_DOMAIN}").values_list("pk", flat=True)
+    )
+    return [item for item in missing if item[0][0] in left]

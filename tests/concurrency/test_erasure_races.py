@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.db import transaction
@@ -57,14 +58,18 @@ def a_token(user: User) -> ApiToken:
     return token
 
 
-def write_uses(*tokens: ApiToken) -> None:
-    """What a process writes of the uses it has counted: somebody goes on with revoked tokens."""
+def write_uses(*tokens: ApiToken) -> list[UUID]:
+    """What a process writes of the uses it has counted: somebody goes on with revoked tokens.
+
+    Answers the tokens of which it is left for later.
+    """
     at = timezone.now()
     last = token_uses.Use("revoked", "GET", "api:orders", 401, "203.0.113.7", at)
     minute = at.replace(second=0, microsecond=0)
-    token_uses._write(
+    left = token_uses._write(
         [((t.pk, minute, last.outcome, last.address), token_uses._Line(1, last)) for t in tokens]
     )
+    return [key[0] for key, _line in left]
 
 
 def erasure_due(user: User) -> ErasureRequest:
@@ -122,13 +127,30 @@ def test_who_is_being_closed_gets_nothing_more(give: Callable[[User], object]) -
     assert not Consent.objects.exists()
 
 
-def test_of_who_is_being_closed_no_use_of_a_token_is_written() -> None:
+def test_who_is_being_closed_keeps_nobodys_uses_of_tokens_waiting() -> None:
     token, others = a_token(new_user()), a_token(new_user())
 
-    answers = after(lambda: closed(token.user), lambda: write_uses(token, others))
+    with transaction.atomic():
+        closed(token.user)
+        (left,) = at_once(1, lambda _: write_uses(token, others))
 
-    assert answers == [None, None]
+    assert left == [token.pk]
+    assert write_uses(token) == []
     assert [use.token for use in TokenUse.objects.all()] == [others]
+
+
+def test_a_use_of_a_token_is_written_once_its_owner_is_not_closed_after_all() -> None:
+    token, other, now = a_token(new_user()), a_token(new_user()), timezone.now()
+    use = token_uses.Use("revoked", "GET", "api:orders", 401, None, now)
+
+    with transaction.atomic():
+        closed(token.user)
+        at_once(1, lambda _: token_uses.note(token, use))
+        transaction.set_rollback(True)
+    assert not TokenUse.objects.exists()
+    token_uses.note(other, use)
+
+    assert {use.token for use in TokenUse.objects.all()} == {token, other}
 
 
 def test_a_use_of_a_token_that_is_just_being_written_goes_with_the_account() -> None:
@@ -136,7 +158,7 @@ def test_a_use_of_a_token_that_is_just_being_written_goes_with_the_account() -> 
 
     answers = after(lambda: write_uses(token, others), lambda: closed_alone(token.user))
 
-    assert answers == [None, None]
+    assert answers == [[], None]
     assert [use.token for use in TokenUse.objects.all()] == [others]
 
 
