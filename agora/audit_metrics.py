@@ -1,4 +1,4 @@
-"""Prometheus metrics of the audit trail, read from the database when scraped, in five queries."""
+"""Prometheus metrics of the audit trail, read from the database when scraped, in six queries."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -36,6 +36,14 @@ class AuditCollector(Collector):
         if found is not None:
             faults.add_metric([], found)
         yield faults
+        accepted = GaugeMetricFamily(
+            "agora_audit_accepted_breaks",
+            "Breaks of the audit trail, accepted after a restore, that its newest verification found.",
+        )
+        breaks = daily.newest_accepted()
+        if breaks is not None:
+            accepted.add_metric([], breaks)
+        yield accepted
         ages = GaugeMetricFamily(
             "agora_audit_anchor_age_seconds",
             "Age of the newest anchor of each place outside the database.",

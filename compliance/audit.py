@@ -173,6 +173,7 @@ class Anchor:
     place: str
     reason: str = ""
     void: frozenset[tuple[int, str]] = frozenset()
+    at: str = ""  # when it was told, UTC, as the place says
 
     @property
     def place_name(self) -> str:
@@ -220,7 +221,7 @@ def verify(*, anchors: Iterable[Anchor] = ()) -> Verdict:
         head=chain.head.hex(),
         faults=faults,
         anchors=len(told),
-        accepted=[_told_of_cut(anchor) for anchor in breaks],
+        accepted=[_told_of_cut(anchor, found) for anchor in breaks],
     )
 
 
@@ -249,11 +250,13 @@ def judged(anchors: Iterable[Anchor]) -> tuple[list[Anchor], list[Anchor], list[
     return counting, breaks, faults
 
 
-def _told_of_cut(anchor: Anchor) -> str:
+def _told_of_cut(anchor: Anchor, found: Iterable[Anchor]) -> str:
+    cut = [one for one in found if one.place_name == anchor.place_name]
+    oldest = min(one.at for one in cut if (one.position, one.hash) in anchor.void)
     positions = ", ".join(str(position) for position, _hash in sorted(anchor.void))
     return (
         f"a backup was restored: anchors of position {positions} count no more, "
-        f"says position {anchor.position} in {anchor.place}: {anchor.reason}"
+        f"the oldest of {oldest[:10]}, says position {anchor.position} in {anchor.place}: {anchor.reason}"
     )
 
 

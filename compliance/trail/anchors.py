@@ -299,4 +299,6 @@ def _anchor(content: dict[str, Any], place: str) -> audit.Anchor:
     except (ValueError, KeyError, TypeError) as error:
         raise Failed(f"{place} does not name the anchors that it makes void") from error
     position, head = content["position"], str(content["hash"])
-    return audit.Anchor(position=position, hash=head, place=place, reason=reason, void=void)
+    return audit.Anchor(
+        position=position, hash=head, place=place, reason=reason, void=void, at=str(content["at"])
+    )

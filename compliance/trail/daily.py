@@ -1,10 +1,12 @@
 """The trail is verified once a day; the outcome stands in the trail itself (AUD-1).
 
-Who may export the trail is told of faults, once of the same ones: an alert (agora.audit_metrics) and the
-row in the trail stay until they are gone. What to do is in docs/runbooks/trail-fault.md.
+Who may export the trail is told of faults, once of the same ones, and once of each accepted break: an
+alert (agora.audit_metrics) and the row in the trail stay until they are gone. What to do is in
+docs/runbooks/trail-fault.md.
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
@@ -44,36 +46,79 @@ def verify(*, now: datetime) -> audit.Verdict:
                 "anchors": verdict.anchors,
                 "faults": len(verdict.faults),
                 "first_faults": verdict.faults[:_NAMED],
+                "accepted": len(verdict.accepted),
+                "newest_accepted": verdict.accepted[-_NAMED:],
             },
             now=now,
         )
         if verdict.faults:
             _tell(verdict, now)
+        for told in verdict.accepted:
+            _tell_of_break(told, now)
     return verdict
 
 
 def newest_faults() -> int | None:
     """How many faults the newest verification found; None before the first."""
+    return _newest("faults")
+
+
+def newest_accepted() -> int | None:
+    """How many accepted breaks the newest verification found; None before the first."""
+    return _newest("accepted")
+
+
+def _newest(counted: str) -> int | None:
     rows = AuditRow.objects.filter(action=VERIFIED).order_by("-id")
-    found: int | None = rows.values_list("evidence__faults", flat=True).first()
+    found: int | None = rows.values_list(f"evidence__{counted}", flat=True).first()
     return found
 
 
 def _tell(verdict: audit.Verdict, now: datetime) -> None:
     log.error("audit.fault", faults=len(verdict.faults), first=verdict.faults[0])
-    same = hashlib.sha256("\n".join(verdict.faults).encode()).hexdigest()
+    _notify(
+        "audit.fault",
+        same="\n".join(verdict.faults),
+        subject=gettext_noop("The audit trail does not verify"),
+        body=gettext_noop(
+            "The daily verification found faults in the audit trail: %(faults)s. The newest row "
+            "audit.verified names them. Change nothing, and follow the runbook trail-fault."
+        ),
+        params={"faults": len(verdict.faults)},
+        now=now,
+    )
+
+
+def _tell_of_break(told: str, now: datetime) -> None:
+    """Each once: that it was an honest one is for people to judge, so they have to hear of it."""
+    log.warning("audit.break_accepted", told=told)
+    _notify(
+        "audit.break_accepted",
+        same=told,
+        subject=gettext_noop("The audit trail was cut, and this was accepted"),
+        body=gettext_noop(
+            "Somebody accepted that a restored backup cut the audit trail. The newest row "
+            "audit.verified says since which day and why. If you know of no restore, follow the "
+            "runbook trail-fault."
+        ),
+        params={},
+        now=now,
+    )
+
+
+def _notify(
+    kind: str, *, same: str, subject: str, body: str, params: Mapping[str, int], now: datetime
+) -> None:
+    """Tell who may export the trail, once of the same."""
     for person in holders_of("compliance.export_auditrow"):
         notices.notify(
             user=person,
-            kind="audit.fault",
-            subject=gettext_noop("The audit trail does not verify"),
-            body=gettext_noop(
-                "The daily verification found faults in the audit trail: %(faults)s. The newest row "
-                "audit.verified names them. Change nothing, and follow the runbook trail-fault."
-            ),
-            params={"faults": len(verdict.faults)},
+            kind=kind,
+            subject=subject,
+            body=body,
+            params=params,
             url=reverse("admin:compliance_auditrow_changelist"),
             level=Notice.Level.ALERT,
-            dedupe_key=f"audit.fault:{same}",
+            dedupe_key=f"{kind}:{hashlib.sha256(same.encode()).hexdigest()}",
             now=now,
         )

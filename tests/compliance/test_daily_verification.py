@@ -15,8 +15,9 @@ from agora import metrics
 from compliance import audit
 from compliance.models import AuditRow, AuditSeal
 from compliance.tasks import verify_audit
-from compliance.trail import anchors, daily
+from compliance.trail import anchors, daily, restored
 from tests.api.test_metrics import sample
+from tests.compliance.test_restored import restore
 from tests.people import new_officer
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +70,8 @@ def test_a_whole_trail_is_told_in_the_trail_and_to_nobody() -> None:
         "anchors": 1,
         "faults": 0,
         "first_faults": [],
+        "accepted": 0,
+        "newest_accepted": [],
     }
     assert not Notice.objects.exists()
     assert sample(metrics.exposition().decode(), "agora_audit_faults") == 0
@@ -87,7 +90,7 @@ def test_it_is_asked_for_once_a_day_and_handed_out_once_however_long_it_takes() 
     (entry,) = (
         each for each in settings.CELERY_BEAT_SCHEDULE.values() if each["task"] == verify_audit.name
     )
-    schedule = entry["schedule"]
+    schedule: Any = entry["schedule"]
 
     assert (len(schedule.hour), len(schedule.minute)) == (1, 1)
     assert not verify_audit.acks_late
@@ -139,6 +142,30 @@ def test_the_same_faults_are_told_once_and_further_ones_anew() -> None:
 
     assert Notice.objects.count() == 2
     assert sample(metrics.exposition().decode(), "agora_audit_faults") == 2
+
+
+def test_an_accepted_break_is_told_once_with_its_oldest_day_and_stays_a_metric() -> None:
+    reader = new_officer("export_auditrow")
+    write()
+    anchors.anchor(now=NOW - DAY)
+    audit.seal_all(now=NOW)
+    anchors.anchor(now=NOW)
+    restore(3)
+    restored.accept(reason="Backup of 02:00 restored.", now=NOW)
+
+    for day in range(2):
+        with capture_logs() as logs:
+            daily.verify(now=NOW + day * DAY)
+
+    row = AuditRow.objects.filter(action="audit.verified").latest("id")
+    (told,) = row.evidence["newest_accepted"]
+    assert (row.evidence["faults"], row.evidence["accepted"]) == (0, 1)
+    assert "anchors of position 4 count no more, the oldest of 2026-11-20," in told
+    assert [line["event"] for line in logs] == ["audit.break_accepted"]
+    notice = Notice.objects.get()
+    assert (notice.user, notice.level) == (reader, "alert")
+    assert notice.title == "The audit trail was cut, and this was accepted"
+    assert sample(metrics.exposition().decode(), "agora_audit_accepted_breaks") == 1
 
 
 def test_a_place_that_cannot_be_read_leaves_the_verification_due(folder: Path) -> None:
