@@ -199,6 +199,8 @@ def test_a_refusal_of_the_call_is_passed_on(job: ReserveSnapshot, outside: Outsi
     with pytest.raises(Rejected):
         outside.ask(next_worker(job))
 
+    assert not asked_at(job)
+
 
 def test_a_worker_that_lost_its_lease_sends_nothing(job: ReserveSnapshot, outside: Outside) -> None:
     late = next_worker(job)
