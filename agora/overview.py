@@ -18,6 +18,7 @@ from compliance.models import ReserveSnapshot
 from kyc.cases.queue import overdue
 from kyc.models import Case
 from kyc.states import WITH_OFFICERS
+from trading.models import Order
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def figures(officer: Any, now: datetime) -> list[Figure]:
         shown += _cases(officer, now)
     if officer.has_perm("compliance.view_proposal"):
         shown.append(_decisions(officer, now))
+    if officer.has_perm("trading.view_order"):
+        shown.append(_orders())
     if officer.has_perm("compliance.view_reservesnapshot"):
         shown.append(_reserve())
     return shown
@@ -95,6 +98,18 @@ def _decisions(officer: Any, now: datetime) -> Figure:
         words=_("proposed by others"),
         address=f"{address}?{urlencode({'waits': 'me'})}",
         good=True,
+    )
+
+
+def _orders() -> Figure:
+    waiting = Order.objects.filter(attention=True).count()
+    address = reverse("admin:trading_order_changelist")
+    return Figure(
+        title=_("Orders that need a person"),
+        value=str(waiting),
+        words=_("to be tried again or ended") if waiting else _("all go on by themselves"),
+        address=f"{address}?{urlencode({'attention__exact': 1})}",
+        good=not waiting,
     )
 
 

@@ -82,6 +82,9 @@ class Order(Job):
                 name="trading_order_due",
             ),
             models.Index(fields=["state"], name="trading_order_state"),
+            models.Index(
+                fields=["created_at"], condition=Q(attention=True), name="trading_order_attention"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -28,6 +28,10 @@ from kyc.states import State
 from tests.kyc import casework
 from tests.kyc.casework import applied, fresh, officer, taken
 from tests.people import onboarded
+from tests.quoting import a_quote
+from tests.settling import place
+from trading import quotes
+from trading.models import Order
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:kyc_case_changelist"
@@ -435,9 +439,22 @@ def test_the_first_page_counts_what_waits() -> None:
 
 
 def test_the_first_page_counts_nothing_for_who_may_not_see_it() -> None:
-    shown = seen_by(officer("trading.view_order")).get(reverse("admin:index"))
+    shown = seen_by(officer("copytrade.view_fill")).get(reverse("admin:index"))
 
     assert shown.context["figures"] == []
+
+
+def test_the_first_page_leads_to_orders_that_need_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotes, "current_quote", lambda *, now: a_quote())
+    order = place(onboarded(), nudged=False)
+    Order.objects.filter(pk=order.pk).update(attention=True)
+    browser = seen_by(officer("trading.view_order"))
+
+    (figure,) = browser.get(reverse("admin:index")).context["figures"]
+
+    assert (figure.value, figure.good) == ("1", False)
+    (shown,) = browser.get(figure.address).context["cl"].result_list
+    assert shown == order
 
 
 def test_unknown_cases_are_not_found() -> None:
