@@ -237,10 +237,11 @@ def _case_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
         (_("Person"), shown_name(case.application.user)),
         (_("Cause"), case.get_cause_display()),
         (_("Outcome"), Outcome(str(proposal.payload["outcome"])).label),
-        (_("Tier now"), str(case.application.tier_id)),
     ]
-    # What would follow from how the person stands now says nothing of what was decided before.
+    # How the person stands now, and what would follow, says nothing of what was decided before.
     is_open = proposal.state == Proposal.State.OPEN
+    if is_open:
+        lines.append((_("Tier now"), str(case.application.tier_id)))
     if proposal.kind == APPROVE:
         lines.append((_("Tier then"), str(case.tier_id)))
         if is_open:
@@ -309,11 +310,13 @@ def _reinstate(proposal: Proposal, now: datetime) -> None:
 
 def _person_lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     application = Application.objects.select_related("user").get(pk=proposal.object_id)
-    return [
-        (_("Person"), shown_name(application.user)),
-        (_("Tier now"), str(application.tier_id)),
-        (_("State now"), application.get_status_display()),
-    ]
+    lines: list[tuple[Text, Text]] = [(_("Person"), shown_name(application.user))]
+    if proposal.state == Proposal.State.OPEN:
+        lines += [
+            (_("Tier now"), str(application.tier_id)),
+            (_("State now"), application.get_status_display()),
+        ]
+    return lines
 
 
 KINDS = [

@@ -173,16 +173,22 @@ def _lines(proposal: Proposal) -> Sequence[tuple[Text, Text]]:
     if order is None:
         return []
     to = State(proposal.payload["to"])
+    is_open = proposal.state == Proposal.State.OPEN  # after it, the order says nothing of before
+    now = [
+        (_("State now"), order.get_state_display()),
+        (_("Last error"), order.last_error or "–"),
+    ]
     return [
         (_("Order"), f"{plain(order.quantity)} {order.symbol}, {order.user}"),
-        (_("State now"), order.get_state_display()),
+        *(now if is_open else []),
         (_("State then"), to.label),
-        (_("Last error"), order.last_error or "–"),
         (
             _("What you vouch for"),
             _("the broker's books show that nothing was bought")
             if to == State.CANCELLED
-            else _("no token was minted for it, and the buyer is paid back"),
+            else _(
+                "no token was minted for it; the buyer is owed the money, to be paid back outside Agora"
+            ),
         ),
     ]
 

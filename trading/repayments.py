@@ -152,7 +152,7 @@ def _tell(order: Order, told: Mapping[str, str], now: datetime) -> None:
         kind="order_repaid",
         level=Notice.Level.INFO,
         subject=gettext_noop("You were paid back for your order of %(quantity)s %(symbol)s"),
-        body=gettext_noop("%(amount)s USD were sent to you on %(day)s, as payment %(reference)s."),
+        body=gettext_noop("%(amount)s were sent to you on %(day)s, as payment %(reference)s."),
         params={
             "quantity": plain(order.quantity),
             "symbol": order.symbol,

@@ -126,7 +126,8 @@ def _check(proposal: Proposal) -> None:
     order, told = locked_order(proposal), proposal.payload
     if not Repayment.objects.filter(order=order).exists():
         raise Refused(
-            "not_repaid", _("Record first that the buyer was paid back: until then the shares are theirs.")
+            "not_repaid",
+            _("Record first that the buyer was paid back: until then the shares are theirs."),
         )
     left = kept(order)
     if not 0 < Decimal(told["quantity"]) <= left:
