@@ -29,7 +29,11 @@ PROPOSED = _("Proposed. It takes effect once a second person approves it.")
 
 
 class DialogForm(BaseDialogForm):
-    """What is filled in for an action."""
+    """What is filled in for an action; the request knows it, so that a refusal shows it again."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        vars(request)["dialog_form"] = self
 
     @property
     def values(self) -> dict[str, Any]:
@@ -76,8 +80,8 @@ class ReadOnlyAdmin(ModelAdmin):
                 kwargs["object_id"] = unquote(kwargs["object_id"])
                 if self.get_object(request, kwargs["object_id"]) is None:
                     raise Http404
+            dialog = vars(request)["dialog"] = getattr(method, "dialog", None)
             answer = method(request, *args, **kwargs)
-            dialog = getattr(method, "dialog", None)
             if dialog and request.method == "GET" and "HX-Request" not in request.headers:
                 return self._page_around(request, dialog, answer, kwargs.get("object_id"))
             return answer
@@ -129,15 +133,27 @@ def answer_dialog(
 ) -> HttpResponse:
     """Run a dialog's service call, tell how it ended, and lead back to a page of the admin.
 
-    `refusal` is the service's own exception, with a `message` for the person.
+    `refusal` is the service's own exception, with a `message` for the person. Where something was
+    filled in, the dialog stays with it and says why.
     """
     try:
         act()
     except refusal as refused:
-        messages.error(request, str(getattr(refused, "message", refused)))
-    else:
-        messages.success(request, done)
+        return refuse_dialog(request, str(getattr(refused, "message", refused)), back=back)
+    messages.success(request, done)
     return leave_dialog(back)
+
+
+def refuse_dialog(request: HttpRequest, message: str, *, back: str) -> HttpResponse:
+    """The dialog again, with what was filled in and why it was refused; without a form, `back`."""
+    form: DialogForm | None = getattr(request, "dialog_form", None)
+    if form is None:
+        messages.error(request, message)
+        return leave_dialog(back)
+    form.add_error(None, message)
+    told = getattr(request, "dialog", None) or {}
+    context = {"form": form, "dialog": told, "form_submit_text": told.get("form_submit_text", "")}
+    return render(request, "unfold/helpers/dialog.html", context)
 
 
 def leave_dialog(back: str) -> HttpResponse:

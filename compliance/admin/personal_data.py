@@ -13,11 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import User
-from agora.lib.admin import ReadOnlyAdmin, answer_dialog, dialog, trail_to
+from agora.lib.admin import DialogForm, ReadOnlyAdmin, answer_dialog, dialog, trail_to
 from compliance import audit
 from compliance.models import DataExport, ErasureRequest
 from compliance.personal_data import erasure, exports, obstacles
@@ -25,7 +24,7 @@ from compliance.personal_data.erasure import ErasureRefused
 from compliance.personal_data.exports import ExportRefused
 
 
-class PersonForm(BaseDialogForm):
+class PersonForm(DialogForm):
     """Whose data it is: by id, so that no e-mail address is typed into a form by mistake."""
 
     user_id = forms.UUIDField(label=_("Id of the person"), widget=UnfoldAdminTextInputWidget)

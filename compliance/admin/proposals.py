@@ -15,12 +15,11 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.access import signed_in
 from accounts.models import User
-from agora.lib.admin import ReadOnlyAdmin, answer_dialog, dialog, trail_to
+from agora.lib.admin import DialogForm, ReadOnlyAdmin, answer_dialog, dialog, trail_to
 from compliance import four_eyes
 from compliance.four_eyes import Refused
 from compliance.models import Proposal
@@ -48,7 +47,7 @@ _PAGES = {
 }
 
 
-class ApprovalForm(BaseDialogForm):
+class ApprovalForm(DialogForm):
     """What the second person adds, if anything."""
 
     note = forms.CharField(
@@ -56,7 +55,7 @@ class ApprovalForm(BaseDialogForm):
     )
 
 
-class RefusalForm(BaseDialogForm):
+class RefusalForm(DialogForm):
     """Why the second person refuses."""
 
     note = forms.CharField(label=_("Reason"), max_length=1000, widget=UnfoldAdminTextareaWidget)

@@ -7,7 +7,7 @@ for words and calls a service.
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -18,10 +18,10 @@ from import_export import resources
 from import_export.admin import ExportMixin
 from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from agora.lib.admin import ReadOnlyAdmin, decimal_column, dialog, leave_dialog
+from accounts.access import signed_in
+from agora.lib.admin import DialogForm, ReadOnlyAdmin, answer_dialog, decimal_column, dialog
 from copytrade.models import Fill, LedgerEntry, LedgerProof
 from copytrade.services.proof import ProofRefused, book_difference, correct
 
@@ -49,7 +49,7 @@ class EntryResource(resources.ModelResource):
         ]  # fmt: skip
 
 
-class WordsForm(BaseDialogForm):
+class WordsForm(DialogForm):
     """What a person has to say for an action."""
 
     note = forms.CharField(label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget)
@@ -136,13 +136,15 @@ class LedgerEntryAdmin(ExportMixin, ReadOnlyAdmin):
     )
     def take_back(self, request: HttpRequest, form: Any, object_id: int) -> HttpResponse:
         note = form.cleaned_data["note"]
-        try:
-            correct(entry_id=object_id, note=note, by=request.user, now=timezone.now())  # type: ignore[arg-type]
-        except ProofRefused as refusal:
-            messages.error(request, str(refusal.message))
-        else:
-            messages.success(request, _("The opposite is booked."))
-        return leave_dialog(reverse("admin:copytrade_ledgerentry_changelist"))
+        return answer_dialog(
+            request,
+            lambda: correct(
+                entry_id=object_id, note=note, by=signed_in(request), now=timezone.now()
+            ),
+            refusal=ProofRefused,
+            done=str(_("The opposite is booked.")),
+            back=reverse("admin:copytrade_ledgerentry_changelist"),
+        )
 
 
 class Differing(SimpleListFilter):
@@ -203,17 +205,17 @@ class LedgerProofAdmin(ReadOnlyAdmin):
     )
     def book(self, request: HttpRequest, form: Any, object_id: int) -> HttpResponse:
         row = LedgerProof.objects.get(pk=object_id)
-        try:
-            book_difference(
+        return answer_dialog(
+            request,
+            lambda: book_difference(
                 account_id=row.account_id,
                 asset=row.asset,
                 note=form.cleaned_data["note"],
-                by=request.user,  # type: ignore[arg-type]
+                by=signed_in(request),
                 now=timezone.now(),
                 run=row.run,
-            )
-        except ProofRefused as refusal:
-            messages.error(request, str(refusal.message))
-        else:
-            messages.success(request, _("The difference is booked."))
-        return leave_dialog(reverse("admin:copytrade_ledgerproof_changelist"))
+            ),
+            refusal=ProofRefused,
+            done=str(_("The difference is booked.")),
+            back=reverse("admin:copytrade_ledgerproof_changelist"),
+        )

@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -22,11 +21,13 @@ from accounts.access import signed_in
 from accounts.models import User
 from agora.lib.admin import (
     PROPOSED,
+    DialogForm,
     ReadOnlyAdmin,
     answer_dialog,
     decimal_column,
     dialog,
     leave_dialog,
+    refuse_dialog,
     trail_link,
     trail_to,
 )
@@ -40,7 +41,7 @@ from copytrade.services.risk import AMOUNTS, Limits, RiskRefused
 from copytrade.views.kill import told
 
 
-class PlatformLimitsForm(BaseDialogForm):
+class PlatformLimitsForm(DialogForm):
     """Limits that apply to every person besides their own; empty means none."""
 
     max_order = forms.DecimalField(
@@ -68,7 +69,7 @@ class PlatformLimitsForm(BaseDialogForm):
         super().__init__(*args, **kwargs, initial=initial_of(limits_of()))
 
 
-class StopForm(BaseDialogForm):
+class StopForm(DialogForm):
     """What to stop, and why. One strategy or subscription is stopped by its id."""
 
     exchange = forms.ChoiceField(
@@ -225,6 +226,7 @@ class KillSwitchAdmin(ReadOnlyAdmin):
         ),
     )
     def stop(self, request: HttpRequest, form: Any) -> HttpResponse:
+        back = reverse("admin:copytrade_killswitch_changelist")
         exchange = form.cleaned_data["exchange"]
         level = KillSwitch.Level.EXCHANGE if exchange else KillSwitch.Level.PLATFORM
         try:
@@ -236,11 +238,10 @@ class KillSwitchAdmin(ReadOnlyAdmin):
                 now=timezone.now(),
             )
         except kill.KillRefused as refusal:
-            messages.error(request, str(refusal.message))
-        else:
-            for text in told(engaged):
-                messages.warning(request, text)
-        return leave_dialog(reverse("admin:copytrade_killswitch_changelist"))
+            return refuse_dialog(request, str(refusal.message), back=back)
+        for text in told(engaged):
+            messages.warning(request, text)
+        return leave_dialog(back)
 
     def has_release_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return self.has_switch_permission(request) and self._is_engaged(object_id, wide=False)

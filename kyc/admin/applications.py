@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +19,7 @@ from agora.lib.admin import (
     answer_dialog,
     dialog,
     leave_dialog,
+    refuse_dialog,
     trail_link,
 )
 from compliance.four_eyes import Refused
@@ -125,8 +126,8 @@ class ApplicationAdmin(NotesLooks):
                 now=timezone.now(),
             )
         except Refused as refused:
-            messages.error(request, str(refused.message))
-            return leave_dialog(reverse("admin:kyc_application_change", args=[object_id]))
+            back = reverse("admin:kyc_application_change", args=[object_id])
+            return refuse_dialog(request, str(refused.message), back=back)
         return leave_dialog(reverse("admin:kyc_case_change", args=[case.pk]))
 
     @action(

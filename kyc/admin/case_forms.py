@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
@@ -16,7 +15,7 @@ from unfold.widgets import (
 )
 
 from accounts.models import User
-from agora.lib.admin import DialogForm, dialog, leave_dialog
+from agora.lib.admin import DialogForm, dialog, leave_dialog, refuse_dialog
 from compliance import four_eyes
 from compliance.four_eyes import Refused
 from kyc.cases.needs import Need
@@ -32,18 +31,6 @@ _EMPTY = ("", "–")
 
 def _choices(outcomes: frozenset[Outcome]) -> Choices:
     return [_EMPTY, *((one.value, one.label) for one in Outcome if one in outcomes)]
-
-
-class CaseForm(DialogForm):
-    """A dialog that shows why its action was refused and keeps what was typed."""
-
-    form_before_template = "admin/kyc/case/refused.html"
-    refused: Any = ""
-
-    def get_before_template_context(
-        self, request: HttpRequest, object_id: int | str | None = None
-    ) -> dict[str, Any]:
-        return {"refused": self.refused}
 
 
 def _text(
@@ -62,7 +49,7 @@ _SHOWN = _("Shown to the person as you write it.")
 _KEPT = _("Kept with the decision; the trail holds a digest.")
 
 
-class TakeForm(CaseForm):
+class TakeForm(DialogForm):
     """Nothing to fill in; says whose review ends by it."""
 
     form_before_template = "admin/kyc/case/taking.html"
@@ -77,13 +64,13 @@ class TakeForm(CaseForm):
         return {**shown, "held": case if others else None}
 
 
-class NoteForm(CaseForm):
+class NoteForm(DialogForm):
     """A note for other officers."""
 
     text = _text(_("Note"), help_text=_("Only officers read it."))
 
 
-class AskForm(CaseForm):
+class AskForm(DialogForm):
     """What the person should hand in."""
 
     needs = forms.MultipleChoiceField(
@@ -94,7 +81,7 @@ class AskForm(CaseForm):
     text = _text(_("Text for the person"), help_text=_SHOWN)
 
 
-class EscalateForm(CaseForm):
+class EscalateForm(DialogForm):
     """Another group of officers, and why."""
 
     group = forms.ModelChoiceField(
@@ -107,7 +94,7 @@ class EscalateForm(CaseForm):
         self.fields["group"].queryset = groups_for_cases()
 
 
-class AssignForm(CaseForm):
+class AssignForm(DialogForm):
     """The officer who gets the case."""
 
     to = forms.ModelChoiceField(
@@ -149,7 +136,7 @@ def _bad_outcome(case: Case) -> str:
     return _BY_DOCUMENT.get(why or "", "")
 
 
-class ApproveForm(CaseForm):
+class ApproveForm(DialogForm):
     """What the review found, and why that is enough."""
 
     outcome = forms.ChoiceField(
@@ -162,14 +149,14 @@ class ApproveForm(CaseForm):
         _preselect(self, _good_outcome)
 
 
-def _preselect(form: CaseForm, outcome: Callable[[Case], str]) -> None:
+def _preselect(form: DialogForm, outcome: Callable[[Case], str]) -> None:
     """Choose the outcome beforehand in a dialog that is just opened."""
     case = None if form.is_bound else _case(form.object_id)
     if case is not None:
         form.initial["outcome"] = outcome(case)
 
 
-class RejectForm(CaseForm):
+class RejectForm(DialogForm):
     """What the review found, why, and what the person reads about it."""
 
     outcome = forms.ChoiceField(
@@ -183,7 +170,7 @@ class RejectForm(CaseForm):
         _preselect(self, _bad_outcome)
 
 
-class RejectDocumentForm(CaseForm):
+class RejectDocumentForm(DialogForm):
     """Why a document is not accepted."""
 
     reason = forms.ChoiceField(
@@ -198,22 +185,16 @@ class Dialog:
     """One action's dialog: its words, its form, and its answer."""
 
     def __init__(
-        self, title: Any, form_class: type[CaseForm], submit: Any, description: Any = ""
+        self, title: Any, form_class: type[DialogForm], submit: Any, description: Any = ""
     ) -> None:
         self.words = dialog(title, description, submit, form_class)
 
     def answer(
-        self, request: HttpRequest, form: CaseForm, act: Callable[[], object], *, back: str
+        self, request: HttpRequest, form: DialogForm, act: Callable[[], object], *, back: str
     ) -> HttpResponse:
         """Run the service call and lead back; a refusal is shown in the dialog itself."""
         try:
             act()
         except Refused as refused:
-            form.refused = refused.message
-            context = {
-                "dialog": self.words,
-                "form": form,
-                "form_submit_text": self.words["form_submit_text"],
-            }
-            return render(request, "unfold/helpers/dialog.html", context)
+            return refuse_dialog(request, str(refused.message), back=back)
         return leave_dialog(back)

@@ -21,10 +21,11 @@ from unfold.enums import ActionVariant
 
 from accounts.access import signed_in
 from accounts.models import User
+from agora.lib.admin import DialogForm
 from compliance.four_eyes import Refused
 from kyc import cases
 from kyc.admin import case_forms, case_page
-from kyc.admin.case_forms import CaseForm, Dialog
+from kyc.admin.case_forms import Dialog
 from kyc.admin.case_list import DUE_COLOURS, STATE_COLOURS, QueueFilter, due, span
 from kyc.admin.people import Looked, PersonAdmin
 from kyc.cases.record import ASSIGN, WORK
@@ -39,7 +40,7 @@ _TAKE = Dialog(
 )
 _RELEASE = Dialog(
     _("Put the case back into the queue"),
-    CaseForm,
+    DialogForm,
     _("Put back"),
     _("Anybody can take it then. Its due time stays."),
 )
@@ -68,9 +69,12 @@ _REJECT = Dialog(
         "not asked for the review; otherwise they keep their tier."
     ),
 )
-_TAKE_BACK = Dialog(_("Take back your proposal"), CaseForm, _("Take back"))
+_TAKE_BACK = Dialog(_("Take back your proposal"), DialogForm, _("Take back"))
 _ACCEPT_DOCUMENT = Dialog(
-    _("Accept this document"), CaseForm, _("Accept"), _("The person is told that it was accepted.")
+    _("Accept this document"),
+    DialogForm,
+    _("Accept"),
+    _("The person is told that it was accepted."),
 )
 _REJECT_DOCUMENT = Dialog(
     _("Do not accept this document"), case_forms.RejectDocumentForm, _("Do not accept")
@@ -245,27 +249,27 @@ class CaseAdmin(PersonAdmin):
         variant=ActionVariant.PRIMARY,
         dialog=_TAKE.words,
     )
-    def take(self, request: HttpRequest, form: CaseForm, object_id: str) -> HttpResponse:
+    def take(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
         return _answer(_TAKE, cases.take, request, form, object_id)
 
     @action(description=_("Put back"), permissions=["work"], dialog=_RELEASE.words)
-    def release(self, request: HttpRequest, form: CaseForm, object_id: str) -> HttpResponse:
+    def release(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
         return _answer(_RELEASE, cases.release, request, form, object_id)
 
     @action(description=_("Assign"), permissions=["work", "assign"], dialog=_ASSIGN.words)
-    def assign(self, request: HttpRequest, form: CaseForm, object_id: str) -> HttpResponse:
+    def assign(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
         return _answer(_ASSIGN, cases.assign, request, form, object_id)
 
     @action(description=_("Note"), permissions=["work"], dialog=_NOTE.words)
-    def note(self, request: HttpRequest, form: CaseForm, object_id: str) -> HttpResponse:
+    def note(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
         return _answer(_NOTE, cases.note, request, form, object_id)
 
     @action(description=_("Ask for more"), permissions=["work"], icon="help", dialog=_ASK.words)
-    def ask(self, request: HttpRequest, form: CaseForm, object_id: str) -> HttpResponse:
+    def ask(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
         return _answer(_ASK, cases.ask, request, form, object_id)
 
     @action(description=_("Escalate"), permissions=["work"], dialog=_ESCALATE.words)
-    def escalate(self, request: HttpRequest, form: CaseForm, object_id: str) -> HttpResponse:
+    def escalate(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
         return _answer(_ESCALATE, cases.escalate, request, form, object_id)
 
     @action(
@@ -276,7 +280,7 @@ class CaseAdmin(PersonAdmin):
         dialog=_APPROVE.words,
     )
     def propose_approval(
-        self, request: HttpRequest, form: CaseForm, object_id: str
+        self, request: HttpRequest, form: DialogForm, object_id: str
     ) -> HttpResponse:
         return _answer(_APPROVE, cases.propose_approval, request, form, object_id)
 
@@ -288,7 +292,7 @@ class CaseAdmin(PersonAdmin):
         dialog=_REJECT.words,
     )
     def propose_rejection(
-        self, request: HttpRequest, form: CaseForm, object_id: str
+        self, request: HttpRequest, form: DialogForm, object_id: str
     ) -> HttpResponse:
         return _answer(_REJECT, cases.propose_rejection, request, form, object_id)
 
@@ -298,7 +302,7 @@ class CaseAdmin(PersonAdmin):
         icon="undo",
         dialog=_TAKE_BACK.words,
     )
-    def take_back(self, request: HttpRequest, form: CaseForm, object_id: str) -> HttpResponse:
+    def take_back(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
         def service(*, version: int, **given: Any) -> object:
             return cases.take_back(**given)  # a proposal has its own way to be taken once
 
@@ -307,7 +311,9 @@ class CaseAdmin(PersonAdmin):
     @action(
         description=_("Accept the document"), permissions=["judge"], dialog=_ACCEPT_DOCUMENT.words
     )
-    def accept_document(self, request: HttpRequest, form: CaseForm, object_id: str) -> HttpResponse:
+    def accept_document(
+        self, request: HttpRequest, form: DialogForm, object_id: str
+    ) -> HttpResponse:
         return _judge(_ACCEPT_DOCUMENT, request, form, object_id, accept=True)
 
     @action(
@@ -315,7 +321,9 @@ class CaseAdmin(PersonAdmin):
         permissions=["judge"],
         dialog=_REJECT_DOCUMENT.words,
     )
-    def reject_document(self, request: HttpRequest, form: CaseForm, object_id: str) -> HttpResponse:
+    def reject_document(
+        self, request: HttpRequest, form: DialogForm, object_id: str
+    ) -> HttpResponse:
         return _judge(_REJECT_DOCUMENT, request, form, object_id, accept=False)
 
 
@@ -333,7 +341,7 @@ def _answer(
     dialog: Dialog,
     service: Any,
     request: HttpRequest,
-    form: CaseForm,
+    form: DialogForm,
     object_id: str,
     *,
     back: str = "",
@@ -357,7 +365,7 @@ def _answer(
 
 
 def _judge(
-    dialog: Dialog, request: HttpRequest, form: CaseForm, object_id: str, *, accept: bool
+    dialog: Dialog, request: HttpRequest, form: DialogForm, object_id: str, *, accept: bool
 ) -> HttpResponse:
     document_id = _id(request.GET.get("document", ""))
     # Back to what the officer had before them, with the next document in the place of this one. The
