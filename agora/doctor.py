@@ -25,6 +25,7 @@ from agora.environment import LOCAL_HOSTS, TEST_HOSTS
 from agora.lib import crypto
 from agora.lib.outcome import OutsideError
 from agora.scheduled_work import USUAL_QUEUE
+from compliance.models import AuditAnchor
 from copytrade.exchange import runner
 from copytrade.exchange.credentials import credentials_of
 from copytrade.models import ExchangeAccount
@@ -203,7 +204,11 @@ def _anchors() -> str:
                 f"The newest anchor in {place} is {age.days} days old.",
                 "manage.py audit anchor says why (docs/audit-trail.md).",
             )
-    told = [f"{place}: {age // timedelta(hours=1)} h old" for place, age in ages.items()]
+    known = set(AuditAnchor.objects.order_by().values_list("place", flat=True).distinct())
+    told = [
+        f"{place}: {age // timedelta(hours=1)} h old" if place in known else f"{place}: nothing yet"
+        for place, age in ages.items()
+    ]
     return ", ".join(told) or "NO PLACE is set up (AUDIT_ANCHORS_DIR, AUDIT_ANCHORS_BUCKET)"
 
 

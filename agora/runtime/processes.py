@@ -36,7 +36,7 @@ class Part:
     clean_env: bool = False  # start from an empty environment instead of the runtime's own
     privileges: Sequence[str] = ()  # further arguments of setpriv, for PostgreSQL under root
     stop_signal: signal.Signals = signal.SIGTERM
-    ready_limit: float = 60.0
+    ready_limit: float = 180.0  # after an installation each part compiles what it imports
     stop_limit: float = 15.0
 
 
