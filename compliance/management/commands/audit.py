@@ -46,7 +46,13 @@ class Command(BaseCommand):
         told = actions.add_parser("anchor", help="tell the newest head to the places outside")
         told.add_argument("--due", action="store_true", help="only where the last is a day old")
         told.set_defaults(run=self._anchor)
-        cut = actions.add_parser("restored", help="accept that a restored backup cut the chain")
+        cut = actions.add_parser(
+            "restored",
+            help="accept that a restored backup cut the chain",
+            description="After a backup was restored (docs/runbooks/restore.md): writes a row, and "
+            "tells each place outside which anchors count no more. Every later verification names "
+            "the break. Refused where anything but the end of the chain differs.",
+        )
         cut.add_argument(
             "--reason", required=True, help="which backup and why, naming nobody; kept for ever"
         )
