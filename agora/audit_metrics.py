@@ -32,17 +32,16 @@ class AuditCollector(Collector):
         faults = GaugeMetricFamily(
             "agora_audit_faults", "Faults of the audit trail that its newest verification found."
         )
-        found = daily.newest_faults()
-        if found is not None:
-            faults.add_metric([], found)
+        verified = daily.newest()
+        if isinstance(verified.get("faults"), int):
+            faults.add_metric([], verified["faults"])
         yield faults
         accepted = GaugeMetricFamily(
             "agora_audit_accepted_breaks",
             "Breaks of the audit trail, accepted after a restore, that its newest verification found.",
         )
-        breaks = daily.newest_accepted()
-        if breaks is not None:
-            accepted.add_metric([], breaks)
+        if isinstance(verified.get("accepted"), int):
+            accepted.add_metric([], verified["accepted"])
         yield accepted
         ages = GaugeMetricFamily(
             "agora_audit_anchor_age_seconds",

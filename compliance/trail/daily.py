@@ -8,6 +8,7 @@ docs/runbooks/trail-fault.md.
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -58,20 +59,10 @@ def verify(*, now: datetime) -> audit.Verdict:
     return verdict
 
 
-def newest_faults() -> int | None:
-    """How many faults the newest verification found; None before the first."""
-    return _newest("faults")
-
-
-def newest_accepted() -> int | None:
-    """How many accepted breaks the newest verification found; None before the first."""
-    return _newest("accepted")
-
-
-def _newest(counted: str) -> int | None:
+def newest() -> dict[str, Any]:
+    """What the newest verification counted: `faults` and `accepted` breaks; empty before the first."""
     rows = AuditRow.objects.filter(action=VERIFIED).order_by("-id")
-    found: int | None = rows.values_list(f"evidence__{counted}", flat=True).first()
-    return found
+    return rows.values_list("evidence", flat=True).first() or {}
 
 
 def _tell(verdict: audit.Verdict, now: datetime) -> None:
